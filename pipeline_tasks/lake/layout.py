@@ -1,0 +1,57 @@
+"""Where everything lies in the lake: names and dates in, keys out."""
+
+from datetime import date
+
+IDENTITY = "identity.json"
+LOG = "recommendations/log/"
+CURRENT = "recommendations/current.json"
+
+
+def raw(table: str, ingest_date: date) -> str:
+    """The arrivals of a day (interactions), or what was known at its end (items, users)."""
+    return f"raw/{table}/ingest_date={ingest_date}"
+
+
+def night(table: str, run_date: date) -> str:
+    """A night's partition of any other table, as "clean/items" or "features/item_features"."""
+    return f"{table}/run_date={run_date}"
+
+
+def record(run_date: date, stage: str) -> str:
+    """The record of a stage's newest run for a night."""
+    return f"runs/{run_date}/{stage}.json"
+
+
+def model(version: str) -> str:
+    """The folder of a trained model."""
+    return f"models/{version}"
+
+
+def champion(run_date: date) -> str:
+    """Who serves after a night."""
+    return f"models/champions/run_date={run_date}.json"
+
+
+def version(name: str) -> str:
+    """The folder of a version of the published tables."""
+    return f"recommendations/versions/{name}"
+
+
+def log_entry(sequence: int) -> str:
+    """One entry of the commit log."""
+    return f"{LOG}{sequence:010d}.json"
+
+
+def report(run_date: date) -> str:
+    """The folder of a night's page."""
+    return f"reports/{run_date}"
+
+
+def data_docs(run_date: date) -> str:
+    """The folder of a night's data docs."""
+    return f"quarantine/data_docs/run_date={run_date}"
+
+
+def partition_date(folder: str) -> date:
+    """The date in "run_date=2026-01-31" or "ingest_date=2026-01-31"; raises ValueError for another name."""
+    return date.fromisoformat(folder.partition("=")[2])

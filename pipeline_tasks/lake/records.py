@@ -1,0 +1,85 @@
+"""Stage records: what a stage did for a night, with every clock and host; written around each run."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+from pipeline_tasks.lake import layout
+from pipeline_tasks.lake.store import Missing, Store
+
+STAGES = (
+    "ingest",
+    "validate",
+    "preprocess",
+    "features",
+    "materialize",
+    "dataset",
+    "train",
+    "evaluate",
+    "recommend",
+    "check",
+    "publish",
+    "report",
+    "outcome",
+)
+
+Status = Literal["done", "nothing", "refused", "failed"]
+
+
+@dataclass
+class Report:
+    """What a stage's `run` returns: one line for people, counts of rows, what was read and written.
+
+    `inputs` maps a table to the date or version it was read at; `outputs` maps a partition to its digest;
+    `facts` is anything the morning report shows, as JSON.
+    """
+
+    summary: str
+    rows: dict[str, int] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Record:
+    """A stage's newest run for a night."""
+
+    stage: str
+    run_date: str
+    status: Status
+    started: str
+    seconds: float
+    peak_rss_bytes: int
+    host: str
+    code: str
+    settings: str
+    report: Report
+    reason: str = ""
+
+
+def write(store: Store, record: Record) -> None:
+    """Keep the record, replacing the one of an earlier run of the same stage and night."""
+    key = layout.record(date.fromisoformat(record.run_date), record.stage)
+    store.write(key, json.dumps(asdict(record), indent=1, sort_keys=True, ensure_ascii=False).encode())
+
+
+def read(store: Store, run_date: date, stage: str) -> Record | None:
+    """Return the stage's record for the night, or None."""
+    try:
+        content = json.loads(store.read(layout.record(run_date, stage)))
+    except Missing:
+        return None
+    return Record(**{**content, "report": Report(**content["report"])})
+
+
+def read_night(store: Store, run_date: date) -> dict[str, Record]:
+    """Return the night's records by stage, in the order of the stages."""
+    found = {stage: read(store, run_date, stage) for stage in STAGES}
+    return {stage: record for stage, record in found.items() if record}
+
+
+def nights(store: Store) -> list[date]:
+    """Return the nights that have a record, oldest first."""
+    return sorted(date.fromisoformat(name) for name in store.folders("runs/"))

@@ -1,0 +1,111 @@
+"""S3 (or a store that speaks it) as an object store, by boto3: multipart, parallel, retried, checksummed.
+
+Credentials, region and endpoint come from boto3's own chain (AWS_ENDPOINT_URL_S3 names another endpoint).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline_tasks.lake.store import AlreadyExists, Missing, StoreError
+
+TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=8)
+CLIENT = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
+DELETE_AT_ONCE = 1000
+
+
+class S3Store:
+    """Objects of one bucket under a prefix (no slash at its ends; "" is the whole bucket)."""
+
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self.bucket = bucket
+        self.uri = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._root = f"{prefix}/" if prefix else ""
+        self._client: Any = boto3.client("s3", config=CLIENT)
+
+    def read(self, key: str) -> bytes:
+        with self._explained("read", key):
+            data: bytes = self._client.get_object(**self._object(key))["Body"].read()
+            return data
+
+    def write(self, key: str, data: bytes) -> None:
+        with self._explained("write", key):
+            self._client.put_object(**self._object(key), Body=data, ChecksumAlgorithm="SHA256")
+
+    def create(self, key: str, data: bytes) -> None:
+        with self._explained("create", key):
+            self._client.put_object(**self._object(key), Body=data, ChecksumAlgorithm="SHA256", IfNoneMatch="*")
+
+    def exists(self, key: str) -> bool:
+        try:
+            with self._explained("look at", key):
+                self._client.head_object(**self._object(key))
+        except Missing:
+            return False
+        return True
+
+    def list(self, prefix: str) -> list[str]:
+        with self._explained("list", prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._root + prefix
+            )
+            return sorted(
+                found["Key"].removeprefix(self._root) for page in pages for found in page.get("Contents", ())
+            )
+
+    def folders(self, prefix: str) -> list[str]:
+        with self._explained("list", prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._root + prefix, Delimiter="/"
+            )
+            found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", ())]
+            return sorted(entry.removeprefix(self._root + prefix).rstrip("/") for entry in found)
+
+    def upload(self, local: Path, key: str) -> None:
+        with self._explained("write", key):
+            self._client.upload_file(
+                str(local), self.bucket, self._root + key, Config=TRANSFER, ExtraArgs={"ChecksumAlgorithm": "SHA256"}
+            )
+
+    def download(self, key: str, local: Path) -> None:
+        with self._explained("read", key):
+            self._client.download_file(self.bucket, self._root + key, str(local), Config=TRANSFER)
+
+    def delete(self, keys: list[str]) -> None:
+        for start in range(0, len(keys), DELETE_AT_ONCE):
+            batch = [{"Key": self._root + key} for key in keys[start : start + DELETE_AT_ONCE]]
+            with self._explained("delete", keys[start]):
+                reply = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
+                for error in reply.get("Errors", ()):
+                    raise StoreError(f"cannot delete {self.uri}/{error['Key']}: {error['Message']}")
+
+    def _object(self, key: str) -> dict[str, str]:
+        return {"Bucket": self.bucket, "Key": self._root + key}
+
+    @contextmanager
+    def _explained(self, verb: str, key: str) -> Iterator[None]:
+        what = f"{self.uri}/{key}"
+        try:
+            yield
+        except ClientError as error:
+            code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"].get("HTTPStatusCode")
+            if code == "NoSuchBucket":
+                raise StoreError(f"cannot {verb} {what}: there is no bucket {self.bucket!r}") from error
+            if code in ("NoSuchKey", "404"):
+                raise Missing(f"there is no {what}") from error
+            if verb == "create" and status in (409, 412):
+                raise AlreadyExists(f"{what} exists already") from error
+            raise StoreError(f"cannot {verb} {what}: {error}", "see the store's permissions") from error
+        except (BotoCoreError, Boto3Error) as error:
+            raise StoreError(
+                f"cannot {verb} {what}: {error}", "see the credentials and AWS_ENDPOINT_URL_S3"
+            ) from error
+        except OSError as error:
+            raise StoreError(f"cannot {verb} {what}: {error.strerror or error}") from error

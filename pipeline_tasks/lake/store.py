@@ -1,0 +1,70 @@
+"""One small object-store interface and how a URI becomes one of its two implementations.
+
+Keys are relative to the store's root, parts joined by "/". A write replaces whole objects atomically;
+`create` is the one primitive that commits rest on.
+"""
+
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlparse
+
+from pipeline_tasks.errors import NightjarError, Refused
+
+
+class StoreError(NightjarError):
+    """The store did not do what was asked: unreachable, full, read-only, or refusing."""
+
+
+class Missing(StoreError):
+    """There is no object of that key."""
+
+
+class AlreadyExists(StoreError):
+    """`create` found an object of that key: somebody else was first."""
+
+
+class Store(Protocol):
+    """Objects under a root URI. Every method raises StoreError when the store fails."""
+
+    uri: str
+
+    def read(self, key: str) -> bytes:
+        """Return the object's bytes; raises Missing."""
+
+    def write(self, key: str, data: bytes) -> None:
+        """Put the object, replacing one that is there, atomically."""
+
+    def create(self, key: str, data: bytes) -> None:
+        """Put the object only if there is none of that key; raises AlreadyExists. Atomic."""
+
+    def exists(self, key: str) -> bool:
+        """Say whether there is an object of that key."""
+
+    def list(self, prefix: str) -> list[str]:
+        """Return the sorted keys that begin with `prefix` (whole keys, relative to the root)."""
+
+    def folders(self, prefix: str) -> list[str]:
+        """Return the sorted names of the folders directly under `prefix`, which ends with "/"."""
+
+    def upload(self, local: Path, key: str) -> None:
+        """Put a local file, replacing an object that is there, atomically."""
+
+    def download(self, key: str, local: Path) -> None:
+        """Copy an object to a local file whose folder exists; raises Missing."""
+
+    def delete(self, keys: list[str]) -> None:
+        """Remove objects; those that are absent already are no error."""
+
+
+def open_store(uri: str) -> Store:
+    """Return the store behind a file:// or s3:// URI; raises Refused for another scheme."""
+    parts = urlparse(uri)
+    if parts.scheme == "file":
+        from pipeline_tasks.lake.local import LocalStore
+
+        return LocalStore(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and parts.netloc:
+        from pipeline_tasks.lake.s3 import S3Store
+
+        return S3Store(parts.netloc, parts.path.strip("/"))
+    raise Refused(f"{uri!r} is no place for a lake", "use file:///absolute/path or s3://bucket/prefix")

@@ -1,0 +1,175 @@
+"""Tables that are whole or absent: a partition's data files, and `_commit.json`, written last, that names them.
+
+A reader opens only what the commit names, so a crash at any instant leaves what was there. Data files are
+named by their content: writing the same bytes again changes nothing.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.lake import layout
+from pipeline_tasks.lake.store import Missing, Store
+
+COMMIT = "_commit.json"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a partition is: `files` (name to SHA-256, in order), rows, and facts that its readers need.
+
+    `after` is set on deltas: the night before, so that `chain` can tell what a partition covers.
+    """
+
+    rows: int
+    files: dict[str, str]
+    after: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content and what is said of it; equal for equal bytes."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), sort_keys=True, indent=1, ensure_ascii=False).encode()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex SHA-256 of a local file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def write_files(
+    store: Store,
+    partition: str,
+    files: Sequence[Path],
+    *,
+    rows: int,
+    after: date | None = None,
+    facts: dict[str, Any] | None = None,
+    name: str | None = None,
+) -> Commit:
+    """Commit local Parquet files, in this order, as the partition's whole content; return the commit.
+
+    Files are called part-<n>-<digest>.parquet, or `name` where a single file's name is fixed.
+    """
+    digests = [sha256_of(path) for path in files]
+    names = [name or f"part-{n:05d}-{digest[:12]}.parquet" for n, digest in enumerate(digests)]
+    for path, target in zip(files, names, strict=True):
+        store.upload(path, f"{partition}/{target}")
+    commit = Commit(rows, dict(zip(names, digests, strict=True)), str(after) if after else None, facts or {})
+    commit_partition(store, partition, commit)
+    return commit
+
+
+def commit_partition(store: Store, partition: str, commit: Commit) -> None:
+    """Make `commit`, whose files are in the store already, the partition's content; remove what it replaces."""
+    store.write(f"{partition}/{COMMIT}", commit.to_json())
+    kept = {f"{partition}/{name}" for name in (*commit.files, COMMIT)}
+    store.delete([key for key in store.list(f"{partition}/") if key not in kept])
+
+
+def write_table(
+    store: Store,
+    partition: str,
+    table: pa.Table,
+    *,
+    after: date | None = None,
+    facts: dict[str, Any] | None = None,
+    name: str | None = None,
+) -> Commit:
+    """Commit one Arrow table as a single Parquet file; see `write_files`."""
+    buffer = BytesIO()
+    pq.write_table(table, buffer, compression="zstd", coerce_timestamps="us")
+    data = buffer.getvalue()
+    digest = hashlib.sha256(data).hexdigest()
+    target = name or f"part-00000-{digest[:12]}.parquet"
+    store.write(f"{partition}/{target}", data)
+    commit = Commit(table.num_rows, {target: digest}, str(after) if after else None, facts or {})
+    commit_partition(store, partition, commit)
+    return commit
+
+
+def read_commit(store: Store, partition: str) -> Commit | None:
+    """Return the partition's commit, or None where there is no whole table."""
+    try:
+        return Commit(**json.loads(store.read(f"{partition}/{COMMIT}")))
+    except Missing:
+        return None
+
+
+def require_commit(store: Store, partition: str, stage: str) -> Commit:
+    """Return the partition's commit; raises Refused naming the stage that makes it."""
+    commit = read_commit(store, partition)
+    if commit is None:
+        raise Refused(f"there is no table {store.uri}/{partition}", f"run {stage} for this night first")
+    return commit
+
+
+def read_table(store: Store, partition: str, stage: str, columns: list[str] | None = None) -> pa.Table:
+    """Return a partition's rows in file order; raises Refused where `stage` has not written it."""
+    commit = require_commit(store, partition, stage)
+    parts = [
+        pq.read_table(BytesIO(store.read(f"{partition}/{name}")), columns=columns) for name in commit.files
+    ]
+    return pa.concat_tables(parts)
+
+
+def fetch(store: Store, partition: str, folder: Path) -> list[Path]:
+    """Copy a committed partition's files into a local folder; return their paths in order."""
+    commit = read_commit(store, partition)
+    if commit is None:
+        raise Refused(f"there is no table {store.uri}/{partition}")
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / name for name in commit.files]
+    for path in paths:
+        store.download(f"{partition}/{path.name}", path)
+    return paths
+
+
+def committed(store: Store, parent: str) -> list[date]:
+    """Return the dates of the whole partitions under `parent` ("clean/items"), oldest first."""
+    dates = []
+    for folder in store.folders(f"{parent}/"):
+        if "=" in folder and store.exists(f"{parent}/{folder}/{COMMIT}"):
+            dates.append(layout.partition_date(folder))
+    return sorted(dates)
+
+
+def newest_before(store: Store, parent: str, run_date: date) -> date | None:
+    """Return the date of the newest whole partition strictly before `run_date`, or None."""
+    return max((found for found in committed(store, parent) if found < run_date), default=None)
+
+
+def chain(store: Store, parent: str, run_date: date) -> list[date]:
+    """Return the nights whose deltas make up all history up to and with `run_date`, oldest first.
+
+    Each commit says after which night its rows begin. A night that was caught up by a later one, and then
+    run itself, is passed over: its rows are in the later partition already.
+    """
+    nights: list[date] = []
+    upto: date | None = run_date
+    for found in reversed(committed(store, parent)):
+        if upto is None:
+            break
+        if found <= upto:
+            nights.append(found)
+            commit = read_commit(store, layout.night(parent, found))
+            upto = date.fromisoformat(commit.after) if commit and commit.after else None
+    return nights[::-1]
+
+
+def total_rows(commits: Iterable[Commit]) -> int:
+    """Return the sum of the commits' rows."""
+    return sum(commit.rows for commit in commits)

@@ -1,0 +1,94 @@
+"""The settings that declare a source: where its tables lie, what their columns mean, how they are prepared."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipeline_tasks.contracts import SOURCE_TABLES
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class SourceTable(Section):
+    """One table of the source: where it lies, how it is written, what its columns are called."""
+
+    uri: str
+    """File, folder or glob; relative to `data`, or file:// or s3://."""
+    format: Literal["csv", "jsonl", "parquet"]
+    """How the files are written."""
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    """CSV only."""
+    header: bool = True
+    """CSV only; without one, columns are called by their position: "0", "1", …"""
+    list_separator: str = Field("|", min_length=1)
+    """Between the values of a list column that is written as text."""
+    columns: dict[str, str]
+    """Contract column = source column."""
+    optional: bool = False
+    """Whether the files may be absent (items and users only)."""
+
+
+class Strategy(Section):
+    """What to do where a column has no value."""
+
+    strategy: Literal["drop", "constant", "mean", "median", "mode", "interpolate", "indicator", "predict"]
+    """drop the row; fill with a constant or a statistic; interpolate over time; add <column>_missing; predict."""
+    value: float | str | None = None
+    """For `constant`."""
+    by: tuple[str, ...] = ()
+    """For `predict`: the columns that it is predicted from."""
+
+
+Scaling = Literal["standard", "min_max", "log"]
+
+
+class Source(Section):
+    """A source: its tables, its event types, and how its columns are prepared."""
+
+    interactions: SourceTable
+    """Who did what with which item, and when."""
+    items: SourceTable | None = None
+    """The catalogue; derived from the interactions when absent."""
+    users: SourceTable | None = None
+    """The users' attributes; derived from the interactions when absent."""
+    events: dict[str, float] = {"view": 1.0}
+    """Event type = its weight in popularity, affinity and training."""
+    default_event: str = "view"
+    """The type of an event that names none."""
+    identity: str | None = None
+    """What a lake remembers of this source; by default where its interactions lie."""
+    segments: tuple[str, ...] = ()
+    """User columns that get popular lists of their own."""
+    missing: dict[str, dict[str, tuple[Strategy, ...]]] = {}
+    """Table, column = strategies, in order."""
+    scale: dict[str, dict[str, Scaling]] = {}
+    """Table, column = scaling; adds <column>_scaled."""
+
+    @model_validator(mode="after")
+    def _columns_are_of_the_contract(self) -> Self:
+        for name, contract in SOURCE_TABLES.items():
+            table: SourceTable | None = getattr(self, name)
+            declared = set(table.columns) if table else set()
+            for where, columns in (
+                ("columns", declared),
+                ("missing", self.missing.get(name, {})),
+                ("scale", self.scale.get(name, {})),
+            ):
+                unknown = sorted(set(columns) - set(contract.names))
+                if unknown:
+                    raise ValueError(f"{name}.{where}: {unknown[0]!r} is no column; allowed: {', '.join(contract.names)}")
+            absent = [column for column in contract.required if table and column not in declared]
+            if absent:
+                raise ValueError(f"{name}.columns: {absent[0]!r} must be mapped")
+        if self.default_event not in self.events:
+            raise ValueError(f"default_event: {self.default_event!r} is not in events: {', '.join(self.events)}")
+        unknown = sorted(set(self.segments) - set(SOURCE_TABLES["users"].names))
+        if unknown:
+            raise ValueError(f"segments: {unknown[0]!r} is no column of users")
+        return self
+
+    @property
+    def event_types(self) -> list[str]:
+        return list(self.events)

@@ -1,0 +1,173 @@
+"""The settings of the stages: one section a subject, a docstring a key."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline_tasks.settings.source import Section
+
+MODELS = ("transformer", "item_knn", "popular")
+MODEL_PATTERN = "^(" + "|".join(MODELS) + ")$"
+
+
+class SparkSettings(Section):
+    master: str = "local[*]"
+    """Spark master; anything that does not begin with "local" is a cluster, which reads s3a:// itself."""
+    driver_memory: str = Field("2g", pattern=r"^\d+[mg]$")
+    """Heap of the driver (in local mode, of everything)."""
+    shuffle_partitions: int = Field(4, ge=1)
+    """Partitions after a shuffle; some three times the cores."""
+    rows_per_file: int = Field(5_000_000, ge=1)
+    """A table is split into files of about this many rows."""
+    conf: dict[str, str] = {}
+    """Further Spark properties."""
+
+
+class QualitySettings(Section):
+    quarantine_budget: dict[str, float] = {"interactions": 0.05, "items": 0.05, "users": 0.05}
+    """Share of a table's rows that may be rejected or quarantined before the night stops."""
+    freshness_days: float = Field(2.0, gt=0)
+    """Warn when the newest event is older than this before the end of the run date."""
+
+
+class PreprocessSettings(Section):
+    near_duplicate_seconds: float = Field(2.0, ge=0)
+    """Same user, item and event type within this time is one event."""
+    bot_floor_events_per_hour: int = Field(500, ge=1)
+    """Nobody with fewer events in every hour is a bot."""
+    bot_factor: float = Field(4.0, ge=1)
+    """A bot also exceeds this many times the 99th percentile of events per user and hour."""
+
+
+class FeatureSettings(Section):
+    snapshots: int = Field(14, ge=1)
+    """Days of feature snapshots to have (K)."""
+    affinity_dim: int = Field(32, ge=4)
+    """Width of the hashed category and tag affinity."""
+    text_dim: int = Field(48, ge=2)
+    """Width of the text embedding (TF-IDF and SVD)."""
+    refit_days: int = Field(28, ge=1)
+    """The text encoder is fitted anew after so many days, else the newest one before the night is kept."""
+
+
+class DatasetSettings(Section):
+    holdout_min_users: int = Field(30, ge=1)
+    """Warm users that make enough evidence."""
+    holdout_max_days: int = Field(28, ge=1)
+    """The holdout grows from one day to at most this."""
+    negatives: int = Field(4, ge=1)
+    """Ranking examples without interest for each one with."""
+    max_examples: int = Field(200_000, ge=1)
+    """Newest positive ranking examples kept."""
+
+
+class DockerSettings(Section):
+    image: str = "nightjar-trainer:latest"
+    """Made from docker/trainer.Dockerfile."""
+    url: str = "unix:///var/run/docker.sock"
+    """The engine."""
+    network_mode: str = "host"
+    """Docker network; "host" lets the container reach an S3 endpoint on this machine."""
+    gpus: int = Field(0, ge=-1)
+    """GPUs to ask for; -1 is all."""
+
+
+class KubernetesSettings(Section):
+    image: str = "nightjar-trainer:latest"
+    """Made from docker/trainer.Dockerfile, in a registry that the cluster reaches."""
+    namespace: str = "default"
+    """Namespace of the pod."""
+    service_account: str | None = None
+    """Gives the pod its cloud credentials."""
+    environment_from: str | None = None
+    """Kubernetes Secret whose keys become the pod's environment (credentials)."""
+    cpu: str = "2"
+    """CPU request."""
+    memory: str = "8Gi"
+    """Memory request and limit."""
+    gpus: int = Field(0, ge=0)
+    """nvidia.com/gpu limit."""
+
+
+class TrainSettings(Section):
+    model: str = Field("transformer", pattern=MODEL_PATTERN)
+    """What is trained as tonight's challenger."""
+    launcher: Literal["process", "docker", "kubernetes"] = "process"
+    """Where train, evaluate and recommend run."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where there is one."""
+    warm_start: bool = True
+    """Start from the champion before the run date when it is of the same shape."""
+    threads: int = Field(0, ge=0)
+    """CPU threads of torch; 0 leaves it alone. Same bytes need the same number."""
+    dim: int = Field(64, ge=4)
+    """Width of the Transformer."""
+    blocks: int = Field(2, ge=1)
+    """Transformer blocks."""
+    heads: int = Field(2, ge=1)
+    """Attention heads."""
+    max_length: int = Field(50, ge=2)
+    """Newest events of a user that the Transformer sees."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    """In blocks and embeddings."""
+    id_dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of id embeddings dropped in training, so that content alone can speak."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Of AdamW."""
+    weight_decay: float = Field(0.01, ge=0)
+    """Of AdamW."""
+    batch_size: int = Field(128, ge=1)
+    """Sequences a step."""
+    epochs: int = Field(30, ge=1)
+    """At most; training stops when `patience` epochs bring nothing."""
+    patience: int = Field(3, ge=1)
+    """Epochs without a better validation before training stops."""
+    full_softmax_items: int = Field(20_000, ge=1)
+    """Up to this catalogue the loss is over all items; beyond, over shared negatives."""
+    negatives: int = Field(2_048, ge=1)
+    """Negatives shared by a batch."""
+    docker: DockerSettings = DockerSettings()
+    """For launcher = "docker"."""
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    """For launcher = "kubernetes"."""
+
+    @model_validator(mode="after")
+    def _heads_divide_dim(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"dim: {self.dim} is not a multiple of heads ({self.heads})")
+        return self
+
+
+class EvaluateSettings(Section):
+    k: int = Field(10, ge=1)
+    """Metrics are at k."""
+    tolerance: float = Field(0.0, ge=0)
+    """NDCG by which a challenger may be below what it would replace."""
+    max_users: int = Field(20_000, ge=1)
+    """Holdout users measured, chosen by a fixed hash."""
+
+
+class RecommendSettings(Section):
+    n: int = Field(20, ge=1)
+    """Places in a user's list."""
+    spares: int = Field(20, ge=0)
+    """Further places kept for refilling at the check."""
+    exclude_seen: bool = True
+    """Never recommend what the user already had an event with."""
+    similar: int = Field(20, ge=0)
+    """Neighbours an item."""
+    popular: int = Field(100, ge=1)
+    """Places in a popular list."""
+    popular_days: int = Field(7, ge=1)
+    """Popular lists count the last days (more, when these are empty)."""
+    files: int = Field(4, ge=1)
+    """Files (buckets) of top_n."""
+    block_users: int = Field(1024, ge=1)
+    """Users scored at a time."""
+
+
+class CheckSettings(Section):
+    shortfall_budget: float = Field(0.01, ge=0, le=1)
+    """Share of users whose list may be shorter than min(N, eligible)."""
+    availability_hours: float = Field(0.0, ge=0)
+    """A version of an item up to this long after the run date still counts when availability is read anew."""
