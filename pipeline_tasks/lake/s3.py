@@ -41,7 +41,9 @@ class S3Store:
 
     def create(self, key: str, data: bytes) -> None:
         with self._explained("create", key):
-            self._client.put_object(**self._object(key), Body=data, ChecksumAlgorithm="SHA256", IfNoneMatch="*")
+            self._client.put_object(
+                **self._object(key), Body=data, ChecksumAlgorithm="SHA256", IfNoneMatch="*"
+            )
 
     def exists(self, key: str) -> bool:
         try:
@@ -71,7 +73,11 @@ class S3Store:
     def upload(self, local: Path, key: str) -> None:
         with self._explained("write", key):
             self._client.upload_file(
-                str(local), self.bucket, self._root + key, Config=TRANSFER, ExtraArgs={"ChecksumAlgorithm": "SHA256"}
+                str(local),
+                self.bucket,
+                self._root + key,
+                Config=TRANSFER,
+                ExtraArgs={"ChecksumAlgorithm": "SHA256"},
             )
 
     def download(self, key: str, local: Path) -> None:
@@ -82,7 +88,9 @@ class S3Store:
         for start in range(0, len(keys), DELETE_AT_ONCE):
             batch = [{"Key": self._root + key} for key in keys[start : start + DELETE_AT_ONCE]]
             with self._explained("delete", keys[start]):
-                reply = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
+                reply = self._client.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True}
+                )
                 for error in reply.get("Errors", ()):
                     raise StoreError(f"cannot delete {self.uri}/{error['Key']}: {error['Message']}")
 
@@ -95,7 +103,10 @@ class S3Store:
         try:
             yield
         except ClientError as error:
-            code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"].get("HTTPStatusCode")
+            code, status = (
+                error.response["Error"]["Code"],
+                error.response["ResponseMetadata"].get("HTTPStatusCode"),
+            )
             if code == "NoSuchBucket":
                 raise StoreError(f"cannot {verb} {what}: there is no bucket {self.bucket!r}") from error
             if code in ("NoSuchKey", "404"):

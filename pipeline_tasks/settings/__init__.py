@@ -48,11 +48,16 @@ NOT_SETTINGS = {"NIGHTJAR_CONFIG", "NIGHTJAR_RUN_DATE"}
 PLACES = {"lake", "data", "state", "publish", "spark"}
 TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes"}
 
+
 class Settings(BaseSettings):
     """Everything that can be set. Field order is the order of `settings` and of the README's table."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, use_attribute_docstrings=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
     lake: str = ""
@@ -87,6 +92,7 @@ class Settings(BaseSettings):
     """May the lists go live."""
     publish: Literal["auto", "off"] = "auto"
     """off leaves tonight's version unpublished."""
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -196,7 +202,9 @@ def masked(settings: Settings) -> dict[str, Any]:
 def _mask(key: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _mask(name, inner) for name, inner in value.items()}
-    if isinstance(value, str) and re.search(r"secret|password|token|access.?key|credential", key, re.IGNORECASE):
+    if isinstance(value, str) and re.search(
+        r"secret|password|token|access.?key|credential", key, re.IGNORECASE
+    ):
         return "***" if value else value
     if isinstance(value, str):
         return re.sub(r"(://[^/:@]+:)[^/@]+@", r"\1***@", value)

@@ -78,12 +78,16 @@ class Source(Section):
             ):
                 unknown = sorted(set(columns) - set(contract.names))
                 if unknown:
-                    raise ValueError(f"{name}.{where}: {unknown[0]!r} is no column; allowed: {', '.join(contract.names)}")
+                    raise ValueError(
+                        f"{name}.{where}: {unknown[0]!r} is no column; allowed: {', '.join(contract.names)}"
+                    )
             absent = [column for column in contract.required if table and column not in declared]
             if absent:
                 raise ValueError(f"{name}.columns: {absent[0]!r} must be mapped")
         if self.default_event not in self.events:
-            raise ValueError(f"default_event: {self.default_event!r} is not in events: {', '.join(self.events)}")
+            raise ValueError(
+                f"default_event: {self.default_event!r} is not in events: {', '.join(self.events)}"
+            )
         unknown = sorted(set(self.segments) - set(SOURCE_TABLES["users"].names))
         if unknown:
             raise ValueError(f"segments: {unknown[0]!r} is no column of users")

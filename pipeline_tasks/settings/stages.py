@@ -17,8 +17,8 @@ class SparkSettings(Section):
     """Heap of the driver (in local mode, of everything)."""
     shuffle_partitions: int = Field(4, ge=1)
     """Partitions after a shuffle; some three times the cores."""
-    rows_per_file: int = Field(5_000_000, ge=1)
-    """A table is split into files of about this many rows."""
+    output_files: int = Field(1, ge=1)
+    """Files that a table is written into; on a cluster some three times the executors."""
     conf: dict[str, str] = {}
     """Further Spark properties."""
 

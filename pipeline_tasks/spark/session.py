@@ -1,0 +1,75 @@
+"""The Spark session of a stage: settings in, a session out, stopped at the end."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.settings import SparkSettings
+
+# What every session needs so that the same input gives the same bytes, wherever it runs.
+ALWAYS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+}
+# A session on one machine: no page, nothing that listens beyond loopback, no waiting for a second core.
+LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.files.openCostInBytes": "0",
+}
+JAVA_OPTIONS = "-XX:+UseParallelGC -XX:TieredStopAtLevel=4 -Xss8m"
+
+
+def is_local(settings: SparkSettings) -> bool:
+    """Say whether Spark runs inside the stage's own process."""
+    return settings.master.startswith("local")
+
+
+@contextmanager
+def spark_session(settings: SparkSettings, name: str, scratch: Path) -> Iterator[SparkSession]:
+    """Give a session called `name`; one that is active already is used and left running.
+
+    Raises Refused where there is no Java.
+    """
+    running = SparkSession.getActiveSession()
+    if running is not None:
+        yield running
+        return
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        raise Refused("Spark needs Java 17 or 21, and none was found", "install openjdk-17-jre-headless")
+    session = _build(settings, name, scratch)
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+def _build(settings: SparkSettings, name: str, scratch: Path) -> SparkSession:
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    conf = {
+        **ALWAYS,
+        **(LOCAL if is_local(settings) else {}),
+        "spark.driver.memory": settings.driver_memory,
+        "spark.driver.extraJavaOptions": JAVA_OPTIONS,
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.local.dir": str(scratch / "spark"),
+        **settings.conf,
+    }
+    builder = SparkSession.Builder().appName(f"nightjar-{name}").master(settings.master)
+    for key, value in conf.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session

@@ -1,0 +1,118 @@
+"""The lake as Spark frames: committed partitions in, committed partitions out.
+
+Local Spark reads a local lake in place and works on scratch copies of an S3 one (the pyspark wheel has no
+S3 connector); a cluster reads and writes s3a:// itself. All of them commit alike, by `_commit.json`.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from pipeline_tasks.lake import tables
+from pipeline_tasks.lake.store import Store, open_store
+from pipeline_tasks.lake.tables import Commit
+from pipeline_tasks.settings import Settings
+from pipeline_tasks.spark.session import is_local, spark_session
+
+
+@contextmanager
+def scratch_folder(settings: Settings) -> Iterator[Path]:
+    """Give an empty local folder that is removed at the end."""
+    folder = settings.state_dir / "scratch" / uuid4().hex
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def open_staging(settings: Settings, name: str) -> Iterator["Staging"]:
+    """Give the lake of `settings` with a Spark session for the stage called `name`."""
+    store = open_store(settings.lake_uri)
+    with scratch_folder(settings) as scratch, spark_session(settings.spark, name, scratch) as spark:
+        yield Staging(
+            store, spark, scratch, cluster=not is_local(settings.spark), files=settings.spark.output_files
+        )
+
+
+class Staging:
+    """Committed tables of one lake for one stage's Spark session."""
+
+    def __init__(
+        self, store: Store, spark: SparkSession, scratch: Path, *, cluster: bool, files: int
+    ) -> None:
+        self.store = store
+        self.spark = spark
+        self.scratch = scratch
+        self._cluster = cluster
+        self._files = files
+
+    def read(self, *partitions: str, stage: str, schema: StructType | None = None) -> DataFrame:
+        """Return the rows of committed partitions of one table; Refused where `stage` has not made one."""
+        paths = [path for partition in partitions for path in self._paths(partition, stage)]
+        reader = self.spark.read if schema is None else self.spark.read.schema(schema)
+        return reader.parquet(*paths)
+
+    def write(
+        self,
+        frame: DataFrame,
+        partition: str,
+        *,
+        sort: Sequence[str],
+        after: date | None = None,
+        facts: dict[str, Any] | None = None,
+        name: str | None = None,
+    ) -> Commit:
+        """Commit the frame as the partition's whole content, sorted by `sort` across its files.
+
+        `sort` must order the rows totally, or equal input need not give equal bytes.
+        """
+        files = 1 if name else self._files
+        parts = frame.repartition(1) if files == 1 else frame.repartitionByRange(files, *sort)
+        ordered = parts.sortWithinPartitions(*sort)
+        attempt = f"_attempt-{uuid4().hex}"
+        if self._cluster:
+            return self._commit_in_place(ordered, partition, attempt, after, facts)
+        folder = self.scratch / attempt
+        ordered.write.parquet(str(folder))
+        written = sorted(folder.glob("part-*.parquet"))
+        rows = sum(pq.read_metadata(path).num_rows for path in written)
+        commit = tables.write_files(
+            self.store, partition, written, rows=rows, after=after, facts=facts, name=name
+        )
+        shutil.rmtree(folder)
+        return commit
+
+    def _paths(self, partition: str, stage: str) -> list[str]:
+        commit = tables.require_commit(self.store, partition, stage)
+        if self._cluster or self.store.uri.startswith("file:"):
+            return [f"{self._spark_uri()}/{partition}/{name}" for name in commit.files]
+        local = self.scratch / "lake" / partition
+        return [str(path) for path in tables.fetch(self.store, partition, local)]
+
+    def _commit_in_place(
+        self, frame: DataFrame, partition: str, attempt: str, after: date | None, facts: dict[str, Any] | None
+    ) -> Commit:
+        """Let the executors write beside the partition's old files, then commit the new ones."""
+        frame.write.parquet(f"{self._spark_uri()}/{partition}/{attempt}")
+        digests, rows = {}, 0
+        for key in self.store.list(f"{partition}/{attempt}/part-"):
+            local = self.scratch / "digest.parquet"
+            self.store.download(key, local)
+            digests[key.removeprefix(f"{partition}/")] = tables.sha256_of(local)
+            rows += pq.read_metadata(local).num_rows
+        commit = Commit(rows, digests, str(after) if after else None, facts or {})
+        tables.commit_partition(self.store, partition, commit)
+        return commit
+
+    def _spark_uri(self) -> str:
+        return self.store.uri.replace("s3://", "s3a://", 1)
