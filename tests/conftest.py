@@ -1,4 +1,4 @@
-"""What tests share: one Spark session, a local lake, an S3 server on loopback, settings that point at them."""
+"""What tests share: one Spark session, a local lake, an S3 server on loopback, settings that use them."""
 
 import os
 import socket

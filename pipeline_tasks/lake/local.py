@@ -47,7 +47,7 @@ class LocalStore:
     def exists(self, key: str) -> bool:
         return self.path(key).is_file()
 
-    def list(self, prefix: str) -> list[str]:
+    def keys(self, prefix: str) -> list[str]:
         folder = self.path(prefix.rpartition("/")[0])
         keys = (found.relative_to(self.root).as_posix() for found in folder.rglob("*") if found.is_file())
         return sorted(key for key in keys if key.startswith(prefix) and not key.startswith(INCOMING))

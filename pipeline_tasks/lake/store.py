@@ -40,7 +40,7 @@ class Store(Protocol):
     def exists(self, key: str) -> bool:
         """Say whether there is an object of that key."""
 
-    def list(self, prefix: str) -> list[str]:
+    def keys(self, prefix: str) -> list[str]:
         """Return the sorted keys that begin with `prefix` (whole keys, relative to the root)."""
 
     def folders(self, prefix: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tables that are whole or absent: a partition's data files, and `_commit.json`, written last, that names them.
+"""Tables that are whole or absent: a partition holds data files and `_commit.json`, written last, naming them.
 
 A reader opens only what the commit names, so a crash at any instant leaves what was there. Data files are
 named by their content: writing the same bytes again changes nothing.
@@ -60,7 +60,7 @@ def write_files(
     facts: dict[str, Any] | None = None,
     name: str | None = None,
 ) -> Commit:
-    """Commit local Parquet files, in this order, as the partition's whole content; return the commit.
+    """Commit local Parquet files, in this order, as the whole partition; return the commit.
 
     Files are called part-<n>-<digest>.parquet, or `name` where a single file's name is fixed.
     """
@@ -74,10 +74,10 @@ def write_files(
 
 
 def commit_partition(store: Store, partition: str, commit: Commit) -> None:
-    """Make `commit`, whose files are in the store already, the partition's content; remove what it replaces."""
+    """Make `commit`, whose files are stored already, the partition's content; remove what it replaces."""
     store.write(f"{partition}/{COMMIT}", commit.to_json())
     kept = {f"{partition}/{name}" for name in (*commit.files, COMMIT)}
-    store.delete([key for key in store.list(f"{partition}/") if key not in kept])
+    store.delete([key for key in store.keys(f"{partition}/") if key not in kept])
 
 
 def write_table(
@@ -140,11 +140,9 @@ def fetch(store: Store, partition: str, folder: Path) -> list[Path]:
 
 def committed(store: Store, parent: str) -> list[date]:
     """Return the dates of the whole partitions under `parent` ("clean/items"), oldest first."""
-    dates = []
-    for folder in store.folders(f"{parent}/"):
-        if "=" in folder and store.exists(f"{parent}/{folder}/{COMMIT}"):
-            dates.append(layout.partition_date(folder))
-    return sorted(dates)
+    folders = [folder for folder in store.folders(f"{parent}/") if "=" in folder]
+    whole = [folder for folder in folders if store.exists(f"{parent}/{folder}/{COMMIT}")]
+    return sorted(layout.partition_date(folder) for folder in whole)
 
 
 def newest_before(store: Store, parent: str, run_date: date) -> date | None:

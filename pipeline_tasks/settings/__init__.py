@@ -22,7 +22,7 @@ from pydantic_settings import (
 )
 
 from pipeline_tasks.errors import Refused
-from pipeline_tasks.settings.source import Section, Source, SourceTable, Strategy
+from pipeline_tasks.settings.source import Source, SourceTable, Strategy
 from pipeline_tasks.settings.stages import (
     MODEL_PATTERN,
     MODELS,
@@ -40,6 +40,30 @@ from pipeline_tasks.settings.stages import (
 )
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
+__all__ = [
+    "MODELS",
+    "MODEL_PATTERN",
+    "CheckSettings",
+    "DatasetSettings",
+    "DockerSettings",
+    "EvaluateSettings",
+    "FeatureSettings",
+    "KubernetesSettings",
+    "PreprocessSettings",
+    "QualitySettings",
+    "RecommendSettings",
+    "Settings",
+    "Source",
+    "SourceTable",
+    "SparkSettings",
+    "Strategy",
+    "TrainSettings",
+    "load",
+    "masked",
+    "night_end",
+    "parse_run_date",
+]
+
 PREFIX = "NIGHTJAR_"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
 # environment variables that are not settings: the file to read, and the night to run

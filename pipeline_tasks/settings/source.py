@@ -1,4 +1,4 @@
-"""The settings that declare a source: where its tables lie, what their columns mean, how they are prepared."""
+"""The settings that declare a source: where its tables lie, what its columns mean, how they are cleaned."""
 
 from typing import Literal, Self
 

@@ -105,7 +105,7 @@ class Staging:
         """Let the executors write beside the partition's old files, then commit the new ones."""
         frame.write.parquet(f"{self._spark_uri()}/{partition}/{attempt}")
         digests, rows = {}, 0
-        for key in self.store.list(f"{partition}/{attempt}/part-"):
+        for key in self.store.keys(f"{partition}/{attempt}/part-"):
             local = self.scratch / "digest.parquet"
             self.store.download(key, local)
             digests[key.removeprefix(f"{partition}/")] = tables.sha256_of(local)
