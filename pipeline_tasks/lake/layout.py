@@ -55,3 +55,8 @@ def data_docs(run_date: date) -> str:
 def partition_date(folder: str) -> date:
     """The date in "run_date=2026-01-31" or "ingest_date=2026-01-31"; raises ValueError for another name."""
     return date.fromisoformat(folder.partition("=")[2])
+
+
+def stale(run_date: date) -> str:
+    """The mark of a night that was made from what an earlier night's rerun has changed since."""
+    return f"runs/{run_date}/stale.txt"

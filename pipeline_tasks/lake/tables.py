@@ -1,4 +1,4 @@
-"""Tables that are whole or absent: a partition holds data files and `_commit.json`, written last, naming them.
+"""Tables that are whole or absent: data files, and a `_commit.json`, written last, that names them.
 
 A reader opens only what the commit names, so a crash at any instant leaves what was there. Data files are
 named by their content: writing the same bytes again changes nothing.

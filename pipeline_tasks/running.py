@@ -1,0 +1,129 @@
+"""Run one stage for one night: its name and date in; a record in the lake, a line for people, an exit code."""
+
+import importlib
+import os
+import resource
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from pipeline_tasks import __version__
+from pipeline_tasks.errors import NightjarError
+from pipeline_tasks.lake import layout, records
+from pipeline_tasks.lake.records import Record, Report, Status
+from pipeline_tasks.lake.store import Store, open_store
+from pipeline_tasks.settings import CHECKOUT, Settings
+
+STATUS: dict[int, Status] = {0: "done", 1: "failed", 2: "refused", 99: "nothing"}
+
+
+def run_stage(settings: Settings, stage: str, run_date: date) -> int:
+    """Run `stage`, keep its record, print what came out; return 0, 1, 2 or 99 (see errors)."""
+    started, clock = datetime.now(UTC), time.monotonic()
+    report, code, reason = Report(""), 0, ""
+    try:
+        report = importlib.import_module(f"pipeline_tasks.stages.{stage}").run(settings, run_date)
+    except NightjarError as error:
+        code, reason = error.exit_code, str(error)
+    except Exception as error:  # a stage must end in a line for people, whatever happened
+        code, reason = 1, f"{_one_line(error)} (traceback: {_keep_traceback(settings, stage, run_date)})"
+    record = Record(
+        stage=stage,
+        run_date=str(run_date),
+        status=STATUS[code],
+        started=started.isoformat(),
+        seconds=round(time.monotonic() - clock, 3),
+        peak_rss_bytes=peak_rss_bytes(),
+        host=socket.gethostname(),
+        code=_code_version(),
+        settings=settings.results_digest(),
+        report=report,
+        reason=reason,
+    )
+    kept = _keep(settings, record)
+    print(f"{stage} {run_date}: {report.summary if code == 0 else f'{STATUS[code]}: {reason}'}", flush=True)
+    return code if kept else code or 1
+
+
+def _keep(settings: Settings, record: Record) -> bool:
+    """Write the record; say so, and let the stage fail, when the lake does not take it."""
+    try:
+        store = open_store(settings.lake_uri)
+        if record.status == "done":
+            _mark_later_nights(store, record)
+        records.write(store, record)
+    except NightjarError as error:
+        print(f"the record of {record.stage} could not be kept: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _mark_later_nights(store: Store, record: Record) -> None:
+    """Say of later nights that they were made from what this rerun has changed; change nothing in them."""
+    run_date = date.fromisoformat(record.run_date)
+    before = records.read(store, run_date, record.stage)
+    if record.stage == "ingest":
+        store.delete([layout.stale(run_date)])
+    if before and before.status == "done" and before.report.outputs != record.report.outputs:
+        mark = f"{record.stage} of {run_date} was run again with another result\n".encode()
+        for later in (night for night in records.nights(store) if night > run_date):
+            store.write(layout.stale(later), mark)
+
+
+def _keep_traceback(settings: Settings, stage: str, run_date: date) -> Path:
+    path = settings.state_dir / "logs" / f"{run_date}-{stage}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(traceback.format_exc(), encoding="utf-8")
+    return path
+
+
+def _one_line(error: Exception) -> str:
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first[:300]}"
+
+
+def peak_rss_bytes() -> int:
+    """Return the sum of the peaks of this process and its living descendants (Spark's JVM and workers)."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return own + sum(_peak_of(pid) for pid in _descendants())
+
+
+def _descendants() -> set[int]:
+    """Return the living descendants' ids; none where there is no /proc."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            # the command's name, in brackets, may hold anything; the fields after it do not
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = {os.getpid()}
+    while True:
+        grown = found | {pid for pid, parent in parents.items() if parent in found}
+        if grown == found:
+            return found - {os.getpid()}
+        found = grown
+
+
+def _peak_of(pid: int) -> int:
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def _code_version() -> str:
+    found = subprocess.run(
+        ["git", "-C", str(CHECKOUT), "rev-parse", "--short=12", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"{__version__}+{found.stdout.strip()}" if found.returncode == 0 else __version__
