@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from pipeline_tasks.lake.store import AlreadyExists, Missing, StoreError
@@ -30,6 +31,10 @@ class LocalStore:
         with self._explained("read", key):
             return self.path(key).read_bytes()
 
+    def open(self, key: str) -> BinaryIO:
+        with self._explained("read", key):
+            return self.path(key).open("rb")
+
     def write(self, key: str, data: bytes) -> None:
         with self._explained("write", key), self._incoming() as scratch:
             scratch.write_bytes(data)
@@ -45,7 +50,8 @@ class LocalStore:
             _flush(target.parent)
 
     def exists(self, key: str) -> bool:
-        return self.path(key).is_file()
+        with self._explained("look at", key):
+            return self.path(key).is_file()
 
     def keys(self, prefix: str) -> list[str]:
         folder = self.path(prefix.rpartition("/")[0])

@@ -3,10 +3,11 @@
 Credentials, region and endpoint come from boto3's own chain (AWS_ENDPOINT_URL_S3 names another endpoint).
 """
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -19,6 +20,7 @@ from pipeline_tasks.lake.store import AlreadyExists, Missing, StoreError
 TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=8)
 CLIENT = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
 DELETE_AT_ONCE = 1000
+READ_AHEAD_BYTES = 1 << 20
 
 
 class S3Store:
@@ -34,6 +36,18 @@ class S3Store:
         with self._explained("read", key):
             data: bytes = self._client.get_object(**self._object(key))["Body"].read()
             return data
+
+    def open(self, key: str) -> BinaryIO:
+        with self._explained("read", key):
+            size = self._client.head_object(**self._object(key))["ContentLength"]
+
+        def fetch(start: int, end: int) -> bytes:
+            with self._explained("read", key):
+                reply = self._client.get_object(**self._object(key), Range=f"bytes={start}-{end - 1}")
+                data: bytes = reply["Body"].read()
+                return data
+
+        return cast(BinaryIO, io.BufferedReader(RangeReader(size, fetch), READ_AHEAD_BYTES))
 
     def write(self, key: str, data: bytes) -> None:
         with self._explained("write", key):
@@ -120,3 +134,32 @@ class S3Store:
             ) from error
         except OSError as error:
             raise StoreError(f"cannot {verb} {what}: {error.strerror or error}") from error
+
+
+class RangeReader(io.RawIOBase):
+    """An object of `size` bytes as a raw seekable file; each read is one `fetch(start, end)`."""
+
+    def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
+        self._size = size
+        self._fetch = fetch
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._position + len(buffer), self._size)
+        if end <= self._position:
+            return 0
+        data = self._fetch(self._position, end)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)

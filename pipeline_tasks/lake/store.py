@@ -5,7 +5,7 @@ Keys are relative to the store's root, parts joined by "/". A write replaces who
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlparse
 
 from pipeline_tasks.errors import NightjarError, Refused
@@ -30,6 +30,9 @@ class Store(Protocol):
 
     def read(self, key: str) -> bytes:
         """Return the object's bytes; raises Missing."""
+
+    def open(self, key: str) -> BinaryIO:
+        """Return the object as a seekable file that fetches only what is read; raises Missing."""
 
     def write(self, key: str, data: bytes) -> None:
         """Put the object, replacing one that is there, atomically."""
