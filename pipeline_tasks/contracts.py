@@ -151,9 +151,9 @@ USER_FEATURES = Contract(
         _id("user_id", "user"),
         _STAMP,
         *_windows("events", "the user's events"),
-        Column("days_since_last_event", "float", "days from the last event to the stamp",
+        Column("days_since_last_event", "float", "days since the last event",
                minimum=0.0),
-        Column("events_total", "float", "all events before the stamp", nullable=False, minimum=0.0),
+        Column("events_total", "float", "all events before", nullable=False, minimum=0.0),
         Column("price_level", "float", "mean log1p(price) of the items touched"),
         Column("affinity", "vector", "TF-IDF of categories and tags over the user's events, hashed to a fixed "
                "width, L2-normalized; zeros without events", nullable=False),
@@ -242,7 +242,7 @@ POPULAR = Contract(
     kind="snapshot",
     key=("list_name", "rank"),
     columns=(
-        Column("list_name", "string", "'all', or '<segment column>=<value>'", nullable=False, severity="stop"),
+        Column("list_name", "string", "'all' or '<user column>=<value>'", nullable=False, severity="stop"),
         _RANK,
         _id("item_id", "item"),
         _SCORE,

@@ -1,4 +1,4 @@
-"""Run one stage for one night: its name and date in; a record in the lake, a line for people, an exit code."""
+"""Run one stage for one night: a record in the lake, a line for people and an exit code come out."""
 
 import importlib
 import os

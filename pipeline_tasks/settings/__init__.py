@@ -26,6 +26,7 @@ from pipeline_tasks.settings.source import Source, SourceTable, Strategy
 from pipeline_tasks.settings.stages import (
     MODEL_PATTERN,
     MODELS,
+    AirflowSettings,
     CheckSettings,
     DatasetSettings,
     DockerSettings,
@@ -43,6 +44,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 __all__ = [
     "MODELS",
     "MODEL_PATTERN",
+    "AirflowSettings",
     "CheckSettings",
     "DatasetSettings",
     "DockerSettings",
@@ -69,7 +71,7 @@ DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
 # environment variables that are not settings: the file to read, and the night to run
 NOT_SETTINGS = {"NIGHTJAR_CONFIG", "NIGHTJAR_RUN_DATE"}
 # keys that say where and how a night runs, not what comes out
-PLACES = {"lake", "data", "state", "publish", "spark"}
+PLACES = {"lake", "data", "state", "publish", "airflow", "spark"}
 TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes"}
 
 
@@ -96,6 +98,8 @@ class Settings(BaseSettings):
     """Which of [sources] to read; auto takes the first whose interactions are found."""
     sources: dict[str, Source] = {}
     """The declared sources."""
+    airflow: AirflowSettings = AirflowSettings()
+    """The schedule."""
     spark: SparkSettings = SparkSettings()
     """Spark."""
     quality: QualitySettings = QualitySettings()

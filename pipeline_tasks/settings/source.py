@@ -34,7 +34,7 @@ class Strategy(Section):
     """What to do where a column has no value."""
 
     strategy: Literal["drop", "constant", "mean", "median", "mode", "interpolate", "indicator", "predict"]
-    """drop the row; fill with a constant or a statistic; interpolate over time; add <column>_missing; predict."""
+    """Drop the row, fill it, interpolate over time, add <column>_missing, or predict by a model."""
     value: float | str | None = None
     """For `constant`."""
     by: tuple[str, ...] = ()

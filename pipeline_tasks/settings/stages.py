@@ -10,6 +10,15 @@ MODELS = ("transformer", "item_knn", "popular")
 MODEL_PATTERN = "^(" + "|".join(MODELS) + ")$"
 
 
+class AirflowSettings(Section):
+    schedule: str = "0 2 * * *"
+    """When the nightly DAG starts (cron, UTC)."""
+    retries: int = Field(2, ge=0)
+    """Further tries of a stage that failed for a reason that a retry may cure."""
+    retry_delay_seconds: int = Field(120, ge=0)
+    """Pause before a further try."""
+
+
 class SparkSettings(Section):
     master: str = "local[*]"
     """Spark master; anything that does not begin with "local" is a cluster, which reads s3a:// itself."""

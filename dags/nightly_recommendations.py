@@ -1,0 +1,69 @@
+"""### The night: from the source's tables to published top-N lists
+
+Thirteen stages in a straight chain. A night ends in one of two ways: new tables are live, or the old ones
+still are and `outcome` says why. Every stage keeps a record in the lake, `runs/<run_date>/<stage>.json`,
+with its reason; `reports/<run_date>/index.html` sums the night up.
+
+**On call:** open the first red task's log; its last line says what was found, where, and what to do.
+
+* A stage that exits with 2 was *refused* (bad data, a wrong setting) and is not retried: mend the cause, then
+  clear that task and those after it. Running a night again never harms what is live.
+* Anything else was retried already: look at the store, the disk, the engine; then clear the task.
+* Skipped `publish`: nothing new to publish, or the run asked not to; the reason is in its log.
+* By hand: *Trigger* with another `run_date` or `model`, or `publish` = off to look before anyone else does.
+"""
+
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, chain
+from stage_tasks import default_args, stage_task
+
+from pipeline_tasks import settings
+from pipeline_tasks.lake.records import STAGES
+
+loaded = settings.load()
+
+with DAG(
+    dag_id="nightly_recommendations",
+    doc_md=__doc__,
+    schedule=CronTriggerTimetable(loaded.airflow.schedule, timezone="UTC"),
+    start_date=datetime(1990, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args=default_args(loaded),
+    params={
+        "run_date": Param(
+            None,
+            type=["null", "string"],
+            pattern=settings.DATE_PATTERN,
+            title="Night (UTC)",
+            description="YYYY-MM-DD: everything that had arrived by the end of this day is known. "
+            "Empty: the last whole day before the run.",
+        ),
+        "model": Param(
+            loaded.train.model,
+            type="string",
+            enum=list(settings.MODELS),
+            title="Challenger",
+            description="What is trained tonight; it serves only if it is not worse than who serves now.",
+        ),
+        "publish": Param(
+            loaded.publish,
+            type="string",
+            enum=["auto", "off"],
+            title="Publish",
+            description="auto: tables go live if every check passes. off: everything but going live.",
+        ),
+    },
+    tags=["nightjar"],
+):
+    published = Asset("nightjar_recommendations")
+    last = {"report": {"trigger_rule": "all_done"}, "outcome": {"trigger_rule": "all_done"}}
+    chain(
+        *(
+            stage_task(
+                loaded, stage, **last.get(stage, {"outlets": [published]} if stage == "publish" else {})
+            )
+            for stage in STAGES
+        )
+    )

@@ -1,0 +1,137 @@
+"""The task of a stage: the same command line on the worker, in a container or in a pod, by the settings."""
+
+import os
+import shlex
+import sys
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import RetryDecision, RetryPolicy
+
+from pipeline_tasks import settings
+
+IN_CONTAINER = ("train", "evaluate", "recommend")
+AWS_PREFIX = "AWS_"
+RUN_DATE = "{{ params.run_date or macros.ds_add((dag_run.logical_date or dag_run.run_after) | ds, -1) }}"
+# Values reach the command line by environment only: nothing that a person typed meets a shell.
+OVERRIDES = {
+    "NIGHTJAR_RUN_DATE": RUN_DATE,
+    "NIGHTJAR_TRAIN__MODEL": "{{ params.model }}",
+    "NIGHTJAR_PUBLISH": "{{ params.publish }}",
+}
+
+
+class RefusedIsFinal(RetryPolicy):
+    """Do not retry a stage that exited with 2: it was refused for a reason that a retry cannot cure."""
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Any = None
+    ) -> RetryDecision:
+        text = str(exception)
+        refused = any(mark in text for mark in ("exit code 2.", "'StatusCode': 2}", "exit_code': 2,"))
+        return (
+            RetryDecision.fail("refused; see the reason in the log") if refused else RetryDecision.default()
+        )
+
+    def serialize(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> "RefusedIsFinal":
+        return cls()
+
+
+def default_args(loaded: settings.Settings) -> dict[str, Any]:
+    """Return what all tasks share."""
+    return {
+        "owner": "nightjar",
+        "retries": loaded.airflow.retries,
+        "retry_delay": timedelta(seconds=loaded.airflow.retry_delay_seconds),
+        "retry_policy": RefusedIsFinal(),
+    }
+
+
+def stage_task(loaded: settings.Settings, stage: str, **options: Any) -> Any:
+    """Return the operator that runs `stage`; train, evaluate and recommend go where `train.launcher` says."""
+    if stage in IN_CONTAINER and loaded.train.launcher == "docker":
+        return _docker(loaded, stage, **options)
+    if stage in IN_CONTAINER and loaded.train.launcher == "kubernetes":
+        return _pod(loaded, stage, **options)
+    return _process(stage, **options)
+
+
+def _process(stage: str, **options: Any) -> Any:
+    from airflow.providers.standard.operators.bash import BashOperator
+
+    return BashOperator(
+        task_id=stage,
+        bash_command=f"exec {shlex.quote(sys.executable)} -m pipeline_tasks {stage}",
+        env={**OVERRIDES, "PYTHONUNBUFFERED": "1"},
+        append_env=True,
+        cwd=str(settings.CHECKOUT),
+        skip_on_exit_code=99,
+        **options,
+    )
+
+
+def _settings_environment(loaded: settings.Settings) -> dict[str, str]:
+    """The worker's own overrides, and the lake by its full address: what a container needs to agree."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(settings.PREFIX)}
+    return {**kept, "NIGHTJAR_LAKE": loaded.lake_uri, "NIGHTJAR_STATE": "/tmp/nightjar", **OVERRIDES}  # noqa: S108
+
+
+def _docker(loaded: settings.Settings, stage: str, **options: Any) -> Any:
+    from airflow.providers.docker.operators.docker import DockerOperator
+    from docker.types import DeviceRequest, Mount
+
+    docker = loaded.train.docker
+    config = str(settings.config_path().resolve())
+    mounts = [Mount(source=config, target="/app/nightjar.toml", type="bind", read_only=True)]
+    if loaded.lake_uri.startswith("file://"):
+        folder = loaded.lake_uri.removeprefix("file://")
+        mounts.append(Mount(source=folder, target=folder, type="bind"))
+    gpus = [DeviceRequest(count=docker.gpus, capabilities=[["gpu"]])] if docker.gpus else None
+    return DockerOperator(
+        task_id=stage,
+        image=docker.image,
+        command=[stage],
+        docker_url=docker.url,
+        network_mode=docker.network_mode,
+        mounts=mounts,
+        mount_tmp_dir=False,
+        auto_remove="force",
+        user=f"{os.getuid()}:{os.getgid()}",
+        device_requests=gpus,
+        environment={**_settings_environment(loaded), "NIGHTJAR_CONFIG": "/app/nightjar.toml"},
+        private_environment={k: v for k, v in os.environ.items() if k.startswith(AWS_PREFIX)},
+        skip_on_exit_code=99,
+        **options,
+    )
+
+
+def _pod(loaded: settings.Settings, stage: str, **options: Any) -> Any:
+    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+    from kubernetes.client import models as k8s
+
+    pod = loaded.train.kubernetes
+    gpus = {"nvidia.com/gpu": str(pod.gpus)} if pod.gpus else {}
+    secret = pod.environment_from
+    return KubernetesPodOperator(
+        task_id=stage,
+        name=f"nightjar-{stage}",
+        namespace=pod.namespace,
+        image=pod.image,
+        arguments=[stage],
+        env_vars=_settings_environment(loaded),
+        env_from=[k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=secret))] if secret else [],
+        service_account_name=pod.service_account,
+        container_resources=k8s.V1ResourceRequirements(
+            requests={"cpu": pod.cpu, "memory": pod.memory}, limits={"memory": pod.memory, **gpus}
+        ),
+        security_context={"runAsNonRoot": True},
+        reattach_on_restart=True,
+        on_finish_action="delete_pod",
+        do_xcom_push=False,
+        skip_on_exit_code=99,
+        **options,
+    )
