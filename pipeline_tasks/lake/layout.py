@@ -37,6 +37,11 @@ def version(name: str) -> str:
     return f"recommendations/versions/{name}"
 
 
+def verdict(run_date: date) -> str:
+    """What the check found about a night's version."""
+    return f"recommendations/verdicts/run_date={run_date}.json"
+
+
 def log_entry(sequence: int) -> str:
     """One entry of the commit log."""
     return f"{LOG}{sequence:010d}.json"
