@@ -15,7 +15,12 @@ from pipeline_tasks.lake.records import STAGES
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; exit 0 done, 2 refused for a reason that a retry cannot cure, 99 nothing to do."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["airflow"]:  # its own options are Airflow's
+        from pipeline_tasks.airflow_home import run_airflow
+
+        return run_airflow(given[1:])
+    options = _parser().parse_args(given)
     try:
         if options.command == "sample":
             return _sample(options)
@@ -69,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     nightly.add_argument("--run-date", help="the night, YYYY-MM-DD; by default yesterday (UTC)")
     nightly.add_argument("--model", choices=settings.MODELS, help="another challenger than train.model")
     nightly.add_argument("--publish", choices=("auto", "off"), help="off leaves the version unpublished")
+    commands.add_parser("airflow", help="run an Airflow command in the project's own home")
     commands.add_parser("settings", help="print the effective settings, secrets masked")
     sample = commands.add_parser("sample", help="write a realistic shop to try things on")
     sample.add_argument("--out", type=Path, required=True, help="folder to write")

@@ -1,0 +1,51 @@
+# Two commands do everything: `make nightly` and `make test`. Each sets up what is missing first.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup nightly test lint format airflow lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# The sample shop ends on this day; other data names its own (empty: yesterday, UTC).
+DATA ?= sample
+RUN_DATE ?= $(if $(filter sample,$(DATA)),2026-06-30)
+
+help:  ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup: $(READY)  ## make the virtual environment, find Java
+
+$(READY): requirements.txt .ci/setup
+	@bash .ci/setup "$(PYTHON)" "$(VENV)"
+	@touch $(READY)
+
+sample/sample.json: | $(READY)
+	@$(BIN)/python -m pipeline_tasks sample --out sample
+
+nightly: $(READY) $(if $(filter sample,$(DATA)),sample/sample.json)  ## run a night: [DATA=folder] [RUN_DATE=YYYY-MM-DD]
+	@NIGHTJAR_DATA="$(DATA)" $(BIN)/python -m pipeline_tasks nightly $(if $(RUN_DATE),--run-date "$(RUN_DATE)")
+
+test: $(READY)  ## run all tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY)  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(READY)  ## let ruff format
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+airflow: $(READY) $(if $(filter sample,$(DATA)),sample/sample.json)  ## the UI and the schedule, on 127.0.0.1:8080
+	@NIGHTJAR_DATA="$(DATA)" $(BIN)/python -m pipeline_tasks airflow standalone
+
+lock:  ## pin all dependencies anew, with hashes
+	@$(PYTHON) -m venv .lock && .lock/bin/pip install -q uv
+	@.lock/bin/uv pip compile pyproject.toml --extra torch-needs --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --quiet -o requirements.txt
+	@rm -rf .lock
+
+clean:  ## remove all that was made here: environment, Airflow's home, lakes, sample
+	@rm -rf $(VENV) .airflow .nightjar .lock sample lake lake-*/ .mypy_cache .ruff_cache

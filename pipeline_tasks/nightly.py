@@ -1,0 +1,102 @@
+"""A whole night through Airflow from a terminal: a line a stage as it ends, a summary, the night's exit code."""
+
+import json
+import os
+import subprocess
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from pipeline_tasks import airflow_home, settings
+from pipeline_tasks.errors import NightjarError
+from pipeline_tasks.lake import records
+from pipeline_tasks.lake.records import Record
+from pipeline_tasks.lake.store import Store, open_store
+from pipeline_tasks.reporting import summary, text
+from pipeline_tasks.settings import Settings
+
+DAG = "nightly_recommendations"
+POLL_SECONDS = 0.3
+EXIT_CODES = {"done": 0, "refused": 2}
+
+
+def run_nightly(loaded: Settings, run_date: str | None, model: str | None, publish: str | None) -> int:
+    """Run the DAG once, in this terminal; return 0 when the night ended as asked, 2 refused, 1 failed."""
+    night = settings.parse_run_date(run_date) if run_date else datetime.now(UTC).date() - timedelta(days=1)
+    log = airflow_home.HOME / "logs" / f"nightly-{night}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    print(f"Night {night} of {loaded.data_root}\nlake {loaded.lake_uri}\nlog {_shown(log)}\n", flush=True)
+    airflow_home.prepare(log)
+    chosen = {
+        "run_date": str(night),
+        "model": model or loaded.train.model,
+        "publish": publish or loaded.publish,
+    }
+    begin = datetime.now(UTC)
+    outcome = _watch(_start(chosen, log), open_store(loaded.lake_uri), night, begin)
+    if outcome is None:
+        print(f"\nAirflow ended before the night did; the end of {_shown(log)}:\n{_tail(log)}")
+        return 1
+    print("\n" + text.render(summary.collect(open_store(loaded.lake_uri), loaded, night)))
+    return EXIT_CODES.get(outcome.status, 1)
+
+
+def _start(chosen: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start the run. It does not wait to retry: whoever watches sees the reason and decides."""
+    environment = {**airflow_home.environment(), "NIGHTJAR_AIRFLOW__RETRIES": "0"}
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            airflow_home.command("dags", "test", DAG, "--conf", json.dumps(chosen)),
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=settings.CHECKOUT,
+        )
+
+
+def _watch(process: subprocess.Popen[bytes], store: Store, night: date, begin: datetime) -> Record | None:
+    """Print each stage of this run as its record appears; return the outcome's, or None without one."""
+    waiting = list(records.STAGES)
+    found: Record | None = None
+    try:
+        while waiting:
+            ended = process.poll() is not None
+            for record in _appeared(store, night, waiting, begin):
+                waiting = waiting[waiting.index(record.stage) + 1 :]
+                found = record
+                print(_line(record), flush=True)
+            if ended:
+                break
+            time.sleep(POLL_SECONDS)
+        process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+    return found if found and found.stage == "outcome" else None
+
+
+def _appeared(store: Store, night: date, waiting: list[str], begin: datetime) -> list[Record]:
+    fresh = []
+    for stage in waiting:
+        try:
+            record = records.read(store, night, stage)
+        except NightjarError:  # a store that hiccups while we look is no failure of the night
+            continue
+        if record and datetime.fromisoformat(record.started) >= begin:
+            fresh.append(record)
+    return fresh
+
+
+def _line(record: Record) -> str:
+    shown = record.report.summary if record.status == "done" else f"{record.status.upper()}: {record.reason}"
+    return f"  {record.stage:<12}{record.seconds:6.1f} s  {shown}"
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _shown(path: Path) -> str:
+    return os.path.relpath(path)
