@@ -1,4 +1,4 @@
-"""The project's own Airflow: a home inside the checkout, its DAGs, loopback only, nothing reported anywhere."""
+"""The project's own Airflow: a home inside the checkout, its DAGs, loopback only, no usage statistics."""
 
 import os
 import subprocess
@@ -50,5 +50,5 @@ def prepare(log: Path, home: Path = HOME) -> None:
 
 
 def run_airflow(arguments: list[str]) -> int:
-    """Become an Airflow command (`standalone`, `dags list`, …) of the project's home; return its exit code."""
+    """Run an Airflow command (`standalone`, `dags list`, …) in the project's home; return its exit code."""
     return subprocess.run(command(*arguments), env=environment(), check=False).returncode

@@ -1,4 +1,4 @@
-"""A whole night through Airflow from a terminal: a line a stage as it ends, a summary, the night's exit code."""
+"""A whole night through Airflow from a terminal: a line a stage as it ends, a summary, an exit code."""
 
 import json
 import os
