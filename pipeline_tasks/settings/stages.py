@@ -57,6 +57,8 @@ class FeatureSettings(Section):
     """Width of the text embedding (TF-IDF and SVD)."""
     refit_days: int = Field(28, ge=1)
     """The text encoder is fitted anew after so many days, else the newest one before the night is kept."""
+    feast: str = "feature_repo/feature_store.yaml"
+    """Feast's configuration, from the checkout; another file can name another registry and online store."""
 
 
 class DatasetSettings(Section):
