@@ -1,0 +1,10 @@
+"""The feature views, one a contract, over the copies of the nightly snapshots."""
+
+from entities import hour_of_week, item, user
+
+from pipeline_tasks.contracts import CONTEXT_FEATURES, ITEM_FEATURES, USER_FEATURES
+from pipeline_tasks.featurestore.definitions import feature_view
+
+user_features = feature_view(USER_FEATURES, user)
+item_features = feature_view(ITEM_FEATURES, item)
+context_features = feature_view(CONTEXT_FEATURES, hour_of_week)

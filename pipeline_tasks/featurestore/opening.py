@@ -1,0 +1,78 @@
+"""Open Feast's store of a lake: settings in; a store whose registry holds the definitions out."""
+
+import contextlib
+import fcntl
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from feast import FeatureStore
+from feast.repo_operations import RepoContents, apply_total_with_repo_instance, parse_repo
+
+from pipeline_tasks.errors import NightjarError, Refused
+from pipeline_tasks.featurestore.definitions import STATE_VARIABLE
+from pipeline_tasks.settings import CHECKOUT, Settings
+
+REPOSITORY = CHECKOUT / "feature_repo"
+
+
+@contextmanager
+def open_feature_store(settings: Settings) -> Iterator[FeatureStore]:
+    """Give the store with the definitions applied, and keep every other run of this lake out meanwhile.
+
+    Feast's file registry loses concurrent writes. Raises Refused where Feast's configuration is wrong, and
+    NightjarError while another run holds the store. What Feast prints goes to stderr.
+    """
+    os.environ[STATE_VARIABLE] = str(settings.state_dir)
+    config = _checked_config(settings)
+    with _alone(settings.state_dir), contextlib.redirect_stdout(sys.stderr):
+        store = FeatureStore(repo_path=str(REPOSITORY), fs_yaml_file=config)
+        apply_total_with_repo_instance(
+            store, store.project, store.registry, read_definitions(REPOSITORY), skip_source_validation=True
+        )
+        yield store
+
+
+def copies_folder(settings: Settings) -> Path:
+    """Where the definitions look for the snapshots' copies."""
+    return settings.state_dir / "features"
+
+
+def read_definitions(repository: Path) -> RepoContents:
+    """Return the objects defined in the repository's files, imported as `feast apply` imports them."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(repository))
+    try:
+        with contextlib.chdir(repository):
+            return parse_repo(repository)
+    finally:
+        sys.path.remove(str(repository))
+        # the definitions depend on the lake's state folder: the next reader imports them anew
+        for name in set(sys.modules) - before:
+            if (file := getattr(sys.modules[name], "__file__", None)) and Path(file).parent == repository:
+                del sys.modules[name]
+
+
+def _checked_config(settings: Settings) -> Path:
+    """Return Feast's configuration file; Feast itself would take an unset ${VARIABLE} for a name."""
+    path = CHECKOUT / settings.features.feast
+    if not path.is_file():
+        raise Refused(f"features.feast: there is no file {path}")
+    unset = [name for name in re.findall(r"\$\{?(\w+)\}?", path.read_text()) if not os.environ.get(name)]
+    if unset:
+        raise Refused(f"{path} names ${{{unset[0]}}}, which is not set in the environment")
+    return path
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "feast.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NightjarError(f"another run uses the feature store in {folder}", "wait for it to end") from None
+        yield
