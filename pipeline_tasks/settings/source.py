@@ -24,6 +24,8 @@ class SourceTable(Section):
     """CSV only; without one, columns are called by their position: "0", "1", …"""
     list_separator: str = Field("|", min_length=1)
     """Between the values of a list column that is written as text."""
+    null_values: tuple[str, ...] = ()
+    """Texts that say "no value"; an empty cell always does."""
     columns: dict[str, str]
     """Contract column = source column."""
     optional: bool = False
