@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,17 @@ def s3_endpoint() -> Iterator[str]:
     if named:
         yield named
         return
+    from moto.s3.responses import S3Response
     from moto.server import ThreadedMotoServer
 
+    # S3 looks and puts in one step; moto's threads may come between
+    put, one_at_a_time = S3Response.put_object, threading.Lock()
+
+    def put_object(response: Any) -> Any:
+        with one_at_a_time:
+            return put(response)
+
+    S3Response.put_object = put_object
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -93,3 +103,9 @@ def s3_lake(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.F
     bucket = "t-" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:20]
     boto3.client("s3").create_bucket(Bucket=bucket)
     return open_store(f"s3://{bucket}/lake")
+
+
+@pytest.fixture(params=["local", "s3"])
+def either_lake(request: pytest.FixtureRequest) -> Any:
+    """An empty lake, once on a local disk and once on the S3 server."""
+    return request.getfixturevalue("lake" if request.param == "local" else "s3_lake")
