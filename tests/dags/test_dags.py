@@ -1,0 +1,194 @@
+"""The DAGs: they load, only wire, pass values by environment, and ask the engines for the right thing."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+DAGS = CHECKOUT / "dags"
+
+
+@pytest.fixture(scope="module")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An Airflow home of the tests' own; Airflow reads these variables when it is first imported."""
+    home = tmp_path_factory.mktemp("airflow")
+    os.environ.update(
+        AIRFLOW_HOME=str(home), AIRFLOW__CORE__LOAD_EXAMPLES="False", AIRFLOW__CORE__UNIT_TEST_MODE="True"
+    )
+    sys.path.insert(0, str(DAGS))
+    return home
+
+
+def load(name: str) -> Any:
+    """Load a DAG file anew, as the DAG processor does; return its DAG."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(dag_folder=str(DAGS / f"{name}.py"))
+    assert bag.import_errors == {}
+    return bag.dags[name]
+
+
+@pytest.fixture
+def nightly(airflow_home: Path) -> Any:
+    return load("nightly_recommendations")
+
+
+def test_the_night_is_one_straight_chain(nightly: Any) -> None:
+    from pipeline_tasks.lake.records import STAGES
+
+    assert set(nightly.task_dict) == set(STAGES)
+    for before, after in pairwise(STAGES):
+        assert nightly.get_task(before).downstream_task_ids == {after}
+
+
+def test_report_and_outcome_run_whatever_happened_before(nightly: Any) -> None:
+    rules = {task.task_id: task.trigger_rule.value for task in nightly.tasks}
+    assert {name for name, rule in rules.items() if rule == "all_done"} == {"report", "outcome"}
+
+
+def test_only_publishing_wakes_consumers(nightly: Any, airflow_home: Path) -> None:
+    assert [task.task_id for task in nightly.tasks if task.outlets] == ["publish"]
+    assert nightly.get_task("publish").outlets[0].name == "nightjar_recommendations"
+    assert "nightjar_recommendations" in str(load("example_consumer").timetable.asset_condition)
+
+
+def test_what_a_person_types_never_meets_a_shell(nightly: Any) -> None:
+    for task in nightly.tasks:
+        assert "{{" not in task.bash_command
+        assert task.env["NIGHTJAR_TRAIN__MODEL"] == "{{ params.model }}"
+
+
+@pytest.mark.parametrize(
+    ("typed", "logical", "after", "night"),
+    [
+        (None, datetime(2026, 7, 1, 2, tzinfo=UTC), datetime(2026, 7, 1, 2, tzinfo=UTC), "2026-06-30"),
+        (None, None, datetime(2026, 7, 1, 9, tzinfo=UTC), "2026-06-30"),
+        ("2018-09-24", None, datetime(2026, 7, 1, 9, tzinfo=UTC), "2018-09-24"),
+    ],
+)
+def test_the_night_is_the_one_typed_or_the_last_whole_day(nightly: Any, typed, logical, after, night) -> None:
+    context = {
+        "params": {"run_date": typed, "model": "popular", "publish": "off"},
+        "dag_run": SimpleNamespace(logical_date=logical, run_after=after),
+        "macros": __import__("airflow.sdk.execution_time.macros", fromlist=["ds_add"]),
+    }
+    task = nightly.get_task("train")
+    rendered = task.render_template(task.env, context, nightly.get_template_env())
+    assert rendered["NIGHTJAR_RUN_DATE"] == night
+    assert (rendered["NIGHTJAR_TRAIN__MODEL"], rendered["NIGHTJAR_PUBLISH"]) == ("popular", "off")
+
+
+@pytest.mark.parametrize("typed", ["2018-9-24", "yesterday", "2018-09-24 && true"])
+def test_the_form_refuses_a_malformed_date(nightly: Any, typed: str) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        nightly.params.get_param("run_date").resolve(typed)
+
+
+def test_every_parameter_explains_itself(nightly: Any) -> None:
+    for name in ("run_date", "model", "publish"):
+        param = nightly.params.get_param(name)
+        assert param.schema["title"]
+        assert param.description
+
+
+@pytest.mark.parametrize(
+    ("message", "action"),
+    [
+        ("Bash command failed. The command returned a non-zero exit code 2.", "fail"),
+        ("Bash command failed. The command returned a non-zero exit code 1.", "default"),
+        ("Bash command failed. The command returned a non-zero exit code 137.", "default"),
+        ("Docker container failed: {'StatusCode': 2}", "fail"),
+        ("Docker container failed: {'StatusCode': 137}", "default"),
+    ],
+)
+def test_a_refused_stage_is_not_tried_again(airflow_home: Path, message: str, action: str) -> None:
+    from stage_tasks import RefusedIsFinal
+
+    assert RefusedIsFinal().evaluate(RuntimeError(message), 1, 3).action.value == action
+
+
+def test_the_retry_policy_survives_serialization(nightly: Any) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    assert DagSerialization.deserialize_dag(DagSerialization.serialize_dag(nightly)).dag_id == nightly.dag_id
+
+
+def test_the_container_gets_lake_settings_and_gpus(
+    airflow_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTJAR_TRAIN__LAUNCHER", "docker")
+    monkeypatch.setenv("NIGHTJAR_TRAIN__DOCKER__GPUS", "1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+    dag = load("nightly_recommendations")
+    task = dag.get_task("train")
+    assert type(task).__name__ == "DockerOperator"
+    assert task.command == ["train"]
+    assert task.device_requests[0]["Count"] == 1
+    assert task.user == f"{os.getuid()}:{os.getgid()}"
+    assert "hush" not in str(task.environment)
+    assert type(dag.get_task("ingest")).__name__ == "BashOperator"
+
+
+def test_the_pod_asks_for_what_the_settings_say(
+    airflow_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {
+        "LAKE": "s3://bucket/lake",
+        "TRAIN__LAUNCHER": "kubernetes",
+        "TRAIN__KUBERNETES__GPUS": "1",
+        "TRAIN__KUBERNETES__NAMESPACE": "night",
+        "TRAIN__KUBERNETES__MEMORY": "4Gi",
+        "TRAIN__KUBERNETES__ENVIRONMENT_FROM": "lake-keys",
+        "TRAIN__KUBERNETES__SERVICE_ACCOUNT": "trainer",
+    }.items():
+        monkeypatch.setenv(f"NIGHTJAR_{name}", value)
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path)))
+    task = load("nightly_recommendations").get_task("recommend")
+    pod = task.build_pod_request_obj()
+    container = pod.spec.containers[0]
+    assert pod.metadata.namespace == "night"
+    assert pod.spec.service_account_name == "trainer"
+    assert container.args == ["recommend"]
+    assert container.resources.limits == {"memory": "4Gi", "nvidia.com/gpu": "1"}
+    assert container.resources.requests == {"cpu": "2", "memory": "4Gi"}
+    assert container.env_from[0].secret_ref.name == "lake-keys"
+    assert {entry.name: entry.value for entry in container.env}["NIGHTJAR_LAKE"] == "s3://bucket/lake"
+    assert pod.spec.security_context["runAsNonRoot"] is True
+
+
+def kubeconfig(folder: Path) -> Path:
+    """Write a configuration of a cluster that nobody calls: the pod is built, not started."""
+    path = folder / "kubeconfig"
+    path.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: x\n"
+        "clusters: [{name: x, cluster: {server: 'https://127.0.0.1:1'}}]\n"
+        "contexts: [{name: x, context: {cluster: x, user: x}}]\nusers: [{name: x, user: {}}]\n"
+    )
+    return path
+
+
+def test_the_files_of_the_dags_are_thin() -> None:
+    for path in DAGS.glob("*.py"):
+        assert len(path.read_text().splitlines()) < (80 if path.name != "stage_tasks.py" else 150), path.name
+
+
+def test_a_dag_file_parses_in_under_a_second(airflow_home: Path) -> None:
+    """Airflow itself aside, which its DAG processor has imported long before."""
+    code = (
+        "import time, airflow.sdk, airflow.providers.standard.operators.bash\n"
+        "begin = time.process_time()\nimport nightly_recommendations\nprint(time.process_time() - begin)"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{CHECKOUT}:{DAGS}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout.split()[-1]) < 1.0

@@ -1,0 +1,117 @@
+"""A stage's run: exit codes, records, one line for people, and the mark on later nights."""
+
+import sys
+from datetime import date
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pipeline_tasks import __main__, running
+from pipeline_tasks.errors import NightjarError, NothingToDo, Refused
+from pipeline_tasks.lake import layout, records
+from pipeline_tasks.lake.records import Report
+from pipeline_tasks.lake.store import StoreError
+
+D = date(2026, 6, 30)
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch):
+    """Put a function in the place of the stage `train`."""
+
+    def put(run: Any) -> None:
+        module = ModuleType("pipeline_tasks.stages.train")
+        module.run = run  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "pipeline_tasks.stages.train", module)
+
+    return put
+
+
+def raising(error: Exception):
+    def run(settings: Any, run_date: date) -> Report:
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [
+        (Refused("ratings.csv has no column 'userId'", "see sources"), 2, "refused"),
+        (NothingToDo("already live"), 99, "nothing"),
+        (NightjarError("the store does not answer"), 1, "failed"),
+        (ZeroDivisionError("division by zero"), 1, "failed"),
+    ],
+)
+def test_each_way_to_end_has_its_code_and_record(
+    make_settings, lake, stage, capsys, error, code, status
+) -> None:
+    stage(raising(error))
+    assert running.run_stage(make_settings(), "train", D) == code
+    record = records.read(lake, D, "train")
+    assert (record.status, record.run_date) == (status, "2026-06-30")
+    assert str(error) in record.reason
+    out = capsys.readouterr()
+    assert str(error) in out.out
+    assert "Traceback" not in out.out + out.err
+
+
+def test_a_traceback_goes_to_a_file_that_the_reason_names(make_settings, lake, stage) -> None:
+    stage(raising(ZeroDivisionError("division by zero")))
+    settings = make_settings()
+    running.run_stage(settings, "train", D)
+    path = settings.state_dir / "logs" / "2026-06-30-train.log"
+    assert str(path) in records.read(lake, D, "train").reason
+    assert "ZeroDivisionError" in path.read_text()
+
+
+def test_a_done_stage_keeps_what_it_reports(make_settings, lake, stage, capsys) -> None:
+    stage(lambda settings, run_date: Report("3 rows", rows={"in": 3}, outputs={"models/x": "ab"}))
+    assert running.run_stage(make_settings(), "train", D) == 0
+    record = records.read(lake, D, "train")
+    assert record.report == Report("3 rows", rows={"in": 3}, outputs={"models/x": "ab"})
+    assert record.seconds >= 0
+    assert record.peak_rss_bytes > 10_000_000
+    assert capsys.readouterr().out == "train 2026-06-30: 3 rows\n"
+
+
+def test_a_rerun_with_another_result_marks_later_nights_and_changes_nothing_in_them(
+    make_settings, lake, stage
+) -> None:
+    settings, later = make_settings(), date(2026, 7, 1)
+    stage(lambda s, d: Report("first", outputs={"models/x": "ab"}))
+    for night in (D, later):
+        running.run_stage(settings, "train", night)
+    before = {key: lake.read(key) for key in lake.keys(f"runs/{later}/")}
+    running.run_stage(settings, "train", D)
+    assert not lake.exists(layout.stale(later))
+    stage(lambda s, d: Report("second", outputs={"models/x": "cd"}))
+    running.run_stage(settings, "train", D)
+    assert lake.read(layout.stale(later)) == b"train of 2026-06-30 was run again with another result\n"
+    assert {key: lake.read(key) for key in before} == before
+
+
+def test_a_lake_that_does_not_take_the_record_fails_the_stage(
+    make_settings, stage, monkeypatch, capsys
+) -> None:
+    from pipeline_tasks.lake.local import LocalStore
+
+    def full(self: Any, key: str, data: bytes) -> None:
+        raise StoreError("cannot write: No space left on device")
+
+    monkeypatch.setattr(LocalStore, "write", full)
+    stage(lambda s, d: Report("fine"))
+    assert running.run_stage(make_settings(), "train", D) == 1
+    assert "No space left on device" in capsys.readouterr().err
+
+
+def test_a_stage_needs_a_date(monkeypatch, capsys) -> None:
+    monkeypatch.delenv("NIGHTJAR_RUN_DATE", raising=False)
+    assert __main__.main(["ingest"]) == 2
+    assert "say --run-date YYYY-MM-DD" in capsys.readouterr().err
+
+
+def test_settings_are_printed_masked(capsys) -> None:
+    assert __main__.main(["settings"]) == 0
+    assert '"seed": 7' in capsys.readouterr().out

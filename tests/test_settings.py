@@ -1,0 +1,129 @@
+"""Settings: the environment goes before the file, and a wrong key or value is one clear line."""
+
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from pipeline_tasks import settings
+from pipeline_tasks.errors import Refused
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A settings file of the test's own."""
+    path = tmp_path / "nightjar.toml"
+    monkeypatch.setenv("NIGHTJAR_CONFIG", str(path))
+    return path
+
+
+def refusal() -> str:
+    with pytest.raises(Refused) as caught:
+        settings.load()
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def test_the_shipped_file_declares_the_shop_and_movielens() -> None:
+    loaded = settings.load()
+    assert set(loaded.sources) == {"shop", "movielens"}
+    assert loaded.sources["shop"].event_types == ["view", "favourite", "cart", "purchase"]
+
+
+def test_the_environment_goes_before_the_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text("[train]\nepochs = 3\ndim = 32\n")
+    monkeypatch.setenv("NIGHTJAR_TRAIN__EPOCHS", "5")
+    assert (settings.load().train.epochs, settings.load().train.dim) == (5, 32)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[train]\nepochs = 0\n", ["train.epochs", "greater than or equal to 1", "found 0"]),
+        ("[train]\nepoch = 3\n", ["train.epoch", "is no setting"]),
+        ("publish = 'maybe'\n", ["publish", "'auto' or 'off'", "found 'maybe'"]),
+        ("[train\n", ["not valid TOML", "line 1"]),
+        (
+            "[sources.x.interactions]\nuri='a'\nformat='csv'\ncolumns={user_id='u', item='i'}\n",
+            ["'item' is no column", "item_id"],
+        ),
+        (
+            "[sources.x.interactions]\nuri='a'\nformat='csv'\ncolumns={user_id='u'}\n",
+            ["'item_id' must be mapped"],
+        ),
+        ("[train]\ndim = 30\nheads = 4\n", ["dim: 30 is not a multiple of heads (4)"]),
+    ],
+)
+def test_a_wrong_file_is_refused_with_key_found_and_allowed(
+    config: Path, content: str, said: list[str]
+) -> None:
+    config.write_text(content)
+    text = refusal()
+    assert all(part in text for part in [*said, str(config)])
+
+
+def test_a_wrong_variable_is_named(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text("")
+    monkeypatch.setenv("NIGHTJAR_TRAIN__DIM", "wide")
+    assert "train.dim in environment variable NIGHTJAR_TRAIN__DIM" in refusal()
+
+
+def test_an_unknown_variable_is_refused(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text("")
+    monkeypatch.setenv("NIGHTJAR_TRIAN__DIM", "64")
+    assert "NIGHTJAR_TRIAN__DIM in the environment is no setting" in refusal()
+
+
+def test_a_missing_file_is_refused(config: Path) -> None:
+    assert f"no settings file at {config}" in refusal()
+
+
+def test_the_lake_follows_the_data_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.load().lake_uri == (settings.CHECKOUT / "lake").as_uri()
+    monkeypatch.setenv("NIGHTJAR_DATA", "../films")
+    assert settings.load().lake_uri == (settings.CHECKOUT / "lake-films").as_uri()
+    monkeypatch.setenv("NIGHTJAR_LAKE", "s3://bucket/nightjar/")
+    assert settings.load().lake_uri == "s3://bucket/nightjar"
+
+
+def test_only_keys_that_change_results_are_in_the_digest(make_settings) -> None:
+    here = make_settings().results_digest()
+    assert (
+        make_settings(lake="s3://elsewhere/x", publish="off", spark={"master": "local[1]"}).results_digest()
+        == here
+    )
+    assert make_settings(train={"launcher": "docker"}).results_digest() == here
+    assert make_settings(train={"dim": 32}).results_digest() != here
+    assert make_settings(seed=8).results_digest() != here
+
+
+def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "NIGHTJAR_SPARK__CONF", '{"spark.hadoop.fs.s3a.secret.key": "hush", "a.url": "x://me:hush@h/"}'
+    )
+    shown = str(settings.masked(settings.load()))
+    assert "hush" not in shown
+    assert "x://me:***@h/" in shown
+
+
+@pytest.mark.parametrize("text", ["2018-9-24", "24.09.2018", "2018-02-30", "", "2018-09-24; rm -rf /"])
+def test_a_malformed_run_date_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="YYYY-MM-DD"):
+        settings.parse_run_date(text)
+
+
+def test_a_night_ends_at_midnight_after_its_date() -> None:
+    assert settings.night_end(date(2026, 6, 30)) == datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def test_every_setting_explains_itself() -> None:
+    sections = [settings.Settings, *(f.annotation for f in settings.Settings.model_fields.values())]
+    for section in sections:
+        for name, field in getattr(section, "model_fields", {}).items():
+            assert field.description, f"{section.__name__}.{name} has no docstring"
+
+
+def test_the_tests_run_without_settings_of_the_caller() -> None:
+    assert not [name for name in os.environ if name.startswith("NIGHTJAR_")]
