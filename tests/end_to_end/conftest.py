@@ -1,0 +1,42 @@
+"""A small shop with planted signal, and whole nights over it."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+END = date(2026, 6, 28)
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample shop, small; its last two days are left for nights after END."""
+    from pipeline_tasks.sample import write_sample
+
+    folder = tmp_path_factory.mktemp("shop") / "shop"
+    write_sample(folder, users=150, items=80, days=30, seed=7, images=True, end=date(2026, 6, 30))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def quick() -> dict[str, Any]:
+    """Settings that keep a night short without leaving anything out."""
+    return {
+        "features": {"snapshots": 4},
+        "train": {"epochs": 2, "dim": 16, "heads": 2},
+        "recommend": {"n": 10, "spares": 10, "files": 2},
+    }
+
+
+@pytest.fixture
+def run_night(spark: Any) -> Callable[..., dict[str, int]]:
+    """Return a function that runs stages of a night in this process, with the tests' Spark session."""
+    from pipeline_tasks.lake.records import STAGES
+    from pipeline_tasks.running import run_stage
+
+    def run(settings: Any, night: date, stages: tuple[str, ...] = STAGES) -> dict[str, int]:
+        return {stage: run_stage(settings, stage, night) for stage in stages}
+
+    return run

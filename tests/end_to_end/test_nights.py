@@ -1,0 +1,97 @@
+"""Nights in a row on a local lake: published, unchanged, and the same bytes again after later nights."""
+
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_tasks.lake import layout, records
+from pipeline_tasks.lake.local import LocalStore
+from tests.end_to_end.conftest import END
+
+SECOND = END + timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory, shop: Path, quick: dict[str, Any], spark: Any) -> Any:
+    """A lake after two nights: its settings, its store and both nights' exit codes."""
+    from pipeline_tasks import settings
+    from pipeline_tasks.running import run_stage
+
+    root = tmp_path_factory.mktemp("nights")
+    loaded = settings.load(lake=(root / "lake").as_uri(), state=str(root / "state"), data=str(shop), **quick)
+    codes = {
+        night: {stage: run_stage(loaded, stage, night) for stage in records.STAGES} for night in (END, SECOND)
+    }
+    return loaded, LocalStore(root / "lake"), codes
+
+
+def log(store: LocalStore) -> list[dict[str, Any]]:
+    return [json.loads(store.read(key)) for key in store.keys(layout.LOG)]
+
+
+def test_both_nights_go_live(nights: Any) -> None:
+    _, store, codes = nights
+    assert all(code == 0 for night in codes.values() for code in night.values()), codes
+    assert [entry["run_date"] for entry in log(store)] == [str(END), str(SECOND)]
+    assert json.loads(store.read(layout.CURRENT))["version"] == log(store)[-1]["version"]
+
+
+def test_every_row_is_accounted_for(nights: Any) -> None:
+    _, store, codes = nights
+    for night in codes:
+        accounting = records.read(store, night, "preprocess").report.facts["accounting"]
+        assert set(accounting) == {"interactions", "items", "users"}
+        for table, counts in accounting.items():
+            parts = counts["clean"] + counts["rejected"] + counts["quarantined"] + counts["duplicates"]
+            assert counts["in"] == parts > 0, (night, table, counts)
+
+
+def test_every_known_user_has_a_full_list(nights: Any) -> None:
+    from pipeline_tasks.lake import tables
+    from pipeline_tasks.reader import open_current
+
+    loaded, store, _ = nights
+    top_n = open_current(loaded.lake_uri).to_pandas("top_n")
+    known = tables.read_table(store, layout.night("training/users", SECOND), "dataset").to_pandas()
+    assert set(top_n["user_id"]) == set(known["user_id"])
+    assert (top_n.groupby("user_id").size() == loaded.recommend.n).mean() > 0.95
+
+
+def test_the_same_night_again_adds_nothing(nights: Any, run_night: Callable[..., dict[str, int]]) -> None:
+    loaded, store, _ = nights
+    before = log(store)
+    codes = run_night(loaded, SECOND)
+    assert codes["publish"] == 99
+    assert {code for stage, code in codes.items() if stage != "publish"} == {0}
+    assert log(store) == before
+
+
+def test_an_earlier_night_again_gives_the_same_bytes_and_does_not_go_back(
+    nights: Any, run_night: Callable[..., dict[str, int]]
+) -> None:
+    loaded, store, _ = nights
+    first, before = log(store)[0]["version"], log(store)
+    codes = run_night(loaded, END, records.STAGES[: records.STAGES.index("publish") + 1])
+    assert records.read(store, END, "check").report.facts["version"] == first
+    assert codes["publish"] == 99
+    assert log(store) == before
+    assert not store.exists(layout.stale(SECOND))
+
+
+def test_a_night_before_the_first_is_refused(nights: Any, run_night: Callable[..., dict[str, int]]) -> None:
+    loaded, store, _ = nights
+    assert run_night(loaded, END - timedelta(days=3), ("ingest",)) == {"ingest": 2}
+    assert "first night" in records.read(store, END - timedelta(days=3), "ingest").reason
+
+
+def test_an_empty_night_is_normal(nights: Any, run_night: Callable[..., dict[str, int]]) -> None:
+    """Weeks after the last event: nothing new has arrived, the lists are made all the same."""
+    loaded, store, _ = nights
+    empty = date(2026, 7, 20)
+    codes = run_night(loaded, empty)
+    assert set(codes.values()) == {0}
+    assert log(store)[-1]["run_date"] == str(empty)
