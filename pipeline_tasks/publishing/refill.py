@@ -1,0 +1,110 @@
+"""Staged lists in, final lists out: unavailable items go, the spares behind them move up, ranks close again.
+
+Lists are streamed: memory is a batch, however long the table.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+# what is left of a batch becomes a row group; a reader that wants one user's list reads one of them
+BATCH_ROWS = 1 << 17
+
+
+@dataclass(frozen=True)
+class Lists:
+    """How a table says its lists: whose they are (`owner`), and the column of what is recommended."""
+
+    owner: str
+    item: str
+
+
+LISTS = {
+    "top_n": Lists("user_id", "item_id"),
+    "similar_items": Lists("item_id", "similar_item_id"),
+    "popular": Lists("list_name", "item_id"),
+}
+
+
+@dataclass
+class Refilled:
+    """What became of a file: rows in and out, lists in the result, rows that were unavailable."""
+
+    rows_in: int = 0
+    rows: int = 0
+    lists: int = 0
+    unavailable: int = 0
+
+    def __add__(self, other: "Refilled") -> "Refilled":
+        return Refilled(
+            self.rows_in + other.rows_in,
+            self.rows + other.rows,
+            self.lists + other.lists,
+            self.unavailable + other.unavailable,
+        )
+
+
+def refill_file(source: Path, target: Path, lists: Lists, unavailable: pa.Array, places: int) -> Refilled:
+    """Write the final lists of one staged Parquet file, which is sorted by owner and rank; return counts."""
+    counts = Refilled()
+    with pq.ParquetFile(source) as file:
+        schema = file.schema_arrow
+        # page indexes let engines skip within a row group
+        writer = pq.ParquetWriter(
+            target, schema, compression="zstd", coerce_timestamps="us", write_page_index=True
+        )
+        with writer:
+            batches = file.iter_batches(BATCH_ROWS)
+            for batch in refill(batches, lists, unavailable, places, counts):
+                writer.write_batch(batch)
+    return counts
+
+
+def refill(
+    batches: Iterable[pa.RecordBatch], lists: Lists, unavailable: pa.Array, places: int, counts: Refilled
+) -> Iterator[pa.RecordBatch]:
+    """Yield the batches without `unavailable` items, ranked anew from 1, at most `places` a list.
+
+    Rows are sorted by owner and rank; a list may run on from one batch to the next. `counts` is added to.
+    """
+    owner, length = None, 0
+    for batch in batches:
+        available = batch.filter(pc.invert(pc.is_in(batch[lists.item], value_set=unavailable)))
+        counts.rows_in += batch.num_rows
+        counts.unavailable += batch.num_rows - available.num_rows
+        if not available.num_rows:
+            continue
+        ranks, begun = _ranks(available[lists.owner], owner, length)
+        counts.lists += begun
+        owner, length = available[lists.owner][-1].as_py(), int(ranks[-1])
+        place = available.schema.get_field_index("rank")
+        ranked = available.set_column(
+            place, available.schema.field(place), pa.array(ranks, available.schema.field(place).type)
+        )
+        kept = ranked.filter(pa.array(ranks <= places))
+        counts.rows += kept.num_rows
+        yield kept
+
+
+def _ranks(owners: pa.Array, before: str | None, length: int) -> tuple[np.ndarray, int]:
+    """Return each row's place in its owner's list, and how many lists begin here.
+
+    `before` is the owner of the last row before this batch, `length` its list's length so far.
+    """
+    changes = np.ones(len(owners), dtype=bool)
+    changes[1:] = pc.not_equal(owners.slice(1), owners.slice(0, len(owners) - 1)).to_numpy(
+        zero_copy_only=False
+    )
+    goes_on = owners[0].as_py() == before
+    starts = np.flatnonzero(changes)
+    positions = np.arange(len(owners))
+    ranks = positions - starts[np.cumsum(changes) - 1] + 1
+    if goes_on:
+        first = slice(0, starts[1] if len(starts) > 1 else len(owners))
+        ranks[first] += length
+    return ranks, len(starts) - goes_on

@@ -1,0 +1,153 @@
+"""Versions of the published tables: local Parquet files in; manifest, name and objects in the lake out.
+
+A version is named by the bytes of its manifest, which lists every file's checksum: equal content has equal
+names, and a version that is there is never rewritten.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.lake import layout
+from pipeline_tasks.lake.store import AlreadyExists, Missing, Store
+from pipeline_tasks.lake.tables import sha256_of
+
+MANIFEST = "manifest.json"
+CHUNK_BYTES = 8 << 20
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A version's description as bytes, and the name and checksum that follow from them."""
+
+    data: bytes
+    run_date: date
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def version(self) -> str:
+        return f"{self.run_date}-{self.sha256[:12]}"
+
+    @property
+    def content(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.data)
+        return content
+
+
+def describe(run_date: date, files: dict[str, Sequence[Path]], facts: dict[str, Any]) -> Manifest:
+    """Return the manifest of local Parquet files by table; `facts` is what else makes the version.
+
+    Facts hold nothing of clock, host, place or launcher, or equal content would get unequal names.
+    """
+    content = {**facts, "run_date": str(run_date), "tables": {name: _table(files[name]) for name in files}}
+    data = json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False).encode()
+    return Manifest(data, run_date)
+
+
+def _table(paths: Sequence[Path]) -> dict[str, Any]:
+    footers = [pq.read_metadata(path) for path in paths]
+    schema = footers[0].schema.to_arrow_schema()
+    described = [
+        {"name": path.name, "rows": footer.num_rows, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path, footer in zip(paths, footers, strict=True)
+    ]
+    return {
+        "rows": sum(footer.num_rows for footer in footers),
+        "schema": [{"name": column.name, "type": str(column.type)} for column in schema],
+        "files": described,
+    }
+
+
+def upload(store: Store, manifest: Manifest, files: dict[str, Sequence[Path]]) -> bool:
+    """Put the files and then the manifest; return False where the version is there already."""
+    folder = layout.version(manifest.version)
+    if store.exists(f"{folder}/{MANIFEST}"):
+        return False
+    for table, paths in files.items():
+        for path in paths:
+            store.upload(path, f"{folder}/{table}/{path.name}")
+    try:
+        store.create(f"{folder}/{MANIFEST}", manifest.data)
+    except AlreadyExists:
+        return False
+    return True
+
+
+def read_manifest(store: Store, version: str, sha256: str) -> dict[str, Any]:
+    """Return a version's manifest; raises Refused where it is absent or not what `sha256` says."""
+    key = f"{layout.version(version)}/{MANIFEST}"
+    try:
+        data = store.read(key)
+    except Missing as error:
+        raise Refused(f"there is no {store.uri}/{key}", "run check for this night again") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise Refused(f"{store.uri}/{key} has been altered: its SHA-256 is not {sha256[:12]}…", "see who did")
+    content: dict[str, Any] = json.loads(data)
+    return content
+
+
+def verify(store: Store, version: str, sha256: str) -> dict[str, Any]:
+    """Return the manifest after reading every file of the version; raises Refused for one that differs."""
+    manifest = read_manifest(store, version, sha256)
+    for table, described in manifest["tables"].items():
+        for file in described["files"]:
+            key = f"{layout.version(version)}/{table}/{file['name']}"
+            found = _sha256(store, key)
+            if found != file["sha256"]:
+                state = "is missing" if found is None else "has been altered since it was checked"
+                raise Refused(
+                    f"{store.uri}/{key} {state}",
+                    f"remove {store.uri}/{layout.version(version)} and run check for this night again",
+                )
+    return manifest
+
+
+def _sha256(store: Store, key: str) -> str | None:
+    digest = hashlib.sha256()
+    try:
+        with store.open(key) as handle:
+            while chunk := handle.read(CHUNK_BYTES):
+                digest.update(chunk)
+    except Missing:
+        return None
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the check found about a night's version.
+
+    `staged` maps each staged table to the digest it was made from, so that a verdict on older lists is
+    known as such; `failures` are the broken rules, worst first; `warnings` do not keep it from going live.
+    """
+
+    version: str
+    manifest_sha256: str
+    passed: bool
+    staged: dict[str, str]
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def write_verdict(store: Store, run_date: date, verdict: Verdict) -> None:
+    """Keep the verdict of a night, replacing that of an earlier check."""
+    data = json.dumps(asdict(verdict), sort_keys=True, indent=1, ensure_ascii=False).encode()
+    store.write(layout.verdict(run_date), data)
+
+
+def read_verdict(store: Store, run_date: date) -> Verdict | None:
+    """Return the night's verdict, or None where it was never checked."""
+    try:
+        return Verdict(**json.loads(store.read(layout.verdict(run_date))))
+    except Missing:
+        return None

@@ -1,0 +1,87 @@
+"""Lists lose what is unavailable, spares move up, ranks close, and nothing depends on the batches."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline_tasks.publishing import refill
+from pipeline_tasks.publishing.refill import LISTS, Refilled, refill_file
+from tests.lists import SIMILAR, TOP_N, ranked_rows, top_n_rows
+
+STAGED = {
+    "ann": ["i1", "i2", "i3", "i4", "i5"],
+    "bob": ["i2", "i4"],
+    "cat": ["i5", "i4", "i3", "i2", "i1"],
+    "dan": ["i4"],
+    "eve": ["i3", "i1", "i5"],
+}
+
+
+def refilled(
+    tmp_path: Path, gone: list[str], places: int
+) -> tuple[dict[str, list[tuple[int, str]]], Refilled]:
+    source, target = tmp_path / "staged.parquet", tmp_path / "final.parquet"
+    pq.write_table(pa.Table.from_pylist(top_n_rows(STAGED, 1), TOP_N), source, row_group_size=4)
+    counts = refill_file(source, target, LISTS["top_n"], pa.array(gone, pa.string()), places)
+    found: dict[str, list[tuple[int, str]]] = {}
+    for row in pq.read_table(target).to_pylist():
+        found.setdefault(row["user_id"], []).append((row["rank"], row["item_id"]))
+    assert pq.read_schema(target) == TOP_N
+    return found, counts
+
+
+@pytest.mark.parametrize("batch_rows", [1, 2, 3, 7, 1000])
+def test_unavailable_items_go_and_spares_move_up(
+    tmp_path: Path, batch_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refill, "BATCH_ROWS", batch_rows)
+    found, counts = refilled(tmp_path, ["i2", "i4"], places=2)
+    assert found == {
+        "ann": [(1, "i1"), (2, "i3")],
+        "cat": [(1, "i5"), (2, "i3")],
+        "eve": [(1, "i3"), (2, "i1")],
+    }
+    assert counts == Refilled(rows_in=16, rows=6, lists=3, unavailable=7)
+
+
+def test_with_everything_available_lists_are_only_cut(tmp_path: Path) -> None:
+    found, counts = refilled(tmp_path, [], places=3)
+    assert found == {user: list(enumerate(items[:3], start=1)) for user, items in STAGED.items()}
+    assert counts == Refilled(rows_in=16, rows=12, lists=5, unavailable=0)
+
+
+def test_with_nothing_available_no_list_is_left(tmp_path: Path) -> None:
+    found, counts = refilled(tmp_path, ["i1", "i2", "i3", "i4", "i5"], places=3)
+    assert found == {}
+    assert counts == Refilled(rows_in=16, rows=0, lists=0, unavailable=16)
+
+
+def test_similar_items_lose_unavailable_neighbours_only(tmp_path: Path) -> None:
+    source, target = tmp_path / "staged.parquet", tmp_path / "final.parquet"
+    rows = ranked_rows("item_id", "similar_item_id", {"i1": ["i2", "i3"], "i2": ["i1", "i3"]})
+    pq.write_table(pa.Table.from_pylist(rows, SIMILAR), source)
+    refill_file(source, target, LISTS["similar_items"], pa.array(["i2"]), places=9)
+    kept = [(r["item_id"], r["rank"], r["similar_item_id"]) for r in pq.read_table(target).to_pylist()]
+    assert kept == [("i1", 1, "i3"), ("i2", 1, "i1"), ("i2", 2, "i3")]
+
+
+def test_an_empty_file_gives_an_empty_file_of_the_same_columns(tmp_path: Path) -> None:
+    source, target = tmp_path / "staged.parquet", tmp_path / "final.parquet"
+    pq.write_table(TOP_N.empty_table(), source)
+    assert refill_file(source, target, LISTS["top_n"], pa.array(["i1"]), 5) == Refilled()
+    assert pq.read_table(target).schema == TOP_N
+
+
+def test_large_files_come_in_row_groups_that_a_reader_can_skip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refill, "BATCH_ROWS", 100)
+    rows = top_n_rows({f"u{n:03d}": ["i1", "i2", "i3"] for n in range(100)}, 1)
+    source, target = tmp_path / "staged.parquet", tmp_path / "final.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, TOP_N), source)
+    refill_file(source, target, LISTS["top_n"], pa.array([], pa.string()), 3)
+    footer = pq.read_metadata(target)
+    assert [footer.row_group(n).num_rows for n in range(footer.num_row_groups)] == [100, 100, 100]
+    assert footer.row_group(1).column(0).statistics.min == "u033"
