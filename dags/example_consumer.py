@@ -3,8 +3,6 @@
 It is scheduled on the asset, not on a clock, so it never reads a night that is not live.
 """
 
-from datetime import UTC, datetime
-
 from airflow.sdk import Asset, dag, task
 
 
@@ -12,7 +10,6 @@ from airflow.sdk import Asset, dag, task
     dag_id="example_consumer",
     doc_md=__doc__,
     schedule=[Asset("nightjar_recommendations")],
-    start_date=datetime(1990, 1, 1, tzinfo=UTC),
     catchup=False,
     tags=["nightjar"],
 )

@@ -13,8 +13,6 @@ with its reason; `reports/<run_date>/index.html` sums the night up.
 * By hand: *Trigger* with another `run_date` or `model`, or `publish` = off to look before anyone else does.
 """
 
-from datetime import UTC, datetime
-
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, chain
 from stage_tasks import default_args, stage_task
 
@@ -26,8 +24,8 @@ loaded = settings.load()
 with DAG(
     dag_id="nightly_recommendations",
     doc_md=__doc__,
+    # without a start date, switching the DAG on waits for the next night instead of running the last one
     schedule=CronTriggerTimetable(loaded.airflow.schedule, timezone="UTC"),
-    start_date=datetime(1990, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     default_args=default_args(loaded),

@@ -59,6 +59,13 @@ def test_only_publishing_wakes_consumers(nightly: Any, airflow_home: Path) -> No
     assert "nightjar_recommendations" in str(load("example_consumer").timetable.asset_condition)
 
 
+def test_switching_the_dag_on_waits_for_the_next_night(nightly: Any) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    scheduled = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(nightly))
+    assert scheduled.next_dagrun_info(last_automated_run_info=None).run_after > datetime.now(UTC)
+
+
 def test_what_a_person_types_never_meets_a_shell(nightly: Any) -> None:
     for task in nightly.tasks:
         assert "{{" not in task.bash_command
