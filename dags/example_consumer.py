@@ -17,9 +17,8 @@ def example_consumer() -> None:
     @task
     def read_tables() -> dict[str, str | int]:
         """Open what is live and count its rows: one version, whatever is published meanwhile."""
-        from pipeline_tasks.reader import open_current
-
         from pipeline_tasks import settings
+        from pipeline_tasks.reader import open_current
 
         version = open_current(settings.load().lake_uri)
         return {"version": version.name, "rows": version.to_arrow("top_n").num_rows}

@@ -13,6 +13,8 @@ with its reason; `reports/<run_date>/index.html` sums the night up.
 * By hand: *Trigger* with another `run_date` or `model`, or `publish` = off to look before anyone else does.
 """
 
+from datetime import timedelta
+
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, chain
 from stage_tasks import default_args, stage_task
 
@@ -25,7 +27,7 @@ with DAG(
     dag_id="nightly_recommendations",
     doc_md=__doc__,
     # without a start date, switching the DAG on waits for the next night instead of running the last one
-    schedule=CronTriggerTimetable(loaded.airflow.schedule, timezone="UTC"),
+    schedule=CronTriggerTimetable(loaded.airflow.schedule, timezone="UTC", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
     default_args=default_args(loaded),
