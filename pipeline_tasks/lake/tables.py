@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
+from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import Missing, Store
 
 COMMIT = "_commit.json"
@@ -136,6 +137,17 @@ def fetch(store: Store, partition: str, folder: Path) -> list[Path]:
     for path in paths:
         store.download(f"{partition}/{path.name}", path)
     return paths
+
+
+def local_files(store: Store, partition: str, stage: str, folder: Path) -> list[Path]:
+    """Return a committed partition's files on this machine: in place in a local lake, else under `folder`.
+
+    Raises Refused where `stage` has not written it.
+    """
+    commit = require_commit(store, partition, stage)
+    if isinstance(store, LocalStore):
+        return [store.path(f"{partition}/{name}") for name in commit.files]
+    return fetch(store, partition, folder / partition)
 
 
 def committed(store: Store, parent: str) -> list[date]:
