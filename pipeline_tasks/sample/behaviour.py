@@ -26,7 +26,7 @@ REMEMBERED = 12  # items that a user does not go back to
 CONTINUES = 0.45  # sessions that go on from the last item of the one before
 FOLLOWS = 0.65  # views that go to a likely follower of the item before
 MOVES_ON = 0.25  # other views that go to the errand's next category
-MAIN_TASTE = 0.75
+MAIN_TASTE = 0.85
 FAVOURITES, CARTS, PURCHASES = 0.07, 0.16, 0.45
 LATE = 0.03  # sessions whose events arrive one or two days later
 LATE_TWO_DAYS = 0.35
@@ -160,7 +160,7 @@ class Behaviour:
         """Choose an item for each user, or -1: a follower of `last`, or one of `category` that suits the purse."""
         recent = self._memory.recent[user]
         followers = self._catalogue.followers[last]
-        liking = np.log(FOLLOWER_WEIGHTS) + rng.gumbel(size=followers.shape)
+        liking = np.log(FOLLOWER_WEIGHTS) + shelf.momentum[followers] + rng.gumbel(size=followers.shape)
         follower = _best(followers, liking, shelf.on_sale[followers], recent)
         low, high = shelf.bounds[category][:, None], shelf.bounds[category + 1][:, None]
         drawn = shelf.mass[low] + rng.random((len(user), 3)) * (shelf.mass[high] - shelf.mass[low])

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 NEW_SHARE = 0.15  # items that appear within the days
 POPULARITY_EXPONENT = 1.1  # of the Zipf law
-RISING_SHARE = FALLING_SHARE = 0.08
+RISING_SHARE = FALLING_SHARE = 0.10
 PRICE_CHANGES_PER_DAY = 0.02
 SOLD_OUT_SHARE = 0.025  # unavailable at the end
 PAUSED_SHARE = 0.03  # unavailable for some days, then back
@@ -117,8 +117,8 @@ def _trends(n: int, rng: np.random.Generator) -> Floats:
     """Return by how much the log of an item's popularity moves from the first day to the last."""
     draw = rng.random(n)
     trend = rng.normal(0.0, 0.15, n)
-    trend[draw < RISING_SHARE] += 2.0
-    trend[draw > 1 - FALLING_SHARE] -= 2.0
+    trend[draw < RISING_SHARE] += 2.5
+    trend[draw > 1 - FALLING_SHARE] -= 2.5
     return trend
 
 

@@ -80,7 +80,7 @@ def make_people(plan: Plan) -> People:
 def taste_weights(plan: Plan) -> Floats:
     """Return how much each taste cluster likes each category, (clusters, categories), rows summing to one."""
     rng = plan.rng(3)
-    likes = np.full((CLUSTERS, words.MISSION_COUNT), 0.12)
+    likes = np.full((CLUSTERS, words.MISSION_COUNT), 0.06)
     for cluster in range(CLUSTERS):
         loved = (cluster * words.MISSION_COUNT // CLUSTERS + np.array([0, 1, 4])) % words.MISSION_COUNT
         likes[cluster, loved] += [3.0, 2.2, 1.4]

@@ -26,7 +26,7 @@ class Shelf:
 
     `mass` (items + 1) is the running sum of the items' weights in `order`, which goes by category; the
     items of category c stand at `bounds[c]`..`bounds[c + 1]`. `expensive` places an item's price within
-    its category, 0 to 1. `interest` (clusters, 24, categories) is a running sum with each row ending in one.
+    its category, 0 to 1, and `momentum` is by how much the log of its popularity has moved. `interest` (clusters, 24, categories) is a running sum with each row ending in one.
     """
 
     on_sale: NDArray[np.bool_]
@@ -34,6 +34,7 @@ class Shelf:
     bounds: Ints
     mass: Floats
     expensive: Floats
+    momentum: Floats
     interest: Floats
 
 
@@ -66,7 +67,8 @@ class Shop:
         drift = np.log(self._price / catalogue.price)
         expensive = np.clip(0.5 + 0.5 * (self._relative + drift), 0.0, 1.0)
         category_mass = mass[self._bounds[1:]] - mass[self._bounds[:-1]]
-        return Shelf(on_sale, self._order, self._bounds, mass, expensive, self._interest(day, category_mass))
+        interest = self._interest(day, category_mass)
+        return Shelf(on_sale, self._order, self._bounds, mass, expensive, self._momentum(day), interest)
 
     def _apply_changes(self, day: int) -> None:
         prices, availability = self._catalogue.prices, self._catalogue.availability
@@ -81,11 +83,13 @@ class Shop:
     def _weights(self, day: int) -> Floats:
         """Popularity, moved by trend, freshness and price."""
         catalogue = self._catalogue
-        trend = np.exp(catalogue.trend * ((day + 0.5) / self._plan.days - 0.5))
         age = np.maximum(day - catalogue.appeared_day, 0)
         fresh = 1.0 + FRESHNESS_BOOST * np.exp(-age / FRESHNESS_DAYS)
         cheap = (catalogue.price / self._price) ** PRICE_ELASTICITY
-        return np.asarray(catalogue.popularity * trend * fresh * cheap)
+        return np.asarray(catalogue.popularity * np.exp(self._momentum(day)) * fresh * cheap)
+
+    def _momentum(self, day: int) -> Floats:
+        return self._catalogue.trend * ((day + 0.5) / self._plan.days - 0.5)
 
     def _interest(self, day: int, category_mass: Floats) -> Floats:
         """How likely each cluster is to begin with each category, by the hour of this day."""

@@ -45,6 +45,8 @@ def write_folder(plan: Plan, out: Path) -> dict[str, int]:
             f"cannot write the sample to {out}: {error.strerror or error}",
             "free space there, or name another --out",
         ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     rows: dict[str, int] = facts["rows"]
     return rows
 
