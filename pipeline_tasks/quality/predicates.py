@@ -54,7 +54,7 @@ def broken(rule: Rule) -> Column:
     if rule.kind == "missing":
         return value.isNull()
     if rule.kind == "too_long":
-        return F.coalesce(F.length(value) > rule.column.max_characters, F.lit(False))
+        return F.coalesce(F.length(value) > F.lit(rule.column.max_characters), F.lit(False))
     if rule.kind == "not_allowed":
         return value.isNotNull() & ~F.coalesce(value.isin(*rule.allowed), F.lit(False))
     low, high = rule.column.minimum, rule.column.maximum

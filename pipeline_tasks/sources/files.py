@@ -6,7 +6,7 @@ import io
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -61,8 +61,11 @@ def open_file(uri: str) -> BinaryIO:
 def open_text(uri: str) -> Iterator[TextIO]:
     """Open a file of the source as UTF-8 text, unpacked where its name ends in .gz or .bz2. Raises Refused."""
     with open_file(uri) as raw:
-        unpack: dict[str, Callable[[BinaryIO], Any]] = {"gz": gzip.open, "bz2": bz2.open}
-        stream = unpack.get(uri.rpartition(".")[2], lambda plain: plain)(raw)
+        stream: Any = raw
+        if uri.endswith(".gz"):
+            stream = gzip.GzipFile(fileobj=raw)
+        elif uri.endswith(".bz2"):
+            stream = bz2.BZ2File(raw)
         try:
             yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
         except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
@@ -74,16 +77,10 @@ def local_path(uri: str) -> Path | None:
     return Path(unquote(uri.removeprefix("file://"))) if uri.startswith("file://") else None
 
 
-def fetch(table: SourceTable, scratch: Path) -> list[Path]:
-    """Return the table's files as local paths, in order; those on S3 are copied into `scratch`.
-
-    Raises Refused where there are none.
-    """
-    found = files(table)
-    if not found:
-        raise Refused(f"there is no file at {table.uri}", "see uri in the source's declaration")
+def fetch(uris: Sequence[str], scratch: Path) -> list[Path]:
+    """Return files of a source as local paths, in order; those on S3 are copied into `scratch`."""
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-        return list(pool.map(lambda n: _local(n, found[n], scratch), range(len(found))))
+        return list(pool.map(lambda n: _local(n, uris[n], scratch), range(len(uris))))
 
 
 def _local(number: int, uri: str, scratch: Path) -> Path:
