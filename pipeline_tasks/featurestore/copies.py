@@ -25,10 +25,15 @@ def refresh(store: Store, run_date: date, days: int, folder: Path) -> dict[str, 
 
     Returns the commits by view and date, oldest first. Raises Refused where the night has no snapshot.
     """
-    return {view.name: _refresh_view(store, view, run_date, days, folder / view.name) for view in FEATURE_VIEWS.values()}
+    return {
+        view.name: _refresh_view(store, view, run_date, days, folder / view.name)
+        for view in FEATURE_VIEWS.values()
+    }
 
 
-def _refresh_view(store: Store, view: Contract, run_date: date, days: int, folder: Path) -> dict[date, Commit]:
+def _refresh_view(
+    store: Store, view: Contract, run_date: date, days: int, folder: Path
+) -> dict[date, Commit]:
     parent = f"features/{view.name}"
     tables.require_commit(store, layout.night(parent, run_date), "features")
     held: dict[date, Commit] = {}

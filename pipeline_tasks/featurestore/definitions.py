@@ -60,7 +60,9 @@ def feature_view(contract: Contract, of: Entity) -> FeatureView:
     return FeatureView(
         name=contract.name,
         entities=[of],
-        schema=[Field(name=column.name, dtype=TYPES[column.type], description=column.doc) for column in columns],
+        schema=[
+            Field(name=column.name, dtype=TYPES[column.type], description=column.doc) for column in columns
+        ],
         source=source(contract),
         ttl=timedelta(0),
         online=True,

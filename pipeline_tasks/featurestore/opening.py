@@ -74,5 +74,7 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise NightjarError(f"another run uses the feature store in {folder}", "wait for it to end") from None
+            raise NightjarError(
+                f"another run uses the feature store in {folder}", "wait for it to end"
+            ) from None
         yield
