@@ -25,6 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "sample":
             return _sample(options)
         loaded = settings.load()
+        if options.command == "settings" and options.table:
+            from pipeline_tasks.settings.table import markdown
+
+            print(markdown())
+            return 0
         if options.command == "settings":
             print(json.dumps(settings.masked(loaded), indent=2, ensure_ascii=False))
             return 0
@@ -75,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     nightly.add_argument("--model", choices=settings.MODELS, help="another challenger than train.model")
     nightly.add_argument("--publish", choices=("auto", "off"), help="off leaves the version unpublished")
     commands.add_parser("airflow", help="run an Airflow command in the project's own home")
-    commands.add_parser("settings", help="print the effective settings, secrets masked")
+    shown = commands.add_parser("settings", help="print the effective settings, secrets masked")
+    shown.add_argument("--table", action="store_true", help="instead, every key with default and meaning")
     sample = commands.add_parser("sample", help="write a realistic shop to try things on")
     sample.add_argument("--out", type=Path, required=True, help="folder to write")
     sample.add_argument("--users", type=int, default=1000)
