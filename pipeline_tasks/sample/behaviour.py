@@ -18,7 +18,6 @@ from pipeline_tasks.sample.shelf import Shelf
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-EVENTS_PER_SESSION = 5.7  # about: views and what follows from them
 MAX_VIEWS = 12
 MAX_SESSIONS = 3  # of one user and day
 SESSION_APART_SECONDS = 3_600
@@ -29,7 +28,7 @@ MOVES_ON = 0.25  # other views that go to the errand's next category
 MAIN_TASTE = 0.85
 FAVOURITES, CARTS, PURCHASES = 0.07, 0.16, 0.45
 LATE = 0.03  # sessions whose events arrive one or two days later
-LATE_TWO_DAYS = 0.35
+LATE_TWO_DAYS = 0.4
 FIRST_VISIT = 0.7  # new users who look around at once
 
 WEEKDAYS = (0.92, 0.90, 0.92, 0.95, 1.02, 1.16, 1.13)
@@ -76,11 +75,9 @@ class Behaviour:
         """Return the events of day number `day` by the users of `block`."""
         parts = []
         for sessions in self._sessions(day, block, rng):
+            delay = self._delays(len(sessions), rng)
             user, item, time, end = self._views(sessions, shelf, rng)
-            arrived_after = self._delays(len(sessions), rng)
-            parts.append(
-                self._events(sessions.user[user], item, time, end[user], arrived_after[user], shelf, rng)
-            )
+            parts.append(self._events(sessions.user[user], item, time, end[user], delay[user], shelf, rng))
         return Events.joined(parts)
 
     def _sessions(self, day: int, block: slice, rng: np.random.Generator) -> list[_Sessions]:

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_tasks.contracts import MAX_ID_CHARACTERS
-from pipeline_tasks.sample.behaviour import EVENTS_PER_SESSION
 from pipeline_tasks.sample.events import AMOUNTS, EVENTS, ODD_TIMES, PURCHASE, VIEW, Events
 from pipeline_tasks.sample.people import People
 from pipeline_tasks.sample.plan import DAY_SECONDS, Plan
@@ -32,6 +31,7 @@ USER_KINDS = (
 
 EVENT_SHARE = 0.012  # of the clean events, bots not counted
 BOT_SHARE = 0.011
+EVENTS_PER_SESSION = 3.7  # about, of the sessions that the users' rates promise
 BOT_EVENTS = 650  # in one hour
 ROW_SHARE = 0.02  # of items and users
 

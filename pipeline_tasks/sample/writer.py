@@ -135,8 +135,6 @@ class InteractionFiles:
             yield self._behaviour.day(day, users, shelf, self._plan.rng(4, day, block))
 
     def _write_day(self, day: int, events: Events) -> None:
-        if day >= self._plan.days and not len(events):
-            return
         self.rows += len(events)
         path = self._folder / f"arrived={self._plan.day(day).isoformat()}.csv"
         with path.open("wb") as file:

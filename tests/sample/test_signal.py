@@ -26,11 +26,10 @@ def test_the_item_before_says_far_more_about_the_next_than_popularity(shop: Shop
     for item, following, _ in past:
         followers[item][following] += 1
     popular = [item for item, _ in Counter(following for _, following, _ in past).most_common(10)]
-    best = {item: [name for name, _ in counts.most_common(10)] for item, counts in followers.items()}
-    by_sequence, by_popularity = _hits(future, best, popular), _hits(future, {}, popular)
-    assert by_sequence > 0.4
-    assert by_sequence > 5 * by_popularity
-    assert by_popularity > 0.05
+    best = {item: [name for name, _ in counts.most_common(1)] for item, counts in followers.items()}
+    assert _hits(future, best, popular[:1]) > 0.25
+    assert _hits(future, {}, popular[:1]) < 0.03
+    assert 0.04 < _hits(future, {}, popular) < 0.15
 
 
 def test_a_few_items_are_looked_at_most_and_nearly_all_sometimes(shop: Shop) -> None:
@@ -61,7 +60,7 @@ def test_evenings_and_weekends_are_busier_and_departments_have_their_hours(shop:
     department = {row["item"]: row["category"].split(" > ")[0] for row in shop.items}
     office = Counter(time.hour < 14 for _, item, time in shop.views if department[item] == "Office")
     books = Counter(time.hour < 14 for _, item, time in shop.views if department[item] == "Books")
-    assert office[True] / office.total() > 1.3 * books[True] / books.total()
+    assert office[True] / office.total() > 1.15 * books[True] / books.total()
 
 
 def test_some_items_rise_and_some_fall(shop: Shop) -> None:
