@@ -1,0 +1,62 @@
+"""Losses over the catalogue: hidden states, item vectors and targets in, the mean cross-entropy out."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Logits kept at a time (rows of a chunk times items): small enough to stay in the processor's cache.
+CHUNK_LOGITS = 1 << 20
+
+
+class _FullSoftmax(torch.autograd.Function):
+    """Cross-entropy whose gradients are made in the forward pass, a chunk of rows at a time.
+
+    The (targets, items) logits never exist as a whole, and every chunk is gone before the next one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+        rows = max(1, CHUNK_LOGITS // len(table))
+        to_hidden, to_table = torch.empty_like(hidden), torch.zeros_like(table)
+        loss = hidden.new_zeros(())
+        for start in range(0, len(hidden), rows):
+            part, wanted = hidden[start : start + rows], targets[start : start + rows, None]
+            logits = part @ table.T  # (rows, items)
+            top = logits.amax(1, keepdim=True)
+            loss += top.sum() - logits.gather(1, wanted).sum()
+            logits.sub_(top).exp_()
+            total = logits.sum(1, keepdim=True)
+            loss += total.log().sum()
+            logits.div_(total)  # the softmax, which less the target's 1 is the gradient
+            logits.scatter_add_(1, wanted, torch.full_like(total, -1.0))
+            to_hidden[start : start + rows] = logits @ table
+            to_table.addmm_(logits.T, part)
+        ctx.save_for_backward(to_hidden.div_(len(hidden)), to_table.div_(len(hidden)))
+        return loss / len(hidden)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        to_hidden, to_table = ctx.saved_tensors
+        return to_hidden * gradients[0], to_table * gradients[0], None
+
+
+def full_softmax(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy of `hidden` (t, dim) over all rows of `table` (n, dim); `targets` (t,) are rows of it."""
+    loss: Tensor = _FullSoftmax.apply(hidden, table, targets)
+    return loss
+
+
+def sampled_softmax(
+    hidden: Tensor, positives: Tensor, negatives: Tensor, hits: Tensor, log_q: Tensor, log_q_negatives: Tensor
+) -> Tensor:
+    """Mean cross-entropy of each target against negatives that the batch shares, with logQ correction.
+
+    `hidden` and `positives` are (t, dim), `negatives` (m, dim); `hits` (t, m) says where a negative is the
+    target itself; `log_q` (t,) and `log_q_negatives` (m,) are the logarithms of the probabilities that the
+    items are drawn with (Bengio and Senécal 2008; Yi et al. 2019, "Sampling-bias-corrected neural modeling").
+    """
+    own = (hidden * positives).sum(1) - log_q  # (t,)
+    others = (hidden @ negatives.T - log_q_negatives).masked_fill(hits, -torch.inf)  # (t, m)
+    return F.softplus(torch.logsumexp(others, 1) - own).mean()
