@@ -1,7 +1,8 @@
 """The lake's feature snapshots as local files for Feast: a night in, a folder that holds what it may see out.
 
-Files lie as <view>/run_date=<d>/<digest>.parquet: a name says the content, so only what changed is copied,
-and a file is whole once it has its name. What another night left is removed.
+Files lie as <view>/<date>/<digest>.parquet: a name says the content, so only what changed is copied,
+and a file is whole once it has its name. What another night left is removed. (A folder called run_date=<d>
+would reach Feast as one more column.)
 """
 
 import shutil
@@ -42,7 +43,7 @@ def _refresh_view(
         # a snapshot that a later night wrote did not exist for this one
         if commit is None or commit.facts.get("written_by", str(day)) > str(run_date):
             continue
-        copies = _copy(store, layout.night(parent, day), commit, folder / f"run_date={day}")
+        copies = _copy(store, layout.night(parent, day), commit, folder / str(day))
         if _has_columns(copies, view):
             held[day] = commit
     if run_date not in held:
@@ -50,7 +51,7 @@ def _refresh_view(
             f"{store.uri}/{layout.night(parent, run_date)} lacks columns of its contract",
             "run features for this night again",
         )
-    _remove_others(folder, {f"run_date={day}" for day in held})
+    _remove_others(folder, {str(day) for day in held})
     return held
 
 

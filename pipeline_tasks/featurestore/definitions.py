@@ -11,6 +11,9 @@ from pipeline_tasks.contracts import ColumnType, Contract
 
 STATE_VARIABLE = "FEAST_STATE_DIR"
 STAMP = "event_timestamp"
+# A snapshot serves the day that begins at its stamp, and one more if a night was missed. A join then looks at
+# three stamps instead of all; reading online, Feast does not apply it, so that nights of years ago are read alike.
+TIME_TO_LIVE = timedelta(days=2)
 TYPES: dict[ColumnType, FeastType] = {
     "string": String,
     "integer": Int64,
@@ -51,10 +54,7 @@ def source(contract: Contract) -> FileSource:
 
 
 def feature_view(contract: Contract, of: Entity) -> FeatureView:
-    """Return the view of the contract's features, keyed by the entity `of`.
-
-    It has no time to live: Feast measures that by the clock, and a night of years ago is read the same way.
-    """
+    """Return the view of the contract's features, keyed by the entity `of`."""
     fields = [entity_key(contract), *feature_names(contract)]
     columns = [contract.column(name) for name in fields]
     return FeatureView(
@@ -64,7 +64,7 @@ def feature_view(contract: Contract, of: Entity) -> FeatureView:
             Field(name=column.name, dtype=TYPES[column.type], description=column.doc) for column in columns
         ],
         source=source(contract),
-        ttl=timedelta(0),
+        ttl=TIME_TO_LIVE,
         online=True,
         description=contract.grain,
     )

@@ -22,7 +22,7 @@ def copied(folder: Path, view: str = "user_features") -> list[str]:
 
 
 def names(days: list[date]) -> list[str]:
-    return [f"run_date={day}" for day in days]
+    return [str(day) for day in days]
 
 
 def test_the_last_days_up_to_the_night_are_there_and_nothing_else(lake: Store, tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_only_what_changed_is_copied_again(lake: Store, tmp_path: Path) -> None:
     refresh(lake, NIGHT, 2, folder)
     after = {path: path.stat().st_ino for path in folder.rglob("*.parquet")}
     assert len(before.items() & after.items()) == len(before) - 1
-    (changed,) = (folder / "user_features" / f"run_date={early}").iterdir()
+    (changed,) = (folder / "user_features" / str(early)).iterdir()
     assert pq.read_table(changed)["events_1d"].to_pylist() == [9.0]
 
 
@@ -68,9 +68,7 @@ def test_half_a_copy_is_never_read(lake: Store, tmp_path: Path, monkeypatch: pyt
     assert copied(tmp_path) == []
     monkeypatch.undo()
     refresh(lake, NIGHT, 1, tmp_path)
-    assert [path.suffix for path in (tmp_path / "user_features" / f"run_date={NIGHT}").iterdir()] == [
-        ".parquet"
-    ]
+    assert [path.suffix for path in (tmp_path / "user_features" / str(NIGHT)).iterdir()] == [".parquet"]
 
 
 def test_an_older_snapshot_that_lacks_a_new_column_is_passed_over(lake: Store, tmp_path: Path) -> None:
