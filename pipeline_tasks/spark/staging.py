@@ -5,7 +5,7 @@ S3 connector); a cluster reads and writes s3a:// itself. All of them commit alik
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from pipeline_tasks.lake import tables
@@ -81,7 +82,7 @@ class Staging:
         ordered = parts.sortWithinPartitions(*sort)
         attempt = f"_attempt-{uuid4().hex}"
         if self._cluster:
-            return self._commit_in_place(ordered, partition, attempt, after, facts)
+            return self._commit_in_place(ordered, partition, attempt, after, facts, name)
         folder = self.scratch / attempt
         ordered.write.parquet(str(folder))
         written = sorted(folder.glob("part-*.parquet"))
@@ -92,6 +93,44 @@ class Staging:
         shutil.rmtree(folder)
         return commit
 
+    def write_days(
+        self,
+        frame: DataFrame,
+        day: str,
+        partitions: Mapping[date, str],
+        *,
+        sort: Sequence[str],
+        facts: dict[str, Any],
+        name: str,
+    ) -> dict[date, Commit]:
+        """Commit the rows of each date in the column `day` as its partition, all made in one pass.
+
+        Each is one file called `name`, sorted by `sort`, without the column `day`.
+        """
+        if self._cluster:
+            frame = frame.persist()
+            return {
+                each: self.write(
+                    frame.where(F.col(day) == F.lit(each)).drop(day), place, sort=sort, facts=facts, name=name
+                )
+                for each, place in partitions.items()
+            }
+        folder = self.scratch / f"_attempt-{uuid4().hex}"
+        ordered = frame.repartition(day).sortWithinPartitions(day, *sort)
+        ordered.write.partitionBy(day).parquet(str(folder))
+        commits = {}
+        for each, place in partitions.items():
+            written = sorted((folder / f"{day}={each}").glob("part-*.parquet"))
+            if written:
+                rows = sum(pq.read_metadata(path).num_rows for path in written)
+                commits[each] = tables.write_files(
+                    self.store, place, written, rows=rows, facts=facts, name=name
+                )
+            else:
+                commits[each] = self.write(frame.drop(day).limit(0), place, sort=sort, facts=facts, name=name)
+        shutil.rmtree(folder)
+        return commits
+
     def _paths(self, partition: str, stage: str) -> list[str]:
         commit = tables.require_commit(self.store, partition, stage)
         if self._cluster or self.store.uri.startswith("file:"):
@@ -100,7 +139,13 @@ class Staging:
         return [str(path) for path in tables.fetch(self.store, partition, local)]
 
     def _commit_in_place(
-        self, frame: DataFrame, partition: str, attempt: str, after: date | None, facts: dict[str, Any] | None
+        self,
+        frame: DataFrame,
+        partition: str,
+        attempt: str,
+        after: date | None,
+        facts: dict[str, Any] | None,
+        name: str | None,
     ) -> Commit:
         """Let the executors write beside the partition's old files, then commit the new ones."""
         frame.write.parquet(f"{self._spark_uri()}/{partition}/{attempt}")
@@ -108,7 +153,9 @@ class Staging:
         for key in self.store.keys(f"{partition}/{attempt}/part-"):
             local = self.scratch / "digest.parquet"
             self.store.download(key, local)
-            digests[key.removeprefix(f"{partition}/")] = tables.sha256_of(local)
+            if name:
+                self.store.upload(local, f"{partition}/{name}")
+            digests[name or key.removeprefix(f"{partition}/")] = tables.sha256_of(local)
             rows += pq.read_metadata(local).num_rows
         commit = Commit(rows, digests, str(after) if after else None, facts or {})
         tables.commit_partition(self.store, partition, commit)
