@@ -1,0 +1,191 @@
+"""Item-based nearest neighbours: who touched this also touched that. Histories in, weighted neighbours out.
+
+Cosine with shrinkage over users (Deshpande and Karypis 2004, "Item-based top-N recommendation algorithms").
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline_tasks.models.data import Catalogue, Histories, ranges
+from pipeline_tasks.models.interface import NO_REASON, State, Training
+
+# Pairs of items counted, and cells of a block of similarities, at a time: memory does not grow with users
+# times items, nor with items squared.
+PAIRS_AT_ONCE = 1 << 22
+CELLS_AT_ONCE = 1 << 22
+
+
+@dataclass(frozen=True)
+class ItemKnnConfig:
+    """`weights` of the event types (the first is padding's); a pair's cosine is shrunk by few common users."""
+
+    neighbours: int = 100
+    shrinkage: float = 10.0
+    max_history: int = 200
+    weights: tuple[float, ...] = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class _Tastes:
+    """Users times items, each pair once with its heaviest weight: by row, then item."""
+
+    rows: NDArray[np.int64]
+    items: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    newest: NDArray[np.int64]  # the newest event of the pair
+
+
+class ItemKnn:
+    """Neighbour lists of every item: `neighbours` (n_items + 1, k), 0 where there are fewer, and `weights`."""
+
+    name = "item_knn"
+
+    def __init__(self, config: ItemKnnConfig, neighbours: Tensor, weights: Tensor) -> None:
+        self.config = config
+        self.neighbours = neighbours
+        self.weights = weights
+
+    @classmethod
+    def fit(
+        cls, histories: Histories, catalogue: Catalogue, config: ItemKnnConfig, training: Training
+    ) -> Self:
+        tastes = _tastes(histories.last(config.max_history), config)
+        neighbours, weights = _neighbours(tastes, catalogue.n_items, config)
+        return cls(config, neighbours.to(training.device), weights.to(training.device))
+
+    def state(self) -> State:
+        return State(
+            {"neighbours": self.neighbours, "weights": self.weights}, {"config": asdict(self.config)}
+        )
+
+    @classmethod
+    def from_state(cls, state: State, device: torch.device) -> Self:
+        config = state.facts["config"]
+        return cls(
+            ItemKnnConfig(**{**config, "weights": tuple(config["weights"])}),
+            state.tensors["neighbours"].to(device),
+            state.tensors["weights"].to(device),
+        )
+
+    def at(self, catalogue: Catalogue) -> Self:
+        rows = catalogue.n_items + 1 - len(self.neighbours)
+        grown = [torch.cat([part, part.new_zeros(rows, part.shape[1])]) for part in self._parts]
+        return type(self)(self.config, *grown)
+
+    def score(self, histories: Histories) -> Tensor:
+        items = len(self.neighbours)
+        scores = self.weights.new_zeros(len(histories) * items)
+        for place, weight, _ in self._contributions(histories):
+            scores.index_add_(0, place.flatten(), weight.flatten())
+        return scores.view(len(histories), items)
+
+    def similar(self, items: NDArray[np.int64]) -> Tensor:
+        chosen = torch.from_numpy(items).to(self.weights.device)
+        scores = self.weights.new_full((len(items), len(self.neighbours)), -torch.inf)
+        scores.scatter_(1, self.neighbours[chosen].long(), self.weights[chosen])
+        scores[:, 0] = -torch.inf
+        return scores
+
+    def reasons(self, histories: Histories, items: NDArray[np.int32]) -> NDArray[np.int64]:
+        """The event whose item contributes most to the score; of equals the newest."""
+        rows, k = items.shape
+        wanted = torch.full((rows, len(self.neighbours)), -1, device=self.weights.device)
+        nth = torch.arange(rows * k, device=wanted.device).view(rows, k)
+        wanted.scatter_(1, torch.from_numpy(items).to(wanted.device).long(), nth)
+        wanted[:, 0] = -1
+        best = np.full(rows * k, NO_REASON, dtype=np.int64)
+        heaviest = np.zeros(rows * k)
+        for place, weight, event in self._contributions(histories):
+            target = wanted.view(-1)[place]  # (pairs, k): which recommendation it speaks for
+            hit = target >= 0
+            slot, heavy = target[hit].cpu().numpy(), weight[hit].cpu().numpy()
+            source = event[:, None].expand_as(target)[hit].cpu().numpy()
+            order = np.lexsort((source, heavy))  # the last that is written stays
+            better = heavy[order] > heaviest[slot[order]]
+            best[slot[order][better]] = source[order][better]
+            heaviest[slot[order][better]] = heavy[order][better]
+        return best.reshape(rows, k)
+
+    @property
+    def _parts(self) -> tuple[Tensor, Tensor]:
+        return self.neighbours, self.weights
+
+    def _contributions(self, histories: Histories) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield what history items add to scores: place in (rows, items) flattened, weight, newest event.
+
+        Places and weights are (pairs, k), events (pairs,); a user's pairs come in one piece.
+        """
+        device, items = self.weights.device, len(self.neighbours)
+        tastes = _tastes(histories, self.config)
+        counts = np.bincount(tastes.rows, minlength=len(histories)) * self.neighbours.shape[1]
+        for first, last in _pieces(counts, PAIRS_AT_ONCE):
+            own = slice(*np.searchsorted(tastes.rows, [first, last]))
+            item = torch.from_numpy(tastes.items[own]).to(device)
+            row = torch.from_numpy(tastes.rows[own]).to(device)
+            weight = torch.from_numpy(tastes.weights[own].astype(np.float32)).to(device)
+            yield (
+                row[:, None] * items + self.neighbours[item],
+                self.weights[item] * weight[:, None],
+                torch.from_numpy(tastes.newest[own]).to(device),
+            )
+
+
+def _tastes(histories: Histories, config: ItemKnnConfig) -> _Tastes:
+    weights = np.asarray(config.weights)[histories.types]
+    events = np.arange(len(histories.items))
+    rows, items = histories.row_of_event, histories.items.astype(np.int64)
+    order = np.lexsort((events, items, rows))
+    starts = np.flatnonzero(
+        (np.diff(rows[order], prepend=-1) != 0) | (np.diff(items[order], prepend=-1) != 0)
+    )
+    if not len(starts):
+        return _Tastes(rows, items, weights, events)
+    heaviest = np.maximum.reduceat(weights[order], starts)
+    newest = np.maximum.reduceat(events[order], starts)
+    kept = heaviest > 0
+    first = order[starts][kept]
+    return _Tastes(rows[first], items[first], heaviest[kept], newest[kept])
+
+
+def _neighbours(tastes: _Tastes, n_items: int, config: ItemKnnConfig) -> tuple[Tensor, Tensor]:
+    """Return the (n_items + 1, k) most similar items and their cosines, blocks of items at a time."""
+    by_item = np.argsort(tastes.items, kind="stable")
+    touched = np.bincount(tastes.items, minlength=n_items + 1)
+    row_starts = np.searchsorted(tastes.rows, np.arange(int(tastes.rows.max(initial=0)) + 2))
+    row_lengths = np.diff(row_starts)
+    pairs = np.bincount(tastes.items, row_lengths[tastes.rows], n_items + 1)
+    norms = np.sqrt(np.bincount(tastes.items, tastes.weights**2, n_items + 1))
+    item_starts = np.concatenate([[0], np.cumsum(touched)])
+    k = min(config.neighbours, n_items)
+    neighbours = torch.zeros(n_items + 1, k, dtype=torch.int32)
+    weights = torch.zeros(n_items + 1, k)
+    most = np.maximum(pairs, n_items * PAIRS_AT_ONCE / CELLS_AT_ONCE)
+    for first, last in _pieces(most, PAIRS_AT_ONCE):
+        own = by_item[item_starts[first] : item_starts[last]]  # this block's (user, item) pairs
+        lengths = row_lengths[tastes.rows[own]]
+        other = ranges(row_starts[tastes.rows[own]], lengths)  # with every item of the same user
+        cell = np.repeat((tastes.items[own] - first) * (n_items + 1), lengths) + tastes.items[other]
+        weight = np.repeat(tastes.weights[own], lengths) * tastes.weights[other]
+        size = (last - first) * (n_items + 1)
+        dots = np.bincount(cell, weight, size).reshape(last - first, n_items + 1)
+        common = dots / np.maximum(norms[first:last, None] * norms, 1e-12)
+        users = np.bincount(cell, minlength=size).reshape(dots.shape)
+        cosine = torch.from_numpy(common * users / (users + config.shrinkage)).float()
+        block = torch.arange(last - first)
+        cosine[block, block + first] = 0  # no item is its own neighbour
+        weights[first:last], found = cosine.topk(k, dim=1)
+        neighbours[first:last] = found * (weights[first:last] > 0)
+    return neighbours, weights
+
+
+def _pieces(sizes: NDArray[np.number], budget: int) -> Iterator[tuple[int, int]]:
+    """Yield (first, last) runs of rows whose sizes sum to about `budget`, at least a row each."""
+    piece = (np.cumsum(sizes) // budget).astype(np.int64)
+    starts = np.flatnonzero(np.diff(piece, prepend=-1))
+    yield from zip(starts.tolist(), [*starts[1:].tolist(), len(sizes)], strict=True)
