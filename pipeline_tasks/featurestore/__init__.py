@@ -8,16 +8,22 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typeguard
 
 __all__ = ["feast"]
 
 
+def _unchecked(target: Any = None, **_: Any) -> Any:
+    """Stand in for typeguard's decorator, which is used with and without arguments."""
+    return target if target is not None else _unchecked
+
+
 @contextmanager
 def _light_import() -> Iterator[None]:
     checked, without_torch = typeguard.typechecked, "torch" not in sys.modules
-    typeguard.typechecked = lambda target=None, **_: target if target is not None else lambda found: found
+    typeguard.typechecked = _unchecked  # type: ignore[assignment]
     if without_torch:
         sys.modules["torch"] = None  # type: ignore[assignment]  # what Python reads as "not installed"
     try:

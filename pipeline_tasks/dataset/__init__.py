@@ -1,0 +1,1 @@
+"""What models read, made of clean tables: sequences, catalogue, users, and ranking examples."""

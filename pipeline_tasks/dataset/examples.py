@@ -1,0 +1,129 @@
+"""Labelled ranking examples: the newest events and items drawn against them, with what they are keyed by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline_tasks.dataset.engine import columns
+from pipeline_tasks.dataset.events import DAY, SECOND
+from pipeline_tasks.dataset.negatives import draw_negatives, pair_keys
+
+FIELDS = ["example_group", "user_index", "item_index", "label", "weight", "time", "split", "warm"]
+
+
+@dataclass(frozen=True)
+class Positives:
+    """Events taken as examples, oldest first; all arrays have one value an event."""
+
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    types: NDArray[np.int8]
+    times_us: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+def newest_events(engine: duckdb.DuckDBPyConnection, start_us: int, end_us: int, limit: int) -> Positives:
+    """Return the newest `limit` events of [start, end)."""
+    query = """
+        SELECT * FROM events WHERE time_us >= $1 AND time_us < $2
+        ORDER BY time_us DESC, user_index DESC, item_index DESC, type DESC LIMIT $3
+    """
+    found = columns(engine, query, [start_us, end_us, limit])
+    return Positives(*(found[name][::-1].copy() for name in ("user_index", "item_index", "type", "time_us")))
+
+
+def labelled(
+    engine: duckdb.DuckDBPyConnection,
+    positives: Positives,
+    first_seen: NDArray[np.int64],
+    weights: Sequence[float],
+    cut_seconds: int,
+    negatives: int,
+    seed: Sequence[int],
+) -> pa.Table:
+    """Return the positives, each followed by the items drawn against it, as a table of FIELDS and time_us.
+
+    A group is a positive with its negatives, all of its event's weight; `warm` says whether its user and item
+    had an event before its day began; `split` is "train" before the cut, and "holdout" after it.
+    """
+    drawn = _draw(engine, positives, first_seen, negatives, seed)
+    items = np.concatenate([positives.items[:, None], drawn], axis=1)  # (positives, 1 + negatives)
+    group, place = np.nonzero(items)
+    times = positives.times_us[group]
+    return pa.table(
+        {
+            "example_group": group.astype(np.int64),
+            "user_index": positives.users[group],
+            "item_index": items[group, place].astype(np.int32),
+            "label": (place == 0).astype(np.int8),
+            "weight": np.asarray(weights, np.float32)[positives.types[group] - 1],
+            "time": times // SECOND,
+            "split": np.where(times < cut_seconds * SECOND, "train", "holdout"),
+            "warm": _warm(engine, positives)[group],
+            "time_us": times,
+        }
+    )
+
+
+def keyed(engine: duckdb.DuckDBPyConnection, examples: pa.Table) -> pa.Table:
+    """Return the examples in order with user_id, item_id, hour_of_week and event_timestamp (UTC).
+
+    Reads the views known_users and known_items.
+    """
+    engine.register("examples", examples)
+    # Unix time begins in the hour 72 of the week (0 = Monday 00:00)
+    found = engine.sql("""
+        SELECT examples.*, user_id, item_id, (time // 3600 + 72) % 168 AS hour_of_week
+        FROM examples
+        JOIN known_users USING (user_index)
+        JOIN known_items USING (item_index)
+        ORDER BY example_group, label DESC, item_index
+    """).to_arrow_table()
+    engine.unregister("examples")
+    stamps = found["time_us"].cast(pa.timestamp("us", "UTC"))
+    return found.append_column("event_timestamp", stamps).drop_columns("time_us")
+
+
+def _draw(
+    engine: duckdb.DuckDBPyConnection,
+    positives: Positives,
+    first_seen: NDArray[np.int64],
+    each: int,
+    seed: Sequence[int],
+) -> NDArray[np.int32]:
+    counts = np.zeros(len(first_seen), np.int64)
+    found = columns(engine, "SELECT item_index, count(*) AS n FROM events GROUP BY item_index")
+    counts[found["item_index"]] = found["n"]
+    engine.register("asked", pa.table({"user_index": np.unique(positives.users)}))
+    pairs = columns(
+        engine, "SELECT DISTINCT user_index, item_index FROM events SEMI JOIN asked USING (user_index)"
+    )
+    seen = np.sort(pair_keys(pairs["user_index"], pairs["item_index"], len(counts)))
+    times = positives.times_us // SECOND
+    generator = np.random.default_rng(list(seed))
+    return draw_negatives(positives.users, times, seen, counts, first_seen, each, generator)
+
+
+def _warm(engine: duckdb.DuckDBPyConnection, positives: Positives) -> NDArray[np.bool_]:
+    midnight = positives.times_us - positives.times_us % (DAY * SECOND)
+    engine.register("asked", pa.table({"user_index": np.unique(positives.users)}))
+    users = columns(engine, """
+        SELECT user_index AS key, min(time_us) AS first FROM events SEMI JOIN asked USING (user_index)
+        GROUP BY user_index ORDER BY user_index
+    """)  # fmt: skip
+    items = columns(engine, """
+        SELECT item_index AS key, min(time_us) AS first FROM events GROUP BY item_index ORDER BY item_index
+    """)  # fmt: skip
+    return (_first(users, positives.users) < midnight) & (_first(items, positives.items) < midnight)
+
+
+def _first(firsts: dict[str, NDArray[Any]], keys: NDArray[np.int32]) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = firsts["first"][np.searchsorted(firsts["key"], keys)]
+    return found
