@@ -38,7 +38,7 @@ class Contract:
     """A table: what one row is (`grain`), the columns that identify it (`key`), whether a night's partition
     holds that night's arrivals (`delta`) or everything known (`snapshot`), and its freshness column.
 
-    `one_of` names columns of which at least one must be set in every row.
+    `one_of` names columns of which at least one must be set for a row to be placed at all.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Contract:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     freshness: str | None = None
+    one_of: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -75,6 +76,7 @@ INTERACTIONS = Contract(
     kind="delta",
     key=("user_id", "item_id", "event_type", "event_time"),
     freshness="event_time",
+    one_of=("arrival", "event_time"),
     columns=(
         _id("user_id", "user"),
         _id("item_id", "item"),

@@ -23,20 +23,12 @@ REJECTED = T.StructType(
 def dated(typed: DataFrame, default_event: str) -> DataFrame:
     """Fill in what an event that does not say it is taken to say, and add its date of arrival.
 
-    A row without a type is of `default_event`; one without an arrival arrived when it happened; one without
-    both belongs to no night and is rejected.
+    An event without a type is of `default_event`; one without an arrival arrived when it happened.
     """
-    arrival = F.coalesce("arrival", "event_time")
-    nowhere = F.col(REASON).isNull() & F.col("arrival").isNull()
     return (
         typed.withColumn("event_type", F.coalesce("event_type", F.lit(default_event)))
-        .withColumn("arrival", arrival)
+        .withColumn("arrival", F.coalesce("arrival", "event_time"))
         .withColumn(ARRIVED, F.to_date("arrival"))
-        .withColumn(REASONS, F.when(nowhere, F.array(F.lit("no_arrival"))).otherwise(F.col(REASONS)))
-        .withColumn(
-            REASON,
-            F.when(nowhere, "arrival: the row has none, nor an event_time").otherwise(F.col(REASON)),
-        )
     )
 
 

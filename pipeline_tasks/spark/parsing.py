@@ -1,16 +1,20 @@
-"""Contract types in Spark: columns as a source writes them in, typed columns and what could not be typed out.
+"""Contract types: rows as a source writes them in; typed rows, and what could not be typed, out.
 
-Nothing here fails on a value: what cannot be made into its type is null, and `type_rows` says so.
+Nothing here fails on a value: what cannot be made into its type is null, and the row says so. Plain Arrow,
+batch by batch, so that Spark passes over each value once.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import types as T
 
-from pipeline_tasks.contracts import Column as ContractColumn
-from pipeline_tasks.contracts import ColumnType, Contract
+from pipeline_tasks.contracts import Column, ColumnType, Contract
+from pipeline_tasks.spark.casting import ARROW_TYPES, to_type, without_blanks
 
 SPARK_TYPES: dict[ColumnType, T.DataType] = {
     "string": T.StringType(),
@@ -29,24 +33,32 @@ NOUNS: dict[ColumnType, str] = {
     "timestamp": "timestamp",
     "strings": "list",
 }
-TRUE, FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
-
-# columns that a raw row has beside those of its contract
-ROW = "row"  # the row as the source has it, as JSON
-MALFORMED = "malformed"  # why the row has no columns at all, or null
-# columns that `type_rows` adds
-REASON = "reason"  # what could not be typed, for people, or null
-REASONS = "reasons"  # the same as codes
-
 SHOWN_CHARACTERS = 60
-WHOLE_NUMBER = r"^[+-]?\d{1,19}$"
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-ISO = (
-    r"^(\d{4}-\d{1,2}-\d{1,2})(?:[T ](\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?$"
-)
-COMPACT_DATE = r"^(19|20)\d{6}$"
-# a Unix time below the first is in seconds, then milliseconds, then microseconds, then nanoseconds
-SECONDS_BELOW, MILLISECONDS_BELOW, MICROSECONDS_BELOW = 10**11, 10**14, 10**17
+
+# what a typed row has beside the contract's columns
+ROW = "row"  # of a rejected row: the row as the source has it, as JSON
+REASON = "reason"  # of a rejected row: what could not be typed, for people
+REASONS = "reasons"  # the same as codes; empty for a good row
+
+# what a raw row may have beside the source's columns
+LINE = "__line__"  # of a row that fell apart: its line, and its columns mean nothing
+WHOLE = "__whole__"  # the row as JSON; without it, it is put together from the columns
+
+
+@dataclass(frozen=True)
+class Typing:
+    """How one table's rows are typed.
+
+    `columns` maps the contract's columns to raw ones, `names` maps raw columns to what the source calls
+    them (for rejected rows). `fell_apart` says what is wrong with a row that has a LINE.
+    """
+
+    contract: Contract
+    columns: Mapping[str, str]
+    names: Mapping[str, str]
+    separator: str = "|"
+    null_values: tuple[str, ...] = ()
+    fell_apart: str = ""
 
 
 def schema(contract: Contract) -> T.StructType:
@@ -54,161 +66,122 @@ def schema(contract: Contract) -> T.StructType:
     return T.StructType([T.StructField(each.name, SPARK_TYPES[each.type]) for each in contract.columns])
 
 
-def type_rows(
-    raw: DataFrame, contract: Contract, list_separator: str = "|", null_values: Sequence[str] = ()
-) -> DataFrame:
-    """Return the contract's columns, typed, with `row`, `reason` and `reasons` (both empty for a good row).
-
-    `raw` has some of the contract's columns, as text or as Parquet has them, and `row` and `malformed`.
-    Columns that it lacks are null.
-    """
-    kinds = {field.name: field.dataType for field in raw.schema}
-    given = [each for each in contract.columns if each.name in kinds]
-    blank = {
-        each.name: _without_blanks(F.col(each.name), kinds[each.name], null_values).alias(each.name)
-        for each in given
-    }
-    texts = raw.select(*blank.values(), ROW, MALFORMED)
-    typed = texts.select(
-        *(F.struct(F.col(each.name).alias("found"), _typed(each, kinds[each.name], list_separator, null_values)
-                   .alias("made")).alias(each.name) for each in given),
-        ROW, MALFORMED,
-    )  # fmt: skip
-    failed = {each.name: _failed(each.name) for each in given}
-    said = [F.when(failed[each.name], _complaint(each)) for each in given]
-    codes = [F.when(failed[each.name], F.lit(f"{each.name}_not_{each.type}")) for each in given]
-    malformed = F.when(F.col(MALFORMED).isNotNull(), F.lit("malformed_row"))
-    reason = F.concat_ws("; ", MALFORMED, *said)
-    made = [
-        F.col(f"{each.name}.made").alias(each.name)
-        if each in given
-        else F.lit(None).cast(SPARK_TYPES[each.type]).alias(each.name)
-        for each in contract.columns
-    ]
-    return typed.select(
-        *made,
-        ROW,
-        F.when(reason != "", reason).alias(REASON),
-        F.array_compact(F.array(malformed, *codes)).alias(REASONS),
-    )
-
-
-def _failed(name: str) -> Column:
-    return F.col(f"{name}.found").isNotNull() & F.col(f"{name}.made").isNull()
-
-
-def _complaint(column: ContractColumn) -> Column:
-    found = F.col(f"{column.name}.found").cast("string")
-    shown = F.when(
-        F.length(found) > SHOWN_CHARACTERS, F.concat(F.left(found, F.lit(SHOWN_CHARACTERS)), F.lit("…"))
-    )
-    return F.concat(
-        F.lit(f"{column.name}: '"), F.coalesce(shown, found), F.lit(f"' is no {NOUNS[column.type]}")
-    )
-
-
-def _without_blanks(value: Column, kind: T.DataType, null_values: Sequence[str]) -> Column:
-    """Return null for a cell that says nothing: blank text, a declared null value, NaN."""
-    if isinstance(kind, T.DoubleType | T.FloatType):
-        return F.when(~F.isnan(value), value)
-    if isinstance(kind, T.BinaryType):
-        value, kind = value.cast("string"), T.StringType()
-    if isinstance(kind, T.StringType):
-        return F.when(~F.trim(value).isin("", *null_values), value)
-    return value
-
-
-def _typed(column: ContractColumn, kind: T.DataType, separator: str, null_values: Sequence[str]) -> Column:
-    value = F.col(column.name)
-    text = isinstance(kind, T.StringType | T.BinaryType)
-    if column.type == "string":
-        return value if text else _as_text(value, kind)
-    if column.type == "timestamp":
-        return timestamp_of_text(value) if text else _as_timestamp(value, kind)
-    if column.type == "strings":
-        return _as_list(value, kind, separator, null_values)
-    if column.type == "boolean":
-        lowered = F.lower(F.trim(value.cast("string")))
-        return F.when(lowered.isin(*TRUE), True).when(lowered.isin(*FALSE), False)
-    number = number_of_text(value) if text else value.cast("double")
-    finite = F.when(F.abs(number) < float("inf"), number)
-    if column.type == "float":
-        return finite
-    exact = whole_of_text(value) if text else (value.try_cast("bigint") if _is_whole(kind) else F.lit(None))
-    return F.coalesce(
-        exact, F.when((finite == F.floor(finite)) & (F.abs(finite) < 2**53), finite.try_cast("bigint"))
-    )
-
-
-def _is_whole(kind: T.DataType) -> bool:
-    return isinstance(kind, T.IntegralType) or (isinstance(kind, T.DecimalType) and kind.scale == 0)
-
-
-def number_of_text(text: Column) -> Column:
-    """Return the number that a text writes (12, -0.5, 1e3) as double, or null."""
-    trimmed = F.trim(text)
-    return F.when(trimmed.rlike(NUMBER), trimmed).try_cast("double")
-
-
-def whole_of_text(text: Column) -> Column:
-    """Return the whole number that a text writes, without loss of digits, or null."""
-    trimmed = F.trim(text)
-    return F.when(trimmed.rlike(WHOLE_NUMBER), trimmed).try_cast("bigint")
-
-
-def timestamp_of_text(text: Column) -> Column:
-    """Return the moment that a text names, or null; without a zone it is UTC.
-
-    ISO 8601 dates and times, and Unix times in seconds, milliseconds, microseconds or nanoseconds, told
-    apart by their magnitude.
-    """
-    trimmed = F.upper(F.trim(text))
-    day, time, zone = (F.regexp_extract(trimmed, ISO, group) for group in (1, 2, 3))
-    full_time = F.when(time.rlike(r"^\d+:\d+$"), F.concat(time, F.lit(":00"))).otherwise(time)
-    full_zone = F.regexp_replace(
-        F.regexp_replace(zone, r"^(.\d{2})$", "$1:00"), r"^(.\d{2})(\d{2})$", "$1:$2"
-    )
-    iso = F.when(time == "", day).otherwise(F.concat(day, F.lit("T"), full_time, full_zone))
-    unix = F.coalesce(_unix(whole_of_text(trimmed)), _unix(number_of_text(trimmed)))
+def typed_schema(contract: Contract) -> T.StructType:
+    """Return the Spark schema of what `type_batches` gives: the contract's columns, row, reason, reasons."""
+    found = schema(contract)
     return (
-        F.when(trimmed.rlike(ISO), iso.try_cast("timestamp"))
-        .when(trimmed.rlike(COMPACT_DATE), F.try_to_timestamp(trimmed, F.lit("yyyyMMdd")))
-        .otherwise(unix)
+        found.add(ROW, T.StringType()).add(REASON, T.StringType()).add(REASONS, T.ArrayType(T.StringType()))
     )
 
 
-def _unix(number: Column) -> Column:
-    def below(limit: int) -> Column:
-        return (number > -limit) & (number < limit)
+def type_batches(typing: Typing, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Type one batch after the other; see `type_batch`."""
+    for batch in batches:
+        yield type_batch(batch, typing)
 
-    micros = (
-        F.when(below(SECONDS_BELOW), F.round(number * 1_000_000))
-        .when(below(MILLISECONDS_BELOW), F.round(number * 1_000))
-        .when(below(MICROSECONDS_BELOW), F.round(number))
-        .when(below(2**63 - 1), F.floor(number / 1_000))
+
+def type_lines(typing: Typing, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Type batches of one text column that holds a JSON object a line; empty lines are no rows."""
+    names = list(dict.fromkeys(typing.columns.values()))
+    for batch in batches:
+        lines = [line.lstrip("\ufeff") for line in batch.column(0).to_pylist() if line and line.strip()]
+        rows = [_object(line) for line in lines]
+        columns = [[None if row is None else _text(row.get(name)) for row in rows] for name in names]
+        broken = [line if row is None else None for line, row in zip(lines, rows, strict=True)]
+        arrays = [pa.array(column, pa.string()) for column in (*columns, broken, lines)]
+        yield type_batch(pa.RecordBatch.from_arrays(arrays, [*names, LINE, WHOLE]), typing)
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    """Return the object that a line holds, its numbers as they are written, or None."""
+    try:
+        found = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()  # half of a pair is no text
+
+
+def type_batch(raw: pa.RecordBatch, typing: Typing) -> pa.RecordBatch:
+    """Return the contract's columns, typed, with `row`, `reason` and `reasons`.
+
+    Columns that the source does not have are null.
+    """
+    complaints: dict[int, list[tuple[str, str]]] = {}
+    whole = pc.is_null(raw.column(LINE)) if LINE in raw.schema.names else None
+    for index in [] if whole is None else _indices(pc.invert(whole)):
+        complaints[index] = [("malformed_row", typing.fell_apart)]
+    made: dict[str, pa.Array] = {}
+    for column in typing.contract.columns:
+        if column.name not in typing.columns:
+            made[column.name] = pa.nulls(raw.num_rows, ARROW_TYPES[column.type])
+            continue
+        found = without_blanks(raw.column(typing.columns[column.name]), typing.null_values)
+        found = found if whole is None else pc.if_else(whole, found, None)
+        values = to_type(found, column.type, typing.separator, typing.null_values)
+        for index in _indices(pc.and_(pc.is_valid(found), pc.is_null(values))):
+            complaints.setdefault(index, []).append(_complaint(column, found[index].as_py()))
+        made[column.name] = values
+    for index in _nowhere(typing.contract, made):
+        needed = " nor ".join(typing.contract.one_of)
+        complaints.setdefault(index, [("no_place", f"row: it has neither {needed}")])
+    rejected = _rejected(raw, typing, complaints)
+    return pa.RecordBatch.from_arrays(
+        [*made.values(), *rejected], [*typing.contract.names, ROW, REASON, REASONS]
     )
-    return F.timestamp_micros(micros.cast("bigint"))
 
 
-def _as_timestamp(value: Column, kind: T.DataType) -> Column:
-    if isinstance(kind, T.DecimalType):
-        return _unix(value.cast("double"))
-    return _unix(value) if isinstance(kind, T.NumericType) else value.cast("timestamp")
+def _nowhere(contract: Contract, made: Mapping[str, pa.Array]) -> list[int]:
+    """Return the rows in which none of the contract's `one_of` is set."""
+    return (
+        _indices(pc.is_null(pc.coalesce(*(made[name] for name in contract.one_of))))
+        if contract.one_of
+        else []
+    )
 
 
-def _as_text(value: Column, kind: T.DataType) -> Column:
-    """Return a native value as text; whole floats as whole numbers: ids that met a null were made floats."""
-    if isinstance(kind, T.DoubleType | T.FloatType):
-        whole = (value == F.floor(value)) & (F.abs(value) < 2**53)
-        return F.when(whole, value.try_cast("bigint").cast("string")).otherwise(value.cast("string"))
-    return value.cast("string")
+def _complaint(column: Column, found: Any) -> tuple[str, str]:
+    text = str(found)
+    shown = text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
+    return f"{column.name}_not_{column.type}", f"{column.name}: {shown!r} is no {NOUNS[column.type]}"
 
 
-def _as_list(value: Column, kind: T.DataType, separator: str, null_values: Sequence[str]) -> Column:
-    if isinstance(kind, T.ArrayType):
-        parts = value.cast("array<string>")
-    else:
-        trimmed = F.trim(value)
-        parsed = F.when(trimmed.startswith("["), F.from_json(trimmed, "array<string>"))
-        parts = F.coalesce(parsed, F.split(value, F.concat(F.lit(r"\Q"), F.lit(separator), F.lit(r"\E"))))
-    return F.filter(F.transform(parts, lambda part: F.trim(part)), lambda part: ~part.isin("", *null_values))
+def _rejected(
+    raw: pa.RecordBatch, typing: Typing, complaints: Mapping[int, list[tuple[str, str]]]
+) -> list[pa.Array]:
+    """Return `row`, `reason` and `reasons` of every row; only those of rejected ones are set."""
+    rows: list[str | None] = [None] * raw.num_rows
+    reason: list[str | None] = [None] * raw.num_rows
+    reasons: list[list[str]] = [[] for _ in range(raw.num_rows)]
+    for index, said in complaints.items():
+        rows[index] = _as_json(raw, index, typing)
+        reason[index] = "; ".join(text for _, text in said)
+        reasons[index] = [code for code, _ in said]
+    return [
+        pa.array(rows, pa.string()),
+        pa.array(reason, pa.string()),
+        pa.array(reasons, pa.list_(pa.string())),
+    ]
+
+
+def _as_json(raw: pa.RecordBatch, index: int, typing: Typing) -> str:
+    def cell(name: str) -> Any:
+        return raw.column(name)[index].as_py() if name in raw.schema.names else None
+
+    if cell(LINE) is not None:
+        return json.dumps({"line": cell(LINE)}, ensure_ascii=False)
+    if cell(WHOLE) is not None:
+        return str(cell(WHOLE))
+    row = {name: cell(column) for column, name in typing.names.items()}
+    return json.dumps({k: v for k, v in row.items() if v is not None}, ensure_ascii=False, default=str)
+
+
+def _indices(mask: pa.Array) -> list[int]:
+    found: list[int] = pc.indices_nonzero(mask).to_pylist()
+    return found

@@ -1,21 +1,21 @@
 """The source's files as Spark frames: a declared table and its checked layouts in, typed rows out."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 
+import pyarrow as pa
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.sources import Declared, Layout, fetch
-from pipeline_tasks.spark.parsing import MALFORMED, ROW, type_rows
+from pipeline_tasks.spark.parsing import LINE, Typing, type_batches, type_lines, typed_schema
 
-_BROKEN = "_broken"  # Spark puts a line here that it cannot take apart
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/.@+_-]+")
 
 
@@ -26,17 +26,8 @@ def typed_table(
 
     `paths` gives for each URI of the layouts what Spark reads (see `spark_paths`).
     """
-    table = declared.table
-    read = {"csv": _csv_rows, "jsonl": _json_rows, "parquet": _parquet_rows}[table.format]
-    parts = [
-        type_rows(
-            read(spark, declared, layout, [paths[uri] for uri in layout.files]),
-            declared.contract,
-            table.list_separator,
-            table.null_values,
-        )
-        for layout in layouts
-    ]
+    read = {"csv": _csv_rows, "jsonl": _json_rows, "parquet": _parquet_rows}[declared.table.format]
+    parts = [read(spark, declared, layout, [paths[uri] for uri in layout.files]) for layout in layouts]
     return reduce(DataFrame.unionByName, parts)
 
 
@@ -57,59 +48,67 @@ def spark_paths(declared: Declared, uris: list[str], scratch: Path, *, cluster: 
 
 def _csv_rows(spark: SparkSession, declared: Declared, layout: Layout, paths: list[str]) -> DataFrame:
     table = declared.table
-    places = {name: f"c{n}" for n, name in enumerate(layout.columns)}
-    fields = [*places.values(), _BROKEN]
+    places = {f"c{n}": name for n, name in enumerate(layout.columns)}
     rows = spark.read.csv(
         paths,
-        schema=T.StructType([T.StructField(field, T.StringType()) for field in fields]),
+        schema=T.StructType([T.StructField(field, T.StringType()) for field in [*places, LINE]]),
         sep=table.delimiter,
         header=table.header,
         quote='"',
         escape='"',
         mode="PERMISSIVE",
-        columnNameOfCorruptRecord=_BROKEN,
+        columnNameOfCorruptRecord=LINE,
         # texts of items and users may hold line breaks; a file of events is one event a line, and is split
         multiLine=declared.contract.kind == "snapshot",
     )
-    whole = F.to_json(F.struct(*(F.col(place).alias(name or place) for name, place in places.items())))
-    broken = F.to_json(F.struct(F.col(_BROKEN).alias("line")))
-    complaint = f"row: it has not the {len(layout.columns)} fields of the header"
-    mapped = {name: F.col(places[source]) for name, source in table.columns.items()}
-    return _raw(rows, mapped, whole, broken, complaint)
+    by_name = {name: place for place, name in places.items()}
+    typing = Typing(
+        declared.contract,
+        {column: by_name[name] for column, name in table.columns.items()},
+        {place: name or place for place, name in places.items()},
+        table.list_separator,
+        table.null_values,
+        f"row: it has not the {len(places)} fields of the header",
+    )
+    return _typed(rows, type_batches, typing)
 
 
 def _json_rows(spark: SparkSession, declared: Declared, layout: Layout, paths: list[str]) -> DataFrame:
-    names = dict.fromkeys(declared.table.columns.values())
-    shape = T.StructType([T.StructField(name, T.StringType()) for name in [*names, _BROKEN]])
-    lines = spark.read.text(paths).select(F.ltrim("value", F.lit("\ufeff")).alias("value"))
-    options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _BROKEN}
-    parsed = lines.filter(F.trim("value") != "").withColumn("json", F.from_json("value", shape, options))
-    rows = parsed.select("value", "json", F.col("json").getField(_BROKEN).alias(_BROKEN))
-    mapped = {name: F.col("json").getField(source) for name, source in declared.table.columns.items()}
-    broken = F.to_json(F.struct(F.col("value").alias("line")))
-    return _raw(rows, mapped, F.col("value"), broken, "row: it is no JSON object")
+    table = declared.table
+    fell_apart = "row: it is no JSON object"
+    typing = Typing(declared.contract, table.columns, {}, table.list_separator, table.null_values, fell_apart)
+    return _typed(spark.read.text(paths), type_lines, typing)
 
 
 def _parquet_rows(spark: SparkSession, declared: Declared, layout: Layout, paths: list[str]) -> DataFrame:
     # what pandas writes; Spark has no such type and takes it for a Unix time
     spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
-    rows = spark.read.parquet(*paths)
-    mapped = {name: F.col(f"`{source}`") for name, source in declared.table.columns.items()}
-    names = dict.fromkeys(declared.table.columns.values())
-    whole = F.to_json(F.struct(*(F.col(f"`{name}`") for name in names)))
-    return _raw(rows.withColumn(_BROKEN, F.lit(None).cast("string")), mapped, whole, whole, "")
-
-
-def _raw(
-    rows: DataFrame, mapped: Mapping[str, Column], whole: Column, broken: Column, complaint: str
-) -> DataFrame:
-    """Return the mapped columns with `row` and `malformed`; a row that fell apart has no other columns."""
-    fell_apart = F.col(_BROKEN).isNotNull()
-    return rows.select(
-        *(F.when(~fell_apart, column).alias(name) for name, column in mapped.items()),
-        F.when(fell_apart, broken).otherwise(whole).alias(ROW),
-        F.when(fell_apart, F.lit(complaint)).alias(MALFORMED),
+    table = declared.table
+    names = dict.fromkeys(table.columns.values())
+    rows = spark.read.parquet(*paths).select(*(F.col(f"`{name}`") for name in names))
+    texts = [
+        F.col(f"`{field.name}`").cast(
+            "string" if isinstance(field.dataType, T.BinaryType) else field.dataType
+        )
+        for field in rows.schema
+    ]
+    named = rows.select(*(text.alias(name) for text, name in zip(texts, names, strict=True)))
+    typing = Typing(
+        declared.contract,
+        table.columns,
+        {name: name for name in names},
+        table.list_separator,
+        table.null_values,
     )
+    return _typed(named, type_batches, typing)
+
+
+def _typed(
+    rows: DataFrame,
+    types: Callable[[Typing, Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+    typing: Typing,
+) -> DataFrame:
+    return rows.mapInArrow(partial(types, typing), typed_schema(typing.contract))
 
 
 @contextmanager

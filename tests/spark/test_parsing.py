@@ -1,177 +1,125 @@
-"""What a source writes becomes typed columns; what cannot be typed becomes a reason, never a failed job."""
+"""Rows of a source become typed rows; what cannot be typed becomes a reason, never a failed job."""
 
-from datetime import UTC, date, datetime
-from decimal import Decimal
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from pyspark.sql import DataFrame, Row, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql import types as T
+from pyspark.sql import SparkSession
 
-from pipeline_tasks.contracts import INTERACTIONS, ITEMS, USERS, Contract
-from pipeline_tasks.spark.parsing import schema, timestamp_of_text, type_rows
-
-NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-MOMENTS = {
-    # Unix times, by magnitude
-    "1769860800": NOON,
-    "1769860800.0": NOON,
-    "1.7698608e9": NOON,
-    "1769860800000": NOON,
-    "1769860800123": NOON.replace(microsecond=123_000),
-    "1769860800123456": NOON.replace(microsecond=123_456),
-    "1769860800123456789": NOON.replace(microsecond=123_456),
-    "0": datetime(1970, 1, 1, tzinfo=UTC),
-    "-86400": datetime(1969, 12, 31, tzinfo=UTC),
-    # ISO 8601 with a zone
-    "2026-01-31T12:00:00Z": NOON,
-    "2026-01-31t12:00:00z": NOON,
-    "2026-01-31T13:00:00+01:00": NOON,
-    "2026-01-31 13:00:00 +0100": NOON,
-    "2026-01-31T13:00+01": NOON,
-    "2026-01-31 12:00:00 UTC": NOON,
-    "2026-01-31T04:00:00.000-08:00": NOON,
-    # and without one: UTC
-    "2026-01-31T12:00:00": NOON,
-    "2026-01-31 12:00": NOON,
-    " 2026-01-31 12:00:00.123456789 ": NOON.replace(microsecond=123_456),
-    "2026-01-31": NOON.replace(hour=0),
-    "20260131": NOON.replace(hour=0),
-    # no moments
-    "yesterday": None,
-    "31/02/2026": None,
-    "2026-02-30": None,
-    "2026-01-31T25:00:00": None,
-    "20261301": None,
-    "12:00:00": None,
-    "2026-01": None,
-    "nan": None,
-    "Infinity": None,
-    "99999999999999999999": None,
-    "1e300": None,
-    "2026-01-31T12:00:00 Europe/Berlin": None,
-}
+from pipeline_tasks.contracts import INTERACTIONS, ITEMS, SOURCE_TABLES, USERS
+from pipeline_tasks.spark.parsing import LINE, Typing, schema, type_batch, type_lines, typed_schema
 
 
-def raw(spark: SparkSession, columns: str, rows: list[tuple[Any, ...]]) -> DataFrame:
-    """A raw frame of the given columns, with the row as JSON and nothing malformed."""
-    frame = spark.createDataFrame(rows, columns)
-    whole = F.to_json(F.struct(*(F.col(name) for name in frame.columns)))
-    return frame.withColumn("row", whole).withColumn("malformed", F.lit(None).cast("string"))
+def typed(typing: Typing, **columns: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = type_batch(pa.RecordBatch.from_pydict(columns), typing).to_pylist()
+    return rows
 
 
-def typed(
-    spark: SparkSession, contract: Contract, columns: str, *rows: tuple[Any, ...], **options: Any
-) -> list[Row]:
-    return type_rows(raw(spark, columns, list(rows)), contract, **options).collect()
+def typed_lines(typing: Typing, *lines: str) -> list[dict[str, Any]]:
+    batches: Iterable[pa.RecordBatch] = [pa.RecordBatch.from_pydict({"value": list(lines)})]
+    return [row for batch in type_lines(typing, iter(batches)) for row in batch.to_pylist()]
 
 
-def utc(found: datetime | None) -> datetime | None:
-    return found.astimezone(UTC) if found else None
-
-
-def test_times_of_every_form_become_the_same_moment(spark: SparkSession) -> None:
-    frame = spark.createDataFrame([(text,) for text in MOMENTS], "text string")
-    found = frame.select("text", F.unix_micros(timestamp_of_text(F.col("text"))).alias("micros")).collect()
-    expected = {
-        text: None if moment is None else round(moment.timestamp() * 1_000_000)
-        for text, moment in MOMENTS.items()
-    }
-    assert {row.text: row.micros for row in found} == expected
-
-
-@pytest.mark.parametrize(
-    ("kind", "value"),
-    [
-        ("bigint", 1769860800),
-        ("bigint", 1769860800000),
-        ("double", 1769860800.0),
-        ("decimal(12,0)", Decimal(1769860800)),
-        ("timestamp", NOON),
-        ("timestamp_ntz", NOON.replace(tzinfo=None)),
-    ],
+EVENTS = Typing(
+    INTERACTIONS,
+    columns={"user_id": "c0", "event_time": "c1", "value": "c2"},
+    names={"c0": "User", "c1": "When", "c2": "Amount", "c3": "Other"},
+    fell_apart="row: it fell apart",
 )
-def test_native_times_become_the_same_moment(spark: SparkSession, kind: str, value: Any) -> None:
-    (row,) = typed(spark, INTERACTIONS, f"event_time {kind}", (value,))
-    assert row.event_time.timestamp() == NOON.timestamp()
+THINGS = Typing(
+    ITEMS, columns={"item_id": "id", "price": "cost", "tags": "tags", "available": "ok"}, names={}
+)
 
 
-def test_a_native_date_is_its_midnight_in_utc(spark: SparkSession) -> None:
-    (row,) = typed(spark, INTERACTIONS, "event_time date", (date(2026, 1, 31),))
-    assert row.event_time.timestamp() == NOON.replace(hour=0).timestamp()
+def test_a_row_says_everything_that_is_wrong_with_it_and_keeps_its_text() -> None:
+    (row,) = typed(EVENTS, c0=["u"], c1=["yesterday"], c2=["x" * 100], c3=["unmapped"])
+    assert row["reason"] == f"event_time: 'yesterday' is no timestamp; value: '{'x' * 60}…' is no number"
+    assert row["reasons"] == ["event_time_not_timestamp", "value_not_float"]
+    assert json.loads(row["row"]) == {
+        "User": "u",
+        "When": "yesterday",
+        "Amount": "x" * 100,
+        "Other": "unmapped",
+    }
+    assert (row["user_id"], row["event_time"], row["value"]) == ("u", None, None)
 
 
-def test_a_typed_frame_has_the_contracts_schema(spark: SparkSession) -> None:
-    frame = type_rows(raw(spark, "item_id string, price string", [("i", "1")]), ITEMS)
-    assert frame.drop("row", "reason", "reasons").schema == schema(ITEMS)
+def test_a_good_row_has_no_reason_and_nulls_for_what_the_source_lacks() -> None:
+    (row,) = typed(EVENTS, c0=["u"], c1=["0"], c2=["1"], c3=[None])
+    assert row == {
+        **dict.fromkeys(INTERACTIONS.names),
+        "user_id": "u",
+        "event_time": datetime(1970, 1, 1, tzinfo=UTC),
+        "value": 1.0,
+        "row": None,
+        "reason": None,
+        "reasons": [],
+    }
 
 
-def test_numbers_are_read_and_nothing_else_is(spark: SparkSession) -> None:
-    texts = ["12", "-0.5", "1e3", " 7 ", "1,5", "1d", "nan", "inf", "1e999", "0x10", "twelve"]
-    rows = typed(spark, INTERACTIONS, "value string", *((text,) for text in texts))
-    assert [row.value for row in rows] == [12.0, -0.5, 1000.0, 7.0, *[None] * 7]
-    assert [row.reasons for row in rows] == [[]] * 4 + [["value_not_float"]] * 7
-
-
-def test_whole_numbers_may_have_a_zero_fraction_only(spark: SparkSession) -> None:
-    rows = typed(spark, USERS, "age string", *((text,) for text in ["34", "34.0", "34.5", "old"]))
-    assert [row.age for row in rows] == [34, 34, None, None]
-    assert [row.reason for row in rows[2:]] == [
-        "age: '34.5' is no whole number",
-        "age: 'old' is no whole number",
-    ]
-
-
-def test_booleans_are_read_in_their_usual_words(spark: SparkSession) -> None:
-    words = ["true", "True", "1", "yes", "Y", "false", "0", "NO", "f", "maybe"]
-    rows = typed(spark, ITEMS, "available string", *((word,) for word in words))
-    assert [row.available for row in rows] == [True] * 5 + [False] * 4 + [None]
-    assert rows[-1].reason == "available: 'maybe' is no boolean"
-
-
-def test_lists_come_from_text_json_and_arrays(spark: SparkSession) -> None:
-    texts = ["a|b", " a | |b ", '["a", "b"]', "[a|b", "(none)", "a.b"]
-    rows = typed(spark, ITEMS, "tags string", *((text,) for text in texts), null_values=["(none)"])
-    assert [row.tags for row in rows] == [["a", "b"], ["a", "b"], ["a", "b"], ["[a", "b"], None, ["a.b"]]
-    (row,) = typed(spark, ITEMS, "tags array<string>", (["a", " ", "(none)", "b"],), null_values=["(none)"])
-    assert row.tags == ["a", "b"]
-    (row,) = typed(spark, ITEMS, "tags string", ("a.b",), list_separator=".")
-    assert row.tags == ["a", "b"]
-
-
-def test_empty_cells_are_nulls_and_no_reason_to_reject(spark: SparkSession) -> None:
-    columns = "user_id string, event_time string, value string"
-    rows = typed(
-        spark, INTERACTIONS, columns, ("", "", ""), ("  ", None, " "), ("u", "?", "-"), null_values=["?", "-"]
+def test_an_event_without_a_time_has_no_place() -> None:
+    missing, wrong = typed(EVENTS, c0=["u", "v"], c1=["", "soon"], c2=["1", "1"], c3=["", ""])
+    assert (missing["reason"], missing["reasons"]) == (
+        "row: it has neither arrival nor event_time",
+        ["no_place"],
     )
-    assert [(row.user_id, row.event_time, row.value) for row in rows] == [
-        (None,) * 3,
-        (None,) * 3,
-        ("u", None, None),
+    assert wrong["reasons"] == ["event_time_not_timestamp"]
+
+
+def test_a_row_that_fell_apart_is_rejected_as_a_whole() -> None:
+    found = typed(
+        EVENTS, c0=["u", "v"], c1=["soon", "0"], c2=["1", "1"], c3=["", ""], **{LINE: ["u,soon", None]}
+    )
+    assert (found[0]["user_id"], found[0]["reasons"]) == (None, ["malformed_row"])
+    assert found[0]["reason"] == "row: it fell apart"
+    assert json.loads(found[0]["row"]) == {"line": "u,soon"}
+    assert (found[1]["user_id"], found[1]["reasons"]) == ("v", [])
+
+
+def test_json_lines_may_hold_anything() -> None:
+    found = typed_lines(
+        THINGS,
+        '\ufeff{"id": 7, "cost": 12.50, "tags": ["a", 1], "ok": true, "more": {}}',
+        '{"id": "x", "cost": "1e2", "tags": "a|b", "ok": "no"}',
+        '{"id": {"deep": [1]}, "cost": NaN, "tags": null}',
+        '{"id": "half \\ud83e", "cost": true}',
+        "",
+        "[1, 2]",
+        '{"id": ',
+        "[" * 100_000,
+    )
+    picked = [(row["item_id"], row["price"], row["tags"], row["available"], row["reasons"]) for row in found]
+    assert picked == [
+        ("7", 12.5, ["a", "1"], True, []),
+        ("x", 100.0, ["a", "b"], False, []),
+        ('{"deep": ["1"]}', None, None, None, ["price_not_float"]),
+        ("half ?", None, None, None, ["price_not_float"]),
+        *[(None, None, None, None, ["malformed_row"])] * 3,
     ]
-    assert [(row.reason, row.reasons) for row in rows] == [(None, [])] * 3
+    assert found[2]["row"] == '{"id": {"deep": [1]}, "cost": NaN, "tags": null}'
 
 
-def test_ids_stay_as_the_source_writes_them(spark: SparkSession) -> None:
-    ids = ["a/b", "../../etc/passwd", "o'brien", 'say "hi"', "🦉", "用户", " padded ", "x" * 10_000, "007"]
-    rows = typed(spark, INTERACTIONS, "user_id string", *((each,) for each in ids))
-    assert [row.user_id for row in rows] == ids
+@pytest.mark.parametrize("contract", SOURCE_TABLES.values(), ids=SOURCE_TABLES)
+def test_batches_have_the_schema_that_spark_is_told(spark: SparkSession, contract: Any) -> None:
+    columns = {name: name for name in contract.names}
+    typing = Typing(contract, columns, columns)
+    raw = spark.createDataFrame(
+        [tuple("?" for _ in columns)], ", ".join(f"{name} string" for name in columns)
+    )
+    frame = raw.mapInArrow(
+        lambda batches: (type_batch(batch, typing) for batch in batches), typed_schema(contract)
+    )
+    assert frame.select(*contract.names).schema == schema(contract)
+    (row,) = frame.collect()
+    assert row.reason.count(" is no ") == sum(
+        each.type not in ("string", "strings") for each in contract.columns
+    )
 
 
-def test_numeric_ids_become_text_without_a_fraction(spark: SparkSession) -> None:
-    rows = typed(spark, INTERACTIONS, "user_id double, item_id bigint", (12.0, 2**60), (float("nan"), None))
-    assert [(row.user_id, row.item_id) for row in rows] == [("12", str(2**60)), (None, None)]
-
-
-def test_a_row_says_everything_that_is_wrong_with_it(spark: SparkSession) -> None:
-    columns = "user_id string, event_time string, value string"
-    (row,) = typed(spark, INTERACTIONS, columns, ("u", "yesterday", "x" * 100))
-    assert row.reason == f"event_time: 'yesterday' is no timestamp; value: '{'x' * 60}…' is no number"
-    assert row.reasons == ["event_time_not_timestamp", "value_not_float"]
-    assert '"event_time":"yesterday"' in row.row
-
-
-def test_types_of_the_contract_all_have_a_spark_type() -> None:
-    assert isinstance(schema(INTERACTIONS)["event_time"].dataType, T.TimestampType)
-    assert isinstance(schema(USERS)["age"].dataType, T.LongType)
+def test_the_columns_of_users_are_typed_by_their_contract() -> None:
+    users = Typing(USERS, {"user_id": "u", "age": "a"}, {"u": "u", "a": "a"})
+    (row,) = typed(users, u=["u1"], a=["34.0"])
+    assert (row["user_id"], row["age"]) == ("u1", 34)

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import date
 
 from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame, Observation, Row
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from pipeline_tasks.contracts import INTERACTIONS
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.sources import Declared
 from pipeline_tasks.spark.arrivals import ARRIVED, REJECTED, dated, is_good, not_yet_rejected, rejects
 from pipeline_tasks.spark.parsing import REASON, REASONS
 from pipeline_tasks.spark.reading import reading
@@ -24,7 +25,8 @@ EXAMPLES = 3
 class Arrived:
     """The night's interactions, in memory: `frame` has all of them, `counts` their number by date and codes.
 
-    `older` counts the source's good rows that arrived on dates which nights before have taken in.
+    `older` counts the source's good rows dated before the night, where the source does not say when rows
+    arrived (0 where it does).
     """
 
     frame: DataFrame
@@ -42,20 +44,18 @@ class Arrived:
 
 def read_arrived(reads: Reads, night: Night, default_event: str) -> Arrived:
     """Read the night's interactions. Raises Refused on a first night that has none, with the reason."""
-    seen = Observation("source")
-    good = F.when(is_good(), F.col(ARRIVED))
-    every = dated(reads.typed("interactions"), default_event).observe(
-        seen,
-        F.count("*").alias("rows"),
-        F.min(good).alias("first"),
-        F.count(F.when(good <= F.lit(night.after), 1)).alias("older"),
-    )
+    part = reads.parts["interactions"]
+    every = dated(reads.typed("interactions"), default_event)
     frame = every.filter(_of_the_night(night)).persist(StorageLevel.MEMORY_AND_DISK)
-    with reading(reads.parts["interactions"]):
+    with reading(part):
         counts = frame.groupBy(ARRIVED, REASONS).count().collect()
-    if night.after is None and not any(not row[REASONS] for row in counts):
-        _refuse_nothing(reads, frame, night, seen.get["rows"], seen.get["first"])
-    return Arrived(frame, counts, seen.get["older"])
+        if night.after is None and not any(not row[REASONS] for row in counts):
+            _refuse_nothing(part, every, night)
+        # where the source says when rows arrived, none can be dated before the night that first sees it
+        older = 0
+        if night.after is not None and "arrival" not in part.table.columns:
+            older = every.filter(is_good() & (F.col(ARRIVED) <= F.lit(night.after))).count()
+    return Arrived(frame, counts, older)
 
 
 def write_events(writes: Writes, arrived: Arrived) -> int:
@@ -124,8 +124,10 @@ def _new_undated(writes: Writes, arrived: Arrived) -> DataFrame:
     return not_yet_rejected(undated, writes.staging.read(*others, stage="ingest", schema=REJECTED))
 
 
-def _refuse_nothing(reads: Reads, frame: DataFrame, night: Night, rows: int, first: date | None) -> None:
-    uri = reads.parts["interactions"].table.uri
+def _refuse_nothing(part: Declared, every: DataFrame, night: Night) -> None:
+    uri = part.table.uri
+    (found,) = every.agg(F.count("*"), F.min(F.when(is_good(), F.col(ARRIVED)))).collect()
+    rows, first = found
     if first:
         raise Refused(
             f"no interaction had arrived by the end of {night.run_date}: the first of {uri} arrived on {first}",
@@ -133,8 +135,8 @@ def _refuse_nothing(reads: Reads, frame: DataFrame, night: Night, rows: int, fir
         )
     if not rows:
         raise Refused(f"{uri} has no rows of interactions", "see what the source wrote")
-    examples = [row[REASON] for row in frame.filter(~is_good()).select(REASON).distinct().take(EXAMPLES)]
+    examples = [row[REASON] for row in every.select(REASON).distinct().take(EXAMPLES)]
     raise Refused(
         f"none of the {rows:,} rows of {uri} can be typed: {'; '.join(sorted(examples))}",
-        f"correct {reads.parts['interactions'].where}.columns in the settings",
+        f"correct {part.where}.columns in the settings",
     )

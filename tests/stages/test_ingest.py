@@ -1,0 +1,302 @@
+"""Each night takes in the arrivals that are still missing, once; what cannot be typed is kept with its reason."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.lake.records import Report
+from pipeline_tasks.settings import Settings
+from pipeline_tasks.stages import ingest
+from tests.sources_on_disk import declare, write_csv, write_interactions, write_items
+
+Make = Callable[..., Settings]
+FIRST, SECOND, THIRD, FOURTH = (date(2026, 1, day) for day in (10, 11, 12, 13))
+
+pytestmark = pytest.mark.usefixtures("spark")
+
+
+def take(settings: Settings, night: date) -> Report:
+    return ingest.run(settings, night, today=date(2026, 2, 1))
+
+
+def rows(lake: Any, table: str, day: date) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tables.read_table(lake, layout.raw(table, day), "ingest").to_pylist()
+    return found
+
+
+def users(lake: Any, day: date) -> list[str]:
+    return [row["user_id"] for row in rows(lake, "interactions", day)]
+
+
+def files_of(lake: Any) -> dict[str, bytes]:
+    return {key: lake.read(key) for key in lake.keys("raw/")}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def test_the_first_night_takes_everything_up_to_its_end_into_one_partition(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    write_interactions(
+        data,
+        "old,i1,view,2025-06-01T08:00:00Z",
+        "last,i1,purchase,2026-01-10T23:59:59Z,,2",
+        "tomorrow,i1,view,2026-01-11T00:00:00Z",
+        "late,i1,view,2026-01-10T12:00:00Z,2026-01-11T09:00:00Z",
+    )
+    report = take(make_settings(**declare()), FIRST)
+    assert tables.committed(lake, "raw/interactions") == [FIRST]
+    assert rows(lake, "interactions", FIRST) == [
+        {
+            "user_id": "old",
+            "item_id": "i1",
+            "event_type": "view",
+            "event_time": datetime(2025, 6, 1, 8, tzinfo=UTC),
+            "arrival": datetime(2025, 6, 1, 8, tzinfo=UTC),
+            "value": None,
+        },
+        {
+            "user_id": "last",
+            "item_id": "i1",
+            "event_type": "purchase",
+            "event_time": datetime(2026, 1, 10, 23, 59, 59, tzinfo=UTC),
+            "arrival": datetime(2026, 1, 10, 23, 59, 59, tzinfo=UTC),
+            "value": 2.0,
+        },
+    ]
+    assert report.rows["interactions"] == 2
+    assert report.facts["first_night"] is True
+
+
+def test_later_nights_take_each_missing_date_and_late_events_on_the_day_they_arrive(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    write_interactions(
+        data,
+        "a,i1,view,2026-01-10T12:00:00Z",
+        "b,i1,view,2026-01-11T12:00:00Z",
+        "late,i1,view,2026-01-10T12:00:00Z,2026-01-13T08:00:00Z",
+        "c,i2,,2026-01-13T12:00:00Z",
+        "d,i1,view,2026-01-14T12:00:00Z",
+    )
+    settings = make_settings(**declare())
+    take(settings, FIRST)
+    report = take(settings, FOURTH)
+    assert report.facts["dates"] == ["2026-01-11", "2026-01-12", "2026-01-13"]
+    assert users(lake, FIRST) == ["a"]
+    assert users(lake, SECOND) == ["b"]
+    assert users(lake, THIRD) == []
+    assert users(lake, FOURTH) == ["late", "c"]
+    assert rows(lake, "interactions", FOURTH)[1]["event_type"] == "view"  # the declared default
+    assert [row["item_id"] for row in rows(lake, "items", FOURTH)] == ["i1", "i2"]
+
+
+def test_a_night_again_writes_the_same_bytes_also_when_later_nights_exist(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    write_interactions(
+        data,
+        "a,i1,view,2026-01-10T12:00:00Z",
+        "b,i1,view,2026-01-11T12:00:00Z",
+        "bad,i1,view,yesterday",
+        "c,i1,view,2026-01-13T12:00:00Z,,much",
+    )
+    settings = make_settings(**declare())
+    first, second = take(settings, FIRST), take(settings, THIRD)
+    take(settings, FOURTH)
+    before = files_of(lake)
+    assert take(settings, FIRST).outputs == first.outputs
+    assert take(settings, THIRD).outputs == second.outputs
+    assert files_of(lake) == before
+    # a date that a later night had caught up, run as a night of its own
+    take(settings, SECOND)
+    assert users(lake, SECOND) == ["b"]
+    assert users(lake, THIRD) == []
+    assert take(settings, THIRD).facts["dates"] == ["2026-01-12"]
+
+
+def test_rejected_rows_are_kept_with_their_reason_on_the_night_that_they_belong_to(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    write_interactions(
+        data,
+        "a,i1,view,2026-01-10T12:00:00Z",
+        "b,i1,view,2026-01-10T12:00:00Z,,lots",
+        "c,i1,view,2026-01-12T12:00:00Z,whenever",
+        "d,i1,view,yesterday",
+        "e,i1,view,",
+        "f,i1,view,2026-01-10T12:00:00Z,,1,surplus",
+        "g,i1,view,yesterday,2026-01-11T08:00:00Z",
+    )
+    settings = make_settings(**declare())
+    report = take(settings, FIRST)
+    found = {row["reason"]: row for row in rows(lake, "interactions_rejected", FIRST)}
+    assert set(found) == {
+        "value: 'lots' is no number",
+        "event_time: 'yesterday' is no timestamp",
+        "row: it has neither arrival nor event_time",
+        "row: it has not the 6 fields of the header",
+    }
+    assert json.loads(found["value: 'lots' is no number"]["row"]) == {
+        "user": "b",
+        "item": "i1",
+        "event": "view",
+        "time": "2026-01-10T12:00:00Z",
+        "amount": "lots",
+    }
+    assert found["event_time: 'yesterday' is no timestamp"]["id"] == "d"
+    assert json.loads(found["row: it has not the 6 fields of the header"]["row"])["line"].startswith("f,i1")
+    assert report.facts["rejected"]["interactions"] == {
+        "value_not_float": 1,
+        "event_time_not_timestamp": 1,
+        "no_place": 1,
+        "malformed_row": 1,
+    }
+    assert report.rows["interactions_rejected"] == 4
+
+    # rejects with a date come on it; those without are counted once, of equal ones each
+    write_interactions(data, "d,i1,view,yesterday", "d,i1,view,yesterday", "h,i1,view,never", name="more")
+    take(settings, THIRD)
+    assert [row["id"] for row in rows(lake, "interactions_rejected", SECOND)] == ["g"]
+    assert Counter(row["id"] for row in rows(lake, "interactions_rejected", THIRD)) == {
+        "c": 1,
+        "d": 2,
+        "h": 1,
+    }
+    take(settings, FOURTH)
+    assert rows(lake, "interactions_rejected", FOURTH) == []
+
+
+def test_rows_that_show_up_after_their_date_was_taken_in_are_reported(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    write_interactions(data, "a,i1,view,2026-01-10T12:00:00Z")
+    settings = make_settings(**declare())
+    take(settings, FIRST)
+    write_interactions(data, "b,i1,view,2026-01-09T12:00:00Z", "c,i1,view,2026-01-11T12:00:00Z", name="new")
+    report = take(settings, SECOND)
+    assert report.facts["missed"] == 1
+    assert "1 rows came too late for a night that is past" in report.summary
+    assert users(lake, SECOND) == ["c"]
+
+
+def test_items_and_users_are_what_was_known_at_the_nights_end(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    write_interactions(data, "u1,i1,view,2026-01-10T12:00:00Z")
+    write_items(
+        data,
+        [
+            {"item": "i1", "title": "always", "tags": ["a", "b"], "price": 1},
+            {"item": "i1", "updated_at": "2026-01-10T23:59:59Z", "price": "2.50"},
+            {"item": "i1", "updated_at": "2026-01-11T00:00:00Z", "price": 3.0},
+            {"item": "i2", "updated_at": "soon", "price": 3.0},
+            {"item": "i3", "updated_at": "2026-01-11T10:00:00Z", "price": "free"},
+            "{not json",
+        ],
+    )
+    write_csv(data / "users.csv", "user,age", "u1,34", "u2,", "u3,old")
+    settings = make_settings(**declare(items={}, users={}))
+    take(settings, FIRST)
+    found = [(row["item_id"], row["title"], row["tags"], row["price"]) for row in rows(lake, "items", FIRST)]
+    assert sorted(found, key=repr) == [("i1", "always", ["a", "b"], 1.0), ("i1", None, None, 2.5)]
+    assert {row["reason"] for row in rows(lake, "items_rejected", FIRST)} == {
+        "updated_at: 'soon' is no timestamp",
+        "row: it is no JSON object",
+    }
+    assert [(row["user_id"], row["age"]) for row in rows(lake, "users", FIRST)] == [("u1", 34), ("u2", None)]
+    assert [row["id"] for row in rows(lake, "users_rejected", FIRST)] == ["u3"]
+    assert tables.read_commit(lake, layout.raw("items", FIRST)).facts["derived"] is False
+    # a snapshot holds everything known each night, rejects too
+    report = take(settings, SECOND)
+    assert (report.rows["items"], report.rows["items_rejected"]) == (3, 3)
+
+
+def test_items_and_users_are_derived_from_the_interactions_where_the_source_has_none(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    write_interactions(
+        data,
+        "u1,i1,view,2026-01-09T12:00:00Z",
+        "u1,i1,view,2026-01-08T12:00:00Z",
+        f"{'x' * 600},,view,2026-01-08T12:00:00Z",
+        "u2,i2,view,2026-01-11T12:00:00Z",
+        "u1,i2,view,2026-01-07T12:00:00Z,2026-01-11T12:00:00Z",
+    )
+    settings = make_settings(**declare())
+    take(settings, FIRST)
+    assert [(row["item_id"], row["appeared_at"]) for row in rows(lake, "items", FIRST)] == [
+        ("i1", datetime(2026, 1, 8, 12, tzinfo=UTC))
+    ]
+    assert [row["user_id"] for row in rows(lake, "users", FIRST)] == ["u1"]
+    assert tables.read_commit(lake, layout.raw("users", FIRST)).facts["derived"] is True
+    take(settings, SECOND)
+    assert [(row["user_id"], row["joined_at"].day) for row in rows(lake, "users", SECOND)] == [
+        ("u1", 7),
+        ("u2", 11),
+    ]
+    assert [(row["item_id"], row["appeared_at"].day) for row in rows(lake, "items", SECOND)] == [
+        ("i1", 8),
+        ("i2", 7),
+    ]
+
+
+def test_a_killed_ingest_leaves_nothing_half_and_the_rerun_ends_it(
+    make_settings: Make, lake: Any, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_interactions(data, *(f"u{day},i1,view,2026-01-{day}T12:00:00Z" for day in (10, 11, 12, 13)))
+    settings = make_settings(**declare())
+    take(settings, FIRST)
+    whole = tables.commit_partition
+
+    def killed(store: Any, partition: str, commit: Any) -> None:
+        if partition == layout.raw("interactions", THIRD):
+            raise KeyboardInterrupt
+        whole(store, partition, commit)
+
+    monkeypatch.setattr(tables, "commit_partition", killed)
+    with pytest.raises(KeyboardInterrupt):
+        take(settings, FOURTH)
+    monkeypatch.setattr(tables, "commit_partition", whole)
+    assert tables.committed(lake, "raw/interactions") == [FIRST, SECOND]
+    assert take(settings, FOURTH).facts["dates"] == ["2026-01-11", "2026-01-12", "2026-01-13"]
+    assert [users(lake, day) for day in (SECOND, THIRD, FOURTH)] == [["u11"], ["u12"], ["u13"]]
+
+
+def test_source_and_lake_on_s3_give_the_same_tables_as_local_ones(
+    make_settings: Make, lake: Any, s3_lake: Any, data: Path
+) -> None:
+    write_interactions(data, "a,i1,view,2026-01-10T12:00:00Z", "b,i1,view,soon", name="one day")
+    write_interactions(data, "c,i2,view,2026-01-11T12:00:00Z", name="another [day]")
+    write_items(data, [{"item": "i1"}, {"item": "i2"}])
+    bucket = s3_lake.uri.removesuffix("/lake")
+    for path in (path for path in data.rglob("*") if path.is_file()):
+        s3_lake.upload(path, f"source/{path.relative_to(data).as_posix()}")
+    there = make_settings(lake=s3_lake.uri, data=f"{bucket}/lake/source", **declare(items={}))
+    here = make_settings(**declare(items={}))
+    for night in (FIRST, SECOND):
+        assert take(there, night).outputs == take(here, night).outputs
+    assert json.loads(s3_lake.read(layout.IDENTITY))["source"] == f"{bucket}/lake/source/interactions/*.csv"
+
+
+def test_a_lake_keeps_to_one_source(make_settings: Make, lake: Any, tmp_path: Path) -> None:
+    for name in ("data", "other"):
+        write_interactions(tmp_path / name, "a,i1,view,2026-01-10T12:00:00Z")
+    take(make_settings(**declare()), FIRST)
+    before = files_of(lake)
+    with pytest.raises(Refused, match=r"belongs to the source file:.*/data/interactions.*name another lake"):
+        take(make_settings(data=str(tmp_path / "other"), **declare()), SECOND)
+    assert files_of(lake) == before
+    same = declare()
+    same["sources"]["tiny"]["identity"] = json.loads(lake.read(layout.IDENTITY))["source"]
+    take(make_settings(data=str(tmp_path / "other"), **same), SECOND)
