@@ -127,8 +127,8 @@ class TrainSettings(Section):
     """Of AdamW."""
     weight_decay: float = Field(0.01, ge=0)
     """Of AdamW."""
-    batch_size: int = Field(128, ge=1)
-    """Sequences a step."""
+    batch_events: int = Field(1024, ge=1)
+    """Events a step of the Transformer."""
     epochs: int = Field(30, ge=1)
     """At most; training stops when `patience` epochs bring nothing."""
     patience: int = Field(3, ge=1)
