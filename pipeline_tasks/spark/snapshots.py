@@ -5,13 +5,12 @@ stamp while summing (`at_each`), a row a stamp at the end (`rows_of`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 STAMP = "event_timestamp"
-EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def at_each(stamps: Sequence[datetime], name: str, make: Callable[[Column], Column]) -> list[Column]:
@@ -36,16 +35,20 @@ def each_stamp(frame: DataFrame, stamps: Sequence[datetime]) -> DataFrame:
 def newest_versions(versions: DataFrame, entity: str, stamps: Sequence[datetime]) -> DataFrame:
     """Return each entity's newest version at each stamp: the last with updated_at before it, or null."""
     rest = [name for name in versions.columns if name != entity]
-    begins = F.coalesce("updated_at", F.lit(EARLIEST))
-    known = each_stamp(versions, stamps).where(begins < F.col(STAMP))
-    newest = known.groupBy(entity, STAMP).agg(F.max_by(F.struct(*rest), begins).alias("_newest"))
+    known = each_stamp(versions, stamps).where(_before_stamp("updated_at"))
+    order = F.coalesce(F.unix_micros("updated_at"), F.lit(-(2**63)))
+    newest = known.groupBy(entity, STAMP).agg(F.max_by(F.struct(*rest), order).alias("_newest"))
     return newest.select(entity, STAMP, "_newest.*")
 
 
 def known_entities(versions: DataFrame, entity: str, since: str, stamps: Sequence[datetime]) -> DataFrame:
     """Return the entities whose earliest `since` lies before a stamp, with it; one without a date always."""
     dated = versions.groupBy(entity).agg(F.min(since).alias(since))
-    return each_stamp(dated, stamps).where(F.coalesce(since, F.lit(EARLIEST)) < F.col(STAMP))
+    return each_stamp(dated, stamps).where(_before_stamp(since))
+
+
+def _before_stamp(moment: str) -> Column:
+    return F.col(moment).isNull() | (F.col(moment) < F.col(STAMP))
 
 
 def activity(

@@ -1,0 +1,127 @@
+"""Clean a night: raw/ in; clean/, vocabulary/ and what cleaning quarantines out, every row accounted for.
+
+Interactions are that night's arrivals, items and users everything known. What is fitted (fill values,
+scales) is kept in the clean tables' commits; a night uses what the night before it kept.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+
+from pyspark.sql import DataFrame
+
+from pipeline_tasks.contracts import INTERACTIONS, ITEMS, SOURCE_TABLES, USERS
+from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.lake.records import Report
+from pipeline_tasks.quality.predicates import split
+from pipeline_tasks.settings import Settings
+from pipeline_tasks.sources import choose
+from pipeline_tasks.spark.cleaning import check_plan
+from pipeline_tasks.spark.raw_night import RawNight, partitions, read_raw_night
+from pipeline_tasks.spark.staging import open_staging
+from pipeline_tasks.spark.vocabulary import extend_vocabulary
+from pipeline_tasks.stages.preprocess.accounting import Account
+from pipeline_tasks.stages.preprocess.events import CleanedEvents, clean_events, write_events
+from pipeline_tasks.stages.preprocess.versions import CleanedVersions, clean_versions, write_versions
+from pipeline_tasks.stages.preprocess.work import KEPT, Work
+
+
+def run(settings: Settings, run_date: date) -> Report:
+    """Clean the night's raw tables.
+
+    Raises Refused where ingest or validate has not run or a declared strategy does not suit its column, and
+    NightjarError where a row is not accounted for.
+    """
+    chosen = choose(settings)
+    for name, contract in SOURCE_TABLES.items():
+        of_table = chosen.source.missing.get(name, {}), chosen.source.scale.get(name, {})
+        check_plan(contract, *of_table, f"sources.{chosen.name}")
+    with open_staging(settings, "preprocess") as staging:
+        raw = read_raw_night(staging, run_date)
+        work = Work(settings, chosen.source, run_date, staging, inputs=dict(raw.inputs))
+        for name in SOURCE_TABLES:
+            tables.require_commit(staging.store, layout.night(f"quarantine/{name}", run_date), "validate")
+        good = _good_rows(work, raw)
+        versions = {each.name: clean_versions(work, each, good[each.name]) for each in (ITEMS, USERS)}
+        events = clean_events(work, good["interactions"], raw.after)
+        users = _number(work, "users", "user_id", versions["users"], events)
+        items = _number(work, "items", "item_id", versions["items"], events)
+        write_versions(work, versions["items"], items)
+        write_versions(work, versions["users"], users)
+        write_events(work, events, users, items)
+        accounts = _accounts(work, raw, versions, events)
+    return _report(work, accounts, versions, events)
+
+
+def _good_rows(work: Work, raw: RawNight) -> dict[str, DataFrame]:
+    """Return of each table the rows that validation took."""
+    types = work.source.event_types
+    known = {"interactions": raw.known_items}
+    return {
+        name: split(raw.frames[name], contract, types, known.get(name))[0].persist(KEPT)
+        for name, contract in SOURCE_TABLES.items()
+    }
+
+
+def _number(work: Work, table: str, name: str, versions: CleanedVersions, events: CleanedEvents) -> DataFrame:
+    """Commit the night's vocabulary: the one before, and the ids that tonight's tables add."""
+    before = work.before(f"vocabulary/{table}")
+    known = work.read_before(f"vocabulary/{table}")
+    ids = versions.clean().select(name).union(events.known().select(name))
+    index = f"{table.removesuffix('s')}_index"
+    extended = extend_vocabulary(known, ids, name, index, before.rows + 1 if before else 1).persist(KEPT)
+    work.write(f"vocabulary/{table}", extended, [index])
+    return extended
+
+
+def _accounts(
+    work: Work, raw: RawNight, versions: Mapping[str, CleanedVersions], events: CleanedEvents
+) -> list[Account]:
+    store, night = work.staging.store, work.run_date
+    cleaned = {"interactions": events.reasons, **{name: each.reasons for name, each in versions.items()}}
+    return [
+        Account(
+            table=name,
+            raw=sum(tables.require_commit(store, place, "ingest").rows for place in places),
+            rejected=raw.rejected[name],
+            clean=work.commits[layout.night(f"clean/{name}", night)].rows,
+            quarantined=tables.require_commit(
+                store, layout.night(f"quarantine/{name}", night), "validate"
+            ).rows,
+            cleaned_out=cleaned[name],
+            duplicates=events.duplicates if name == INTERACTIONS.name else {},
+        ).check()
+        for name, places in partitions(store, night).items()
+    ]
+
+
+def _report(
+    work: Work, accounts: list[Account], versions: Mapping[str, CleanedVersions], events: CleanedEvents
+) -> Report:
+    rows = {}
+    for each in accounts:
+        rows[each.table] = each.clean
+        rows[f"{each.table}_quarantined"] = sum(each.cleaned_out.values())
+    rows["duplicates"] = sum(events.duplicates.values())
+    known = {name: work.commits[layout.night(f"vocabulary/{name}", work.run_date)].rows for name in versions}
+    return Report(
+        summary=_summary(rows, known, events),
+        rows=rows,
+        inputs=work.inputs,
+        outputs={place: commit.digest for place, commit in work.commits.items()},
+        facts={
+            "accounts": {each.table: each.facts() for each in accounts},
+            "missing": {"interactions": events.missing, **{n: each.missing for n, each in versions.items()}},
+            "bots": events.bots,
+            "vocabulary": known,
+        },
+    )
+
+
+def _summary(rows: Mapping[str, int], known: Mapping[str, int], events: CleanedEvents) -> str:
+    parts = [
+        f"{rows['interactions']:,} clean events, {known['users']:,} users and {known['items']:,} items known"
+    ]
+    if rows["duplicates"]:
+        parts.append(f"{rows['duplicates']:,} duplicates")
+    parts += [f"{count:,} events quarantined ({reason})" for reason, count in events.reasons.items()]
+    return ", ".join(parts)
