@@ -23,7 +23,7 @@ def _unchecked(target: Any = None, **_: Any) -> Any:
 @contextmanager
 def _light_import() -> Iterator[None]:
     checked, without_torch = typeguard.typechecked, "torch" not in sys.modules
-    typeguard.typechecked = _unchecked  # type: ignore[assignment]
+    typeguard.typechecked = _unchecked
     if without_torch:
         sys.modules["torch"] = None  # type: ignore[assignment]  # what Python reads as "not installed"
     try:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 GAP_BUCKETS = 32
+# mean cosine of items' contents at which two nights' contents are of one space
+SAME_SPACE = 0.99
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,27 @@ class Catalogue:
         content = flat.reshape(rows, len(flat) // rows if rows else 0)
         return cls(np.concatenate([np.zeros((1, content.shape[1]), np.float32), content]))
 
+    def aligned(self, fitted: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the content in the space of `fitted`, the content of the first items as a model was fitted on it.
+
+        Encoders are fitted anew now and then, which turns the space. Where it has moved, items keep their old
+        content, and new ones are carried over by the linear map that fits the items that both have.
+        """
+        old = len(fitted)
+        both = np.flatnonzero(fitted.any(1) & self.content[:old].any(1))
+        if self.content.shape[1] == fitted.shape[1]:
+            alike = (fitted[both] * self.content[both]).sum(1).mean() if len(both) else 1.0
+            if alike > SAME_SPACE:
+                return self.content
+        aligned = np.zeros((len(self.content), fitted.shape[1]), np.float32)
+        aligned[:old] = fitted
+        if len(both):
+            carry = np.linalg.lstsq(self.content[both], fitted[both], rcond=None)[0]
+            new = self.content[old:] @ carry
+            lengths = np.linalg.norm(new, axis=1, keepdims=True)
+            aligned[old:] = np.divide(new, lengths, out=np.zeros_like(new), where=lengths > 0)
+        return aligned
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -154,17 +177,20 @@ def training_windows(histories: Histories, length: int) -> Windows:
 
 
 def length_batches(
-    lengths: NDArray[np.int64], size: int, generator: np.random.Generator | None = None
+    lengths: NDArray[np.int64], events: int, generator: np.random.Generator | None = None
 ) -> Iterator[NDArray[np.int64]]:
-    """Yield batches of window numbers of like length, so that little padding is computed on.
+    """Yield batches of window numbers of like length, about `events` each, so that little padding is computed on.
 
     With a generator, windows of like length and the batches themselves come in random order.
     """
     order = generator.permutation(len(lengths)) if generator else np.arange(len(lengths))
-    order = order[np.argsort(-(-lengths[order] // 4), kind="stable")]
-    batches = [order[start : start + size] for start in range(0, len(order), size)]
-    turns = generator.permutation(len(batches)) if generator else np.arange(len(batches))
-    for turn in turns:
+    order = order[np.argsort(-(lengths[order] // 4), kind="stable")]
+    batches, start = [], 0
+    while start < len(order):
+        longest = max(1, int(lengths[order[start]]))
+        batches.append(order[start : start + max(1, events // longest)])
+        start += len(batches[-1])
+    for turn in generator.permutation(len(batches)) if generator else range(len(batches)):
         yield batches[turn]
 
 

@@ -5,7 +5,7 @@ tensors and a JSON-able description, and comes back by `from_state`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -44,7 +44,7 @@ class Training:
     """
 
     seed: int = 0
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     checkpoint: CheckpointPlace | None = None
     previous: State | None = None
     say: Callable[[str], None] = lambda line: None

@@ -44,19 +44,20 @@ class _FullSoftmax(torch.autograd.Function):
 
 def full_softmax(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy of `hidden` (t, dim) over all rows of `table` (n, dim); `targets` (t,) are rows of it."""
-    loss: Tensor = _FullSoftmax.apply(hidden, table, targets)
+    loss: Tensor = _FullSoftmax.apply(hidden, table, targets)  # type: ignore[no-untyped-call]
     return loss
 
 
 def sampled_softmax(
-    hidden: Tensor, positives: Tensor, negatives: Tensor, hits: Tensor, log_q: Tensor, log_q_negatives: Tensor
+    hidden: Tensor, positives: Tensor, negatives: Tensor, hits: Tensor, log_expected: Tensor
 ) -> Tensor:
     """Mean cross-entropy of each target against negatives that the batch shares, with logQ correction.
 
     `hidden` and `positives` are (t, dim), `negatives` (m, dim); `hits` (t, m) says where a negative is the
-    target itself; `log_q` (t,) and `log_q_negatives` (m,) are the logarithms of the probabilities that the
-    items are drawn with (Bengio and Senécal 2008; Yi et al. 2019, "Sampling-bias-corrected neural modeling").
+    target itself; `log_expected` (m,) is the logarithm of how often each negative is drawn in m draws. The
+    sum over negatives then estimates the sum over the catalogue (Bengio and Senécal 2008, "Adaptive
+    importance sampling to accelerate training of a neural probabilistic language model").
     """
-    own = (hidden * positives).sum(1) - log_q  # (t,)
-    others = (hidden @ negatives.T - log_q_negatives).masked_fill(hits, -torch.inf)  # (t, m)
+    own = (hidden * positives).sum(1)  # (t,)
+    others = (hidden @ negatives.T - log_expected).masked_fill(hits, -torch.inf)  # (t, m)
     return F.softplus(torch.logsumexp(others, 1) - own).mean()

@@ -60,6 +60,18 @@ def history(store: Store) -> list[Entry]:
     return [_read(store, key) for key in _keys(store)]
 
 
+def newest_before(store: Store, run_date: date) -> Entry | None:
+    """Return the newest entry of a night strictly before `run_date`, or None."""
+    entries = (_read(store, key) for key in reversed(_keys(store)))
+    return next((entry for entry in entries if date.fromisoformat(entry.run_date) < run_date), None)
+
+
+def newest_of(store: Store, version: str) -> Entry | None:
+    """Return the newest entry that made `version` live, or None where it never was."""
+    entries = (_read(store, key) for key in reversed(_keys(store)))
+    return next((entry for entry in entries if entry.version == version), None)
+
+
 def append(store: Store, change: Change, allowed: Callable[[Entry | None], None]) -> Entry:
     """Append `change` and return its entry; `allowed(live)` raises where it may not follow what is live.
 

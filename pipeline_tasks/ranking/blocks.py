@@ -45,9 +45,9 @@ def rank_users(
         seen = (block.row_of_event, block.items.astype(np.int64)) if exclude_seen else None
         if isinstance(model, EmbeddingModel) and vectors is not None:
             users = model.encode(block)
-            scores = (users @ part.T for part in vectors.split(items_a_block))
+            scores: Iterator[Tensor] = (users @ part.T for part in torch.split(vectors, items_a_block))
         else:
-            scores = iter(model.score(block).split(items_a_block, dim=1))
+            scores = iter(torch.split(model.score(block), items_a_block, dim=1))
         yield _ranked(first, *best(scores, k, allowed, seen))
 
 

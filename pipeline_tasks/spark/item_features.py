@@ -1,6 +1,6 @@
 """Item features: events and items as they were known in, one row an item and stamp out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame, Window
@@ -19,20 +19,22 @@ def make_item_features(
     events: DataFrame,
     versions: DataFrame,
     items: DataFrame,
-    stamps: Sequence[datetime],
-    width: int,
     embeddings: DataFrame,
+    stamps: Sequence[datetime],
+    widths: Mapping[str, int],
 ) -> DataFrame:
     """Return ITEM_FEATURES of every item known at each stamp.
 
     `events` has item_id, event_time and known_at; `versions` is all versions of all items; `items` is one
-    row an item and stamp (item_id, event_timestamp, category, tags, price), as known then; `embeddings` is
-    one row for each of these with text_embedding and image_embedding, zeros where there is nothing.
+    row an item and stamp (item_id, event_timestamp, category, tags, price), as known then; `embeddings` has
+    text_embedding and image_embedding for such rows, null where there is nothing. `widths` says how wide
+    topics, text_embedding and image_embedding are.
     """
     known = known_entities(versions, "item_id", "appeared_at", stamps).select("item_id", STAMP, "appeared_at")
     rows = known.join(activity(events, "item_id", stamps, WINDOWS_DAYS), ["item_id", STAMP], "full")
-    slots = topics.count_slots(items, width)
-    vectors = topics.to_vectors(slots, topics.weigh_slots(slots, items), "item_id", "topics", width)
+    slots = topics.count_slots(items, widths["topics"])
+    idf = topics.weigh_slots(slots, items)
+    vectors = topics.to_vectors(slots, idf, "item_id", "topics", widths["topics"])
     for part in (place_prices(items), vectors, embeddings):
         rows = rows.join(part, ["item_id", STAMP], "left")
     counted = rows.fillna(0, subset=list(POPULARITY)).withColumnsRenamed(POPULARITY)
@@ -40,7 +42,7 @@ def make_item_features(
         {
             "trend": trend(),
             "age_days": days_between("_since", STAMP),
-            "topics": F.coalesce("topics", topics.zeros(width)),
+            **{name: F.coalesce(name, topics.zeros(width)) for name, width in widths.items()},
         }
     )
     return conform(made, ITEM_FEATURES)

@@ -49,15 +49,15 @@ def run(settings: Settings, run_date: date) -> Report:
         TemporaryDirectory(dir=scratch) as folder,
         engine.open_engine(Path(folder), settings.spark.driver_memory) as connection,
     ):
-        night = _Night(settings, run_date, open_store(settings.lake_uri), Path(folder), connection)
+        night = _Night(settings, run_date, source, open_store(settings.lake_uri), Path(folder), connection)
         engine.define(connection, "clean_interactions", night.history())
         for view, (table, stage) in VIEWS.items():
             engine.define(connection, view, night.read(table, stage))
         events.define_events(connection, source.event_types)
-        _write_sequences(night, source)
-        catalogue_table = _write_catalogue(night, source)
+        _write_sequences(night)
+        items = _write_catalogue(night)
         holdout = _write_split(night)
-        _write_examples(night, source, holdout, catalogue_table)
+        _write_examples(night, holdout, items)
     return night.report(holdout)
 
 
@@ -67,6 +67,7 @@ class _Night:
 
     settings: Settings
     run_date: date
+    source: Source
     lake: Store
     scratch: Path
     connection: duckdb.DuckDBPyConnection
@@ -95,12 +96,11 @@ class _Night:
         table: str,
         schema: pa.Schema,
         batches: Iterable[pa.RecordBatch],
-        rows_a_group: int,
         **facts: Any,
     ) -> None:
         """Commit the batches as the night's partition of `table`."""
         path = self.scratch / f"{table.replace('/', '-')}.parquet"
-        rows = engine.write_row_groups(path, schema, batches, rows_a_group)
+        rows = engine.write_row_groups(path, schema, batches, ROWS_A_GROUP)
         partition = layout.night(table, self.run_date)
         commit = tables.write_files(self.lake, partition, [path], rows=rows, facts=facts)
         path.unlink()
@@ -121,7 +121,7 @@ class _Night:
         return tables.local_files(self.lake, partition, stage, self.scratch / "lake")
 
 
-def _write_sequences(night: _Night, source: Source) -> None:
+def _write_sequences(night: _Night) -> None:
     (counted,) = night.connection.execute("SELECT count(*) FROM events").fetchall()
     night.facts["events"] = counted[0]
     folded = events.sequences(events.sorted_events(night.connection))
@@ -129,18 +129,17 @@ def _write_sequences(night: _Night, source: Source) -> None:
         "training/sequences",
         events.SEQUENCES,
         folded,
-        ROWS_A_GROUP,
         events=counted[0],
-        event_types=source.event_types,
+        event_types=night.source.event_types,
     )
 
 
-def _write_catalogue(night: _Night, source: Source) -> pa.Table:
+def _write_catalogue(night: _Night) -> pa.Table:
     """Write training/items and training/users; return the items."""
     items = catalogue.items(night.connection)
-    night.write("training/items", items.schema, items.to_batches(), ROWS_A_GROUP)
-    people = catalogue.users(night.connection, source.segments)
-    night.write("training/users", catalogue.USERS, people, ROWS_A_GROUP, segments=list(source.segments))
+    night.write("training/items", items.schema, items.to_batches())
+    people = catalogue.users(night.connection, night.source.segments)
+    night.write("training/users", catalogue.USERS, people, segments=list(night.source.segments))
     return items
 
 
@@ -157,31 +156,27 @@ def _write_split(night: _Night) -> Holdout:
         "enough": holdout.enough,
     }
     split = pa.table({name: [value] for name, value in facts.items()})
-    night.write("training/split", split.schema, split.to_batches(), 1, **facts)
+    night.write("training/split", split.schema, split.to_batches(), **facts)
     night.facts["holdout"] = facts
     return holdout
 
 
-def _write_examples(night: _Night, source: Source, holdout: Holdout, items: pa.Table) -> None:
+def _write_examples(night: _Night, holdout: Holdout, items: pa.Table) -> None:
     """Write the examples that snapshots cover, joined to what was known of them at their time."""
     settings = night.settings
     with open_feature_store(settings) as store:
         held = refresh(night.lake, night.run_date, settings.features.snapshots, copies_folder(settings))
         covered_from = max(min(days) for days in held.values()) + timedelta(days=1)
-        labelled = _labelled(night, source, holdout, items, covered_from)
+        labelled = _labelled(night, holdout, items, covered_from)
         counted = coverage.Coverage()
         joined = counted.counted(join_features(store, SERVICE, labelled))
         kept = [*examples.FIELDS, "hour_of_week"]
         schema = pa.schema([*(labelled.schema.field(name) for name in kept), *feature_fields()])
-        night.write(
-            "training/examples", schema, (batch.select(schema.names) for batch in joined), ROWS_A_GROUP
-        )
+        night.write("training/examples", schema, (batch.select(schema.names) for batch in joined))
     night.facts["examples"] = {"from": str(covered_from), **counted.facts()}
 
 
-def _labelled(
-    night: _Night, source: Source, holdout: Holdout, items: pa.Table, covered_from: date
-) -> pa.Table:
+def _labelled(night: _Night, holdout: Holdout, items: pa.Table, covered_from: date) -> pa.Table:
     dataset, end = night.settings.dataset, night_end(night.run_date)
     start = night_end(covered_from - timedelta(days=1))
     positives = examples.newest_events(
@@ -191,7 +186,7 @@ def _labelled(
         night.connection,
         positives,
         _first_seen(items),
-        list(source.events.values()),
+        list(night.source.events.values()),
         holdout.cut,
         dataset.negatives,
         (night.settings.seed, night.run_date.toordinal()),

@@ -1,0 +1,169 @@
+"""What the Transformer learns from: histories in, batches, losses and a validation for the loop out."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline_tasks.models.data import (
+    Histories,
+    length_batches,
+    newest_windows,
+    pad,
+    training_windows,
+)
+from pipeline_tasks.models.losses import full_softmax, sampled_softmax
+from pipeline_tasks.models.transformer import Network, TransformerConfig
+
+VALIDATION_SHARE = 0.25
+# users of a validation batch times items: scores kept at a time
+VALIDATION_CELLS = 1 << 23
+# events of a batch when users are encoded
+ENCODED_AT_ONCE = 16_384
+# negatives are drawn by the number of events to this power (Mikolov et al. 2013)
+NEGATIVES_POWER = 0.75
+
+
+def hold_out(
+    histories: Histories, config: TransformerConfig
+) -> tuple[Histories, Histories, NDArray[np.int64]]:
+    """Return what to learn from, the histories of the validation users, and the item that each has next.
+
+    A validation user's last target, and what came after it, is left out of the learning. Who is one depends
+    on the user alone, so that a model that goes on from an earlier night's has not seen the answers.
+    """
+    targets = histories.novel() if config.novel_targets else np.ones(len(histories.items), dtype=bool)
+    targets[histories.offsets[:-1][histories.lengths > 0]] = False  # nothing comes before the first event
+    last = np.full(len(histories), -1)
+    events = np.flatnonzero(targets)
+    last[histories.row_of_event[events]] = events  # the last that is written stays
+    share = min(VALIDATION_SHARE, config.validation_users / max(1, len(histories)))
+    chosen = np.flatnonzero((_uniform(histories.users) < share) & (last >= 0))
+    keep = np.ones(len(histories.items), dtype=bool)
+    for row in chosen:
+        keep[last[row] : histories.offsets[row + 1]] = False
+    learnt = histories.where(keep)
+    rows = np.searchsorted(learnt.users, histories.users[chosen])
+    return learnt, learnt.rows(rows), histories.items[last[chosen]].astype(np.int64)
+
+
+class Fitting:
+    """The work of one fit, as the loop asks for it; `network` is on its device already."""
+
+    def __init__(
+        self,
+        network: Network,
+        histories: Histories,
+        validation: tuple[Histories, NDArray[np.int64]],
+        config: TransformerConfig,
+    ) -> None:
+        self.network, self.config, self.histories = network, config, histories
+        self.validation = validation
+        self.device = network.content.device
+        self.windows = training_windows(histories, config.max_length)
+        self.gaps = histories.gap_buckets()
+        novel = histories.novel() if config.novel_targets else True
+        self.targets = np.where(novel, histories.items, 0)
+        touched = np.bincount(histories.items, minlength=len(network.content))
+        known = np.flatnonzero(touched)
+        self.known = torch.from_numpy(known).to(self.device)  # (known,)
+        chances = touched[known] ** NEGATIVES_POWER
+        self.chances = torch.from_numpy(chances / chances.sum()).float().to(self.device)  # (known,)
+
+    def batches(self, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """Yield the epoch's batches of windows."""
+        yield from length_batches(self.windows.lengths - 1, self.config.batch_events, generator)
+
+    def size(self, batch: NDArray[np.int64]) -> int:
+        """Return the events of a batch."""
+        return int(self.windows.lengths[batch].sum()) - len(batch)
+
+    def loss(self, batch: NDArray[np.int64]) -> Tensor | None:
+        """Return the mean cross-entropy of the batch's targets, None where it has none."""
+        windows = self.windows[batch]
+        items = pad(self.histories.items, windows, self.device)  # (batch, length + 1)
+        wanted = pad(self.targets, windows, self.device)[:, 1:]  # (batch, length)
+        asked = wanted > 0
+        if not asked.any():
+            return None
+        whole = len(self.known) <= self.config.full_softmax_items
+        drawn = self.known if whole else self._draw()
+        used, place = _numbered(items, drawn, len(self.network.content))
+        table = self.network.vectors(used)  # (used, dim)
+        types = pad(self.histories.types, windows, self.device)[:, :-1]
+        gaps = pad(self.gaps, windows, self.device)[:, :-1]
+        hidden = self.network(table[place[items[:, :-1]]], types, gaps)[asked]  # (targets, dim)
+        targets = wanted[asked]  # (targets,)
+        if whole:
+            return full_softmax(hidden, table[1:], place[targets] - 1)  # row 0 is padding
+        expected = self.chances[torch.searchsorted(self.known, drawn)] * len(drawn)
+        hits = targets[:, None] == drawn
+        return sampled_softmax(hidden, table[place[targets]], table[place[drawn]], hits, expected.log())
+
+    def validate(self) -> float | None:
+        """Return the mean of 1 / log2(1 + rank) of each validation user's next item among all items."""
+        histories, answers = self.validation
+        if not len(histories):
+            return None
+        self.network.eval()
+        with torch.inference_mode():
+            vectors = self.network.all_vectors()
+            rows = max(1, VALIDATION_CELLS // len(vectors))
+            gains = [
+                self._gains(
+                    histories.rows(slice(first, first + rows)), answers[first : first + rows], vectors
+                )
+                for first in range(0, len(histories), rows)
+            ]
+        return float(torch.cat(gains).mean())
+
+    def _gains(self, histories: Histories, answers: NDArray[np.int64], vectors: Tensor) -> Tensor:
+        scores = encode(self.network, histories, vectors) @ vectors.T  # (rows, n_items + 1)
+        scores[:, 0] = -torch.inf
+        if self.config.novel_targets:
+            row, item = torch.from_numpy(histories.row_of_event), torch.from_numpy(histories.items).long()
+            scores[row.to(self.device), item.to(self.device)] = -torch.inf
+        own = scores.gather(1, torch.from_numpy(answers).to(self.device)[:, None])
+        return 1.0 / torch.log2(2.0 + (scores > own).sum(1))
+
+    def _draw(self) -> Tensor:
+        """Return items with events, drawn by a power of how often they occur, as negatives of a batch."""
+        return self.known[torch.multinomial(self.chances, self.config.negatives, replacement=True)]
+
+
+def encode(network: Network, histories: Histories, vectors: Tensor) -> Tensor:
+    """Return (rows, dim), each user after the newest events; zeros for one without events."""
+    windows, gaps = newest_windows(histories, network.config.max_length), histories.gap_buckets()
+    users = vectors.new_zeros(len(histories), network.config.dim)
+    for batch in length_batches(windows.lengths, ENCODED_AT_ONCE):
+        own = windows[batch]
+        if not own.lengths[0]:
+            continue  # these users have no events
+        items, types, gap = (
+            pad(values, own, vectors.device) for values in (histories.items, histories.types, gaps)
+        )
+        hidden = network(vectors[items], types, gap)  # (batch, length, dim)
+        last = torch.from_numpy(np.maximum(own.lengths - 1, 0)).to(vectors.device)
+        rows = torch.arange(len(batch), device=vectors.device)
+        users[torch.from_numpy(batch).to(vectors.device)] = hidden[rows, last]
+    return users
+
+
+def _numbered(items: Tensor, drawn: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return the distinct items (0 first) of both, and (n,) the place of each item among them."""
+    used = torch.zeros(n, dtype=torch.bool, device=items.device)
+    used[items.flatten()] = True
+    used[drawn] = True
+    used[0] = True
+    place = torch.cumsum(used, 0) - 1
+    return used.nonzero().flatten(), place
+
+
+def _uniform(users: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return a number in [0, 1) that depends on the user alone (SplitMix64's mixing)."""
+    mixed = users.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (mixed >> np.uint64(11)) / float(1 << 53)

@@ -1,0 +1,127 @@
+"""The Transformer as a model: fitted on histories, it ranks by inner products and explains itself by likeness."""
+
+from dataclasses import asdict
+from typing import Any, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline_tasks.models import loop
+from pipeline_tasks.models.checkpoint import fingerprint
+from pipeline_tasks.models.data import Catalogue, Histories, newest_windows, pad
+from pipeline_tasks.models.fitting import Fitting, encode, hold_out
+from pipeline_tasks.models.interface import NO_REASON, State, Training
+from pipeline_tasks.models.transformer import Network, TransformerConfig
+
+# cosine that an event loses, as a reason, for every newer one
+FADING = 0.01
+# these say how a model is trained; only the others must agree for one to go on from another
+SHAPE = ("dim", "blocks", "heads", "max_length", "event_types")
+
+
+class Transformer:
+    """A fitted network with the vectors of all items; `facts` say how training went."""
+
+    name = "transformer"
+
+    def __init__(self, network: Network, facts: dict[str, Any]) -> None:
+        self.network = network.eval()
+        self.facts = facts
+        with torch.inference_mode():
+            self._vectors = network.all_vectors()  # (n_items + 1, dim)
+
+    @classmethod
+    def fit(
+        cls, histories: Histories, catalogue: Catalogue, config: TransformerConfig, training: Training
+    ) -> Self:
+        learnt, known, answers = hold_out(histories, config)
+        touched = np.bincount(learnt.items, minlength=catalogue.n_items + 1) > 0
+        with torch.random.fork_rng():
+            torch.manual_seed(training.seed)
+            network = Network(config, torch.from_numpy(catalogue.content), torch.from_numpy(touched))
+        warm = _go_on(network, training.previous, config)
+        network.to(training.device)
+        fitting = Fitting(network, learnt, (known, answers), config)
+        run = fingerprint(
+            asdict(config), training.seed, *vars(histories).values(), *network.state_dict().values()
+        )
+        progress = loop.train(network, fitting, _schedule(config), training, run, warm=warm)
+        return cls(network, {"config": asdict(config), "warm_start": warm, "training": asdict(progress)})
+
+    def state(self) -> State:
+        return State(dict(self.network.state_dict()), self.facts)
+
+    @classmethod
+    def from_state(cls, state: State, device: torch.device) -> Self:
+        network = Network(
+            TransformerConfig(**state.facts["config"]), state.tensors["content"], state.tensors["trained"]
+        )
+        network.load_state_dict(state.tensors)
+        return cls(network.to(device), state.facts)
+
+    def at(self, catalogue: Catalogue) -> Self:
+        """New items have no id embedding yet: their vectors are their projected content."""
+        state, rows = dict(self.network.state_dict()), catalogue.n_items + 1
+        device = state["content"].device
+        state["content"] = torch.from_numpy(catalogue.aligned(state["content"].cpu().numpy())).to(device)
+        for name in ("trained", "ids.weight"):
+            grown = state[name].new_zeros(rows, *state[name].shape[1:])
+            grown[: len(state[name])] = state[name]
+            state[name] = grown
+        return self.from_state(State(state, self.facts), device)
+
+    def encode(self, histories: Histories) -> Tensor:
+        with torch.inference_mode():
+            return encode(self.network, histories, self._vectors)
+
+    def item_vectors(self) -> Tensor:
+        return self._vectors
+
+    def score(self, histories: Histories) -> Tensor:
+        return self.encode(histories) @ self._vectors.T
+
+    def similar(self, items: NDArray[np.int64]) -> Tensor:
+        """Cosine of item vectors."""
+        with torch.inference_mode():
+            unit = F.normalize(self._vectors, dim=1)
+            return unit[torch.from_numpy(items).to(unit.device)] @ unit.T
+
+    def reasons(self, histories: Histories, items: NDArray[np.int32]) -> NDArray[np.int64]:
+        """The event among the newest whose item is most like the recommended one; newer ones count for more."""
+        windows = newest_windows(histories, self.network.config.max_length)
+        device = self._vectors.device
+        with torch.inference_mode():
+            unit = F.normalize(self._vectors, dim=1)
+            own = pad(histories.items, windows, device)  # (rows, length)
+            wanted = torch.from_numpy(items).to(device).long()  # (rows, k)
+            if not own.shape[1]:
+                return np.full(items.shape, NO_REASON, dtype=np.int64)
+            alike = unit[wanted] @ unit[own].transpose(1, 2)  # (rows, k, length)
+            alike += FADING * torch.arange(own.shape[1], device=device)
+            alike.masked_fill_((own == 0)[:, None], -torch.inf)
+            nth = alike.argmax(2).cpu().numpy()  # (rows, k)
+        found: NDArray[np.int64] = windows.starts[:, None] + nth
+        return np.where((items > 0) & (windows.lengths > 0)[:, None], found, NO_REASON)
+
+
+def _schedule(config: TransformerConfig) -> loop.Schedule:
+    return loop.Schedule(config.epochs, config.patience, config.learning_rate, config.weight_decay)
+
+
+def _go_on(network: Network, previous: State | None, config: TransformerConfig) -> bool:
+    """Copy what an earlier model of the same shape has learnt; items that it did not know start at random."""
+    if previous is None or any(previous.facts["config"].get(name) != getattr(config, name) for name in SHAPE):
+        return False
+    own = network.state_dict()
+    with torch.no_grad():
+        for name, tensor in previous.tensors.items():
+            if name == "ids.weight":
+                rows = min(len(tensor), len(own[name]))
+                learnt = previous.tensors["trained"][:rows]
+                own[name][:rows][learnt] = tensor[:rows][learnt]
+            elif name not in ("content", "trained") and tensor.shape == own[name].shape:
+                own[name].copy_(tensor)
+    return True

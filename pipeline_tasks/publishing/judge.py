@@ -1,0 +1,135 @@
+"""The final tables and their violations in, broken rules out: Great Expectations decides what may go live.
+
+What a contract says of single columns GX counts itself, on Spark, over the files that consumers will read.
+Rules that join tables are counted by queries (see rules), and GX judges the counts.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+import great_expectations as gx
+import great_expectations.expectations as gxe
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from pyspark.sql import DataFrame, SparkSession
+
+from pipeline_tasks.contracts import PUBLISHED_TABLES, ColumnType, Contract
+from pipeline_tasks.publishing.rules import EXAMPLES, Violations
+
+SPARK_TYPES: dict[ColumnType, list[str]] = {
+    "string": ["StringType"],
+    "integer": ["IntegerType", "LongType"],
+    "float": ["FloatType", "DoubleType"],
+    "timestamp": ["TimestampType"],
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A broken rule: in which table, which expectation, how often, and a few cases."""
+
+    table: str
+    expectation: str
+    count: int
+    examples: list[str]
+
+    def __str__(self) -> str:
+        shown = f", as {'; '.join(self.examples)}" if self.examples else ""
+        return f"{self.table}: {self.expectation} fails {self.count:,} times{shown}"
+
+
+class Judge:
+    """A GX context that keeps nothing and sends nothing."""
+
+    def __init__(self) -> None:
+        self._context = gx.get_context(mode="ephemeral")
+        self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        self._source = self._context.data_sources.add_spark("published")
+
+    def validate(self, name: str, frame: DataFrame, expectations: list[Any]) -> list[Any]:
+        """Return GX's result of each expectation."""
+        asset = self._source.add_dataframe_asset(name)
+        batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+        suite = gx.ExpectationSuite(name, expectations=expectations)
+        return list(batch.validate(suite, result_format="BASIC").results)
+
+
+def judge(
+    spark: SparkSession, tables: dict[str, DataFrame], found: list[Violations]
+) -> tuple[list[Failure], int]:
+    """Return the broken rules, those that break most often first, and how many rules were judged."""
+    judge = Judge()
+    failures: list[Failure] = []
+    judged = 0
+    for name, frame in tables.items():
+        results = judge.validate(name, frame, _of_columns(PUBLISHED_TABLES[name]))
+        judged += len(results)
+        failures += [_of_column(name, result) for result in results if not result.success]
+    results = judge.validate(
+        "violations", _counts(spark, found), [_at_most_tolerated(each) for each in found]
+    )
+    judged += len(results)
+    by_column = {_column(each): each for each in found}
+    broken = [by_column[each.expectation_config.kwargs["column"]] for each in results if not each.success]
+    failures += [Failure(each.table, each.rule, each.count, each.examples) for each in broken]
+    return sorted(failures, key=lambda failure: -failure.count), judged
+
+
+def _of_columns(contract: Contract) -> list[Any]:
+    rules: list[Any] = [gxe.ExpectTableColumnsToMatchSet(column_set=contract.names, exact_match=True)]
+    for column in contract.columns:
+        rules.append(
+            gxe.ExpectColumnValuesToBeInTypeList(column=column.name, type_list=SPARK_TYPES[column.type])
+        )
+        if not column.nullable:
+            rules.append(gxe.ExpectColumnValuesToNotBeNull(column=column.name))
+        if column.minimum is not None or column.maximum is not None:
+            rules.append(
+                gxe.ExpectColumnValuesToBeBetween(
+                    column=column.name, min_value=column.minimum, max_value=column.maximum
+                )
+            )
+        if column.max_characters:
+            rules.append(
+                gxe.ExpectColumnValueLengthsToBeBetween(
+                    column=column.name, min_value=1, max_value=column.max_characters
+                )
+            )
+    return rules
+
+
+def _at_most_tolerated(found: Violations) -> Any:
+    return gxe.ExpectColumnValuesToBeBetween(column=_column(found), min_value=0, max_value=found.tolerated)
+
+
+def _counts(spark: SparkSession, found: list[Violations]) -> DataFrame:
+    schema = ", ".join(f"{_column(each)} long" for each in found)
+    return spark.createDataFrame([tuple(each.count for each in found)], schema)
+
+
+def _column(found: Violations) -> str:
+    return f"{found.table}__{found.rule}"
+
+
+def _of_column(table: str, result: Any) -> Failure:
+    config = result.expectation_config
+    column = config.kwargs.get("column", "columns")
+    raised = [each for each in _exceptions(result.exception_info) if each]
+    if raised:
+        return Failure(table, f"{config.type}({column}): {raised[0]}", 1, [])
+    values = [f"{column}={str(value)[:60]!r}" for value in result.result.get("partial_unexpected_list", ())]
+    shown = values or [f"found {result.result.get('observed_value')!r}"]
+    return Failure(
+        table, f"{config.type}({column})", int(result.result.get("unexpected_count") or 1), shown[:EXAMPLES]
+    )
+
+
+def _exceptions(info: Any) -> list[str]:
+    """Return the messages in GX's exception info, which is one dictionary, or one for each metric."""
+    if not isinstance(info, dict):
+        return []
+    if "raised_exception" in info:
+        return [str(info["exception_message"])] if info["raised_exception"] else []
+    return [message for each in info.values() for message in _exceptions(each)]

@@ -1,0 +1,145 @@
+"""What must hold for a version to go live, as queries that find whatever breaks it.
+
+The views `top_n` (with `filename`), `similar_items`, `popular`, `users` (user_id, user_index), `items`
+(item_id, item_index, available) and `sequences` (user_index, items: indices of the history) in; violations
+by rule out. DuckDB counts them, since it joins beyond memory; Great Expectations judges the counts.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import duckdb
+
+from pipeline_tasks.publishing.refill import LISTS
+
+EXAMPLES = 3
+SHOWN_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class Night:
+    """What a night's tables must agree with: places a list, data cut-off, files of top_n, whether lists
+    leave out what was seen, and the share of users whose list may be shorter than it could be.
+    """
+
+    n: int
+    cutoff: datetime
+    files: int
+    exclude_seen: bool
+    shortfall_budget: float
+
+
+@dataclass(frozen=True)
+class Violations:
+    """How often a rule of a table is broken, how often it may be, and the first few cases."""
+
+    table: str
+    rule: str
+    count: int
+    tolerated: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+# {table}, {owner} and {item} are those of LISTS: whose list it is, and what it recommends
+OF_ROWS = {
+    "item_is_known": """
+        SELECT {owner}, rank, {item} FROM {table} ANTI JOIN items ON items.item_id = {table}.{item}""",
+    "item_is_available": """
+        SELECT {owner}, rank, {item} FROM {table}
+        SEMI JOIN (FROM items WHERE NOT available) AS gone ON gone.item_id = {table}.{item}""",
+    "score_is_finite": """
+        SELECT {owner}, rank, {item} FROM {table} WHERE NOT coalesce(isfinite(score), false)""",
+}
+LISTED = """
+    CREATE TEMP TABLE {table}_lists AS
+    SELECT {owner}, count(*) AS size, min(rank) AS first, max(rank) AS last, count(DISTINCT rank) AS ranks,
+           count(DISTINCT {item}) AS items
+    FROM {table} GROUP BY {owner}"""
+OF_LISTS = {
+    "key_is_unique": "SELECT {owner}, size FROM {table}_lists WHERE ranks <> size",
+    "ranks_have_no_gaps": "SELECT {owner}, size FROM {table}_lists WHERE first <> 1 OR last <> ranks",
+    "items_are_distinct": "SELECT {owner}, size FROM {table}_lists WHERE items <> size",
+}
+OF_SIMILAR = {
+    "owner_is_known": "SELECT item_id, rank, similar_item_id FROM similar_items ANTI JOIN items USING (item_id)",
+    "not_its_own_neighbour": """
+        SELECT item_id, rank, similar_item_id FROM similar_items WHERE item_id = similar_item_id""",
+}
+OF_POPULAR = {
+    "the_list_of_all_is_there": """
+        SELECT 'all' AS list_name WHERE EXISTS (FROM items WHERE available)
+        AND NOT EXISTS (FROM popular WHERE list_name = 'all')""",
+}
+# a user's places: at most n, at most what is available and, where the settings say so, not seen
+PLACES = """
+    CREATE TEMP TABLE places AS
+    WITH stock AS (SELECT count(*) AS available FROM items WHERE available),
+    sizes AS (SELECT user_id, user_index, coalesce(size, 0) AS size
+              FROM users LEFT JOIN top_n_lists USING (user_id)),
+    short AS (SELECT DISTINCT user_index, unnest(items) AS item_index
+              FROM sequences SEMI JOIN (FROM sizes WHERE size < {n}) AS sizes USING (user_index)),
+    seen AS (SELECT user_index, count(*) AS items
+             FROM short SEMI JOIN (FROM items WHERE available) AS items USING (item_index)
+             GROUP BY user_index)
+    SELECT user_id, size, least({n}, available - if({exclude_seen}, coalesce(seen.items, 0), 0)) AS places
+    FROM sizes LEFT JOIN seen USING (user_index) CROSS JOIN stock"""
+OF_TOP_N = {
+    "bucket_is_right": """
+        SELECT user_id, rank, item_id FROM top_n
+        WHERE bucket IS DISTINCT FROM ('0x' || left(md5(user_id), 8))::UBIGINT % {files}
+        OR bucket <> regexp_extract(filename, 'part-([0-9]+).parquet$', 1)::BIGINT""",
+    "cutoff_is_the_nights": """
+        SELECT user_id, rank, item_id FROM top_n WHERE epoch_us(data_cutoff) IS DISTINCT FROM {cutoff_us}""",
+    "user_is_known": "SELECT user_id, size FROM top_n_lists ANTI JOIN users USING (user_id)",
+    "nothing_seen": """
+        WITH listed AS (SELECT user_index, user_id, list(item_index) AS items
+                        FROM top_n JOIN users USING (user_id) JOIN items USING (item_id) GROUP BY ALL)
+        SELECT user_id, len(list_intersect(listed.items, sequences.items)) AS seen
+        FROM listed JOIN sequences USING (user_index)
+        WHERE {exclude_seen} AND list_has_any(listed.items, sequences.items)""",
+    "user_has_a_list": "SELECT user_id FROM places WHERE size = 0 AND places > 0",
+    "list_is_full": "SELECT user_id, size, places FROM places WHERE size < places",
+}
+
+
+def violations(engine: duckdb.DuckDBPyConnection, night: Night) -> list[Violations]:
+    """Return every rule of the three tables with what breaks it."""
+    values = {
+        "n": night.n,
+        "files": night.files,
+        "exclude_seen": night.exclude_seen,
+        "cutoff_us": int(night.cutoff.timestamp()) * 1_000_000,
+    }
+    for table, lists in LISTS.items():
+        engine.execute(LISTED.format(table=table, owner=lists.owner, item=lists.item))
+    engine.execute(PLACES.format(**values))
+    ((users,),) = engine.sql("SELECT count(*) FROM users").fetchall()
+    tolerated = {"list_is_full": int(night.shortfall_budget * users)}
+    return [
+        _count(engine, table, rule, query.format(**values), tolerated.get(rule, 0))
+        for table, rule, query in _queries()
+    ]
+
+
+def _queries() -> Iterator[tuple[str, str, str]]:
+    for table, lists in LISTS.items():
+        for rule, query in {**OF_ROWS, **OF_LISTS}.items():
+            yield table, rule, query.format(table=table, owner=lists.owner, item=lists.item)
+    for table, rules in {"top_n": OF_TOP_N, "similar_items": OF_SIMILAR, "popular": OF_POPULAR}.items():
+        for rule, query in rules.items():
+            yield table, rule, query
+
+
+def _count(
+    engine: duckdb.DuckDBPyConnection, table: str, rule: str, query: str, tolerated: int
+) -> Violations:
+    found = engine.sql(query)
+    ((count,),) = found.aggregate("count(*)").fetchall()
+    cases = found.order("ALL").limit(EXAMPLES).fetchall() if count else []
+    examples = [_shown(dict(zip(found.columns, case, strict=True))) for case in cases]
+    return Violations(table, rule, count, tolerated, examples)
+
+
+def _shown(case: dict[str, object]) -> str:
+    return " ".join(f"{name}={str(value)[:SHOWN_CHARACTERS]!r}" for name, value in case.items())

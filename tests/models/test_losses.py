@@ -1,0 +1,56 @@
+"""Losses against torch's own, gradients included."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from pipeline_tasks.models import losses
+from pipeline_tasks.models.losses import full_softmax, sampled_softmax
+
+
+def some(seed: int = 0, targets: int = 50, items: int = 30, dim: int = 8) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(seed)
+    hidden = torch.randn(targets, dim, generator=generator, dtype=torch.float64).requires_grad_()
+    table = torch.randn(items, dim, generator=generator, dtype=torch.float64).requires_grad_()
+    return hidden, table, torch.randint(0, items, (targets,), generator=generator)
+
+
+@pytest.mark.parametrize("chunk", [1, 100, 1 << 20])
+def test_full_softmax_is_the_cross_entropy(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "CHUNK_LOGITS", chunk)
+    hidden, table, targets = some()
+    expected = F.cross_entropy(hidden @ table.T, targets)
+    wanted = torch.autograd.grad(expected, (hidden, table))
+    loss = full_softmax(hidden, table, targets)
+    torch.testing.assert_close(loss, expected)
+    for found, right in zip(torch.autograd.grad(2 * loss, (hidden, table)), wanted, strict=True):
+        torch.testing.assert_close(found, 2 * right)
+
+
+def test_full_softmax_bears_large_logits() -> None:
+    hidden, table, targets = some()
+    loss = full_softmax(hidden * 1e3, table * 1e3, targets)
+    torch.testing.assert_close(loss, F.cross_entropy(hidden @ table.T * 1e6, targets))
+
+
+def test_sampled_softmax_tends_to_the_full_one_as_negatives_grow() -> None:
+    hidden, table, targets = some(items=40)
+    chances = torch.rand(40, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 0.2
+    chances /= chances.sum()
+    drawn = torch.multinomial(chances, 400_000, replacement=True, generator=torch.Generator().manual_seed(2))
+    loss = sampled_softmax(
+        hidden,
+        table[targets],
+        table[drawn],
+        targets[:, None] == drawn,
+        (chances[drawn] * len(drawn)).log(),
+    )
+    torch.testing.assert_close(loss, F.cross_entropy(hidden @ table.T, targets), rtol=0.01, atol=0)
+
+
+def test_a_target_drawn_as_its_own_negative_does_not_count_against_itself() -> None:
+    hidden, table, _ = some(targets=1, items=2)
+    hit = torch.tensor([[True, False]])
+    nothing = torch.zeros(2, dtype=torch.float64)
+    loss = sampled_softmax(hidden, table[:1], table, hit, nothing)
+    torch.testing.assert_close(loss, F.cross_entropy(hidden @ table.T, torch.tensor([0])))

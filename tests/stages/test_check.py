@@ -1,0 +1,247 @@
+"""The check reads availability anew, writes the final files once, and lets nothing broken pass."""
+
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.lake import layout
+from pipeline_tasks.lake.store import Store, StoreError
+from pipeline_tasks.publishing import log, versions
+from tests.failing_store import FailingStore, Killed, content
+from tests.lists import NIGHT, top_n_rows
+from tests.stages import staged_night
+from tests.stages.staged_night import FILES, LISTS, SETTINGS, write_lists, write_source, write_staged
+
+GONE = {"item": "i2", "updated_at": "2026-01-10T18:00:00Z", "available": False}
+
+
+@pytest.fixture
+def settings_of(make_settings: Callable[..., Any], tmp_path: Path, spark: Any) -> Callable[..., Any]:
+    """Return a function that gives settings of a lake whose night has been recommended."""
+
+    def settings_of(store: Store, *gone: dict[str, Any], **overrides: Any) -> Any:
+        write_source(tmp_path / "data", gone)
+        write_staged(store, tmp_path / "staged")
+        return make_settings(lake=store.uri, **{**SETTINGS, **overrides})
+
+    return settings_of
+
+
+def check(settings: Any, night: date = NIGHT) -> Any:
+    from pipeline_tasks.stages.check import run
+
+    return run(settings, night)
+
+
+def final(store: Store, version: str, table: str, folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of a table of a version, in order."""
+    rows = []
+    for number, key in enumerate(store.keys(f"{layout.version(version)}/{table}/")):
+        store.download(key, folder / f"{table}-{number}")
+        rows += pq.read_table(folder / f"{table}-{number}").to_pylist()
+    return rows
+
+
+def lists(store: Store, version: str, folder: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in final(store, version, "top_n", folder):
+        found.setdefault(row["user_id"], []).append(row["item_id"])
+        assert row["rank"] == len(found[row["user_id"]])
+    return found
+
+
+def test_what_was_sold_out_since_is_replaced_by_spares(
+    either_lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    report = check(settings_of(either_lake, GONE))
+    verdict = versions.read_verdict(either_lake, NIGHT)
+    assert verdict is not None
+    assert verdict.passed
+    assert verdict.version == report.facts["version"]
+    assert lists(either_lake, verdict.version, tmp_path) == {
+        "ann": ["i1", "i3", "i4"],
+        "bob": ["i6", "i5", "i4"],
+        "cat": ["i1", "i3", "i4"],
+    }
+    similar = final(either_lake, verdict.version, "similar_items", tmp_path)
+    assert [(row["item_id"], row["rank"], row["similar_item_id"]) for row in similar] == [
+        ("i3", 1, "i1"),
+        ("i4", 1, "i1"),
+    ]
+    popular = final(either_lake, verdict.version, "popular", tmp_path)
+    assert [(row["list_name"], row["item_id"]) for row in popular] == [
+        ("all", "i1"), ("all", "i3"), ("all", "i4"), ("country=DE", "i1"),
+    ]  # fmt: skip
+    manifest = versions.verify(either_lake, verdict.version, verdict.manifest_sha256)
+    assert (manifest["n"], manifest["users"], manifest["availability"]["unavailable"]) == (3, 3, 1)
+    assert manifest["model"]["cutoff"] == "2026-01-08T00:00:00+00:00"
+    assert report.rows == {"top_n": 9, "similar_items": 2, "popular": 4}
+
+
+def test_checking_again_makes_the_same_version_and_changes_nothing(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    settings = settings_of(lake, GONE)
+    first = check(settings)
+    before = content(lake, "recommendations/")
+    later = {**GONE, "item": "i3", "updated_at": "2026-01-11T00:00:00Z"}
+    write_source(tmp_path / "data", [GONE, later])
+    again = check(settings)
+    assert again.facts["version"] == first.facts["version"]
+    assert content(lake, "recommendations/") == before
+    assert "again" in again.summary
+
+
+def test_hours_after_the_night_count_where_the_settings_say_so(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    later = {**GONE, "updated_at": "2026-01-11T03:00:00Z"}
+    report = check(settings_of(lake, later, check={"availability_hours": 4}))
+    assert "i2" not in lists(lake, report.facts["version"], tmp_path)["ann"]
+    assert report.facts["removed"]["top_n"] == 3
+
+
+def test_a_broken_list_is_refused_by_name_and_stays_unpublished(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    settings = settings_of(lake)
+    write_lists(
+        lake, tmp_path / "bad", NIGHT, top_n_rows({**LISTS, "ann": ["i7", "i1"], "who": ["i1"]}, FILES)
+    )
+    with pytest.raises(Refused) as refused:
+        check(settings)
+    assert "top_n: nothing_seen fails 1 times, as user_id='ann' seen='1'" in refused.value.reason
+    assert "2 more rules" in refused.value.reason
+    verdict = versions.read_verdict(lake, NIGHT)
+    assert verdict is not None
+    assert not verdict.passed
+    assert {failure["expectation"] for failure in verdict.failures} == {
+        "nothing_seen", "user_is_known", "list_is_full",
+    }  # fmt: skip
+    assert log.newest(lake) is None
+
+
+def test_more_short_lists_than_the_budget_are_refused(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    sold = [{**GONE, "item": name} for name in ("i2", "i3", "i4", "i5")]
+    with pytest.raises(Refused, match=r"list_is_full fails 2 times.*user_id='ann' size='2' places='3'"):
+        check(settings_of(lake, *sold))
+    settings = settings_of(lake, *sold, check={"shortfall_budget": 0.67})
+    assert check(settings).rows["top_n"] == 7
+
+
+def test_with_fewer_items_than_places_lists_are_as_long_as_they_can_be(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    sold = [{**GONE, "item": name} for name in ("i1", "i2", "i3", "i4", "i5", "i7", "i8")]
+    report = check(settings_of(lake, *sold))
+    assert lists(lake, report.facts["version"], tmp_path) == {"ann": ["i6"], "bob": ["i6"], "cat": ["i6"]}
+    assert report.facts["warnings"] == ["7 of 8 items cannot be had"]
+
+
+def test_a_night_without_users_makes_an_empty_version(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    settings = settings_of(lake)
+    write_staged(lake, tmp_path / "empty", lists={})
+    report = check(settings)
+    assert report.rows["top_n"] == 0
+    assert report.facts["users"] == 0
+
+
+def test_one_user_is_enough(lake: Store, settings_of: Callable[..., Any], tmp_path: Path) -> None:
+    settings = settings_of(lake)
+    write_staged(lake, tmp_path / "one", lists={"cat": ["i1", "i2", "i3", "i4"]})
+    assert check(settings).rows["top_n"] == 3
+
+
+def test_a_source_without_items_has_all_of_them(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    settings = settings_of(lake, sources=only_interactions())
+    assert check(settings).facts["availability"]["unavailable"] == 0
+
+
+def only_interactions() -> dict[str, Any]:
+    columns = {"user_id": "user", "item_id": "item", "event_time": "time"}
+    return {"shop": {"interactions": {"uri": "interactions/*.csv", "format": "csv", "columns": columns},
+                     "items": None, "users": None}}  # fmt: skip
+
+
+def test_fewer_users_than_the_night_before_are_warned_of(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    settings = settings_of(lake)
+    go_live(lake, check(settings).facts["version"])
+    write_staged(lake, tmp_path / "next", NIGHT + timedelta(days=1), {"cat": LISTS["cat"]})
+    report = check(settings, NIGHT + timedelta(days=1))
+    assert report.facts["warnings"] == [
+        "1 users have a list, 3 had one in 2026-01-10",
+        "top_n has 3 rows, 9 in 2026-01-10",
+    ]
+
+
+def go_live(store: Store, version: str) -> None:
+    verdict = versions.read_verdict(store, NIGHT)
+    assert verdict is not None
+    log.append(
+        store,
+        log.Change(version, str(NIGHT), verdict.manifest_sha256, "publish", "a test", "a night"),
+        lambda live: None,
+    )
+
+
+def test_without_staged_lists_the_stage_before_is_named(
+    make_settings: Callable[..., Any], spark: Any
+) -> None:
+    with pytest.raises(Refused, match=r"no table .*staged/top_n.*run recommend"):
+        check(make_settings(**SETTINGS))
+
+
+@pytest.mark.parametrize("error", [Killed(), StoreError("No space left on device")])
+def test_a_crash_at_any_write_leaves_what_is_live_and_a_rerun_heals(
+    lake: Store,
+    settings_of: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+) -> None:
+    from pipeline_tasks.spark import staging
+    from pipeline_tasks.stages import check as stage
+
+    settings = settings_of(lake)
+    go_live(lake, check(settings).facts["version"])
+    live = content(lake, "recommendations/")
+    write_source(Path(settings.data), [GONE])
+    judged = stage.judge
+    monkeypatch.setattr(stage, "judge", lambda *_: ([], 0))
+    # two files of top_n, one of each other table, the manifest, the verdict
+    for at in range(1, 7):
+        for when in ("before", "after"):
+            broken = FailingStore(lake, at, when, error)  # type: ignore[arg-type]
+            monkeypatch.setattr(staging, "open_store", lambda uri, broken=broken: broken)
+            with pytest.raises(type(error)):
+                check(settings)
+            found = content(lake, "recommendations/")
+            assert {key: found[key] for key in live if "verdicts" not in key} == {
+                key: data for key, data in live.items() if "verdicts" not in key
+            }
+            undo(lake, live)
+    monkeypatch.undo()
+    assert stage.judge is judged
+    report = check(settings)
+    assert json.loads(lake.read(layout.verdict(NIGHT)))["version"] == report.facts["version"]
+    assert report.facts["n"] == staged_night.N
+
+
+def undo(store: Store, before: dict[str, bytes]) -> None:
+    """Put the published part of the lake back, so that the next crash meets the same state."""
+    store.delete([key for key in store.keys("recommendations/") if key not in before])
+    for key, data in before.items():
+        store.write(key, data)
