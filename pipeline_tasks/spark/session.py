@@ -20,8 +20,10 @@ ALWAYS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
 }
-# A session on one machine: no page, nothing that listens beyond loopback, no waiting for a second core.
+# A session on one machine: no page, nothing that listens beyond loopback, no waiting for a second core, and
+# no planning anew after each shuffle, which made two jobs of one.
 LOCAL = {
+    "spark.sql.adaptive.enabled": "false",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "127.0.0.1",
