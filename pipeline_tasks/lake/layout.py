@@ -65,3 +65,13 @@ def partition_date(folder: str) -> date:
 def stale(run_date: date) -> str:
     """The mark of a night that was made from what an earlier night's rerun has changed since."""
     return f"runs/{run_date}/stale.txt"
+
+
+def candidates(run_date: date) -> str:
+    """The models that a night has trained."""
+    return f"models/candidates/run_date={run_date}.json"
+
+
+def checkpoint(run_date: date, model: str) -> str:
+    """Where a night's training goes on from when it was killed."""
+    return f"models/checkpoints/run_date={run_date}/{model}.safetensors"

@@ -131,6 +131,7 @@ def _write_sequences(night: _Night) -> None:
         folded,
         events=counted[0],
         event_types=night.source.event_types,
+        event_weights=list(night.source.events.values()),
     )
 
 
