@@ -51,17 +51,14 @@ def run(settings: Settings, run_date: date) -> Report:
         evidence=len(trial.truth),
     )
     role = _role(decision, challenger, champion)
+    serving = {"model_version": decision.model_version, "name": decision.name, "reason": decision.reason}
     facts = {
         "metrics": _table(judge, challenger, champion, baselines),
-        "serving": {
-            "model_version": decision.model_version,
-            "name": decision.name,
-            "reason": decision.reason,
-        },
+        "serving": serving,
         "role": role,
         "holdout": {"users": len(trial.truth), "days": data.holdout.days, "cut": data.holdout.cut},
     }
-    content = config_bytes({**facts, **facts["serving"], "run_date": str(run_date)})
+    content = config_bytes({**facts, **serving, "run_date": str(run_date)})
     store.write(layout.champion(run_date), content)
     return Report(
         f"{decision.name} serves: {decision.reason}",

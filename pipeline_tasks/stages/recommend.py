@@ -1,0 +1,255 @@
+"""Who serves and everything known at the night's end in; every user's list, similar items, popular lists out.
+
+Lists are staged with spares, by the source's own ids: `check` reads availability again and fills the gaps.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from pipeline_tasks import model_store
+from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.lake.records import Report
+from pipeline_tasks.lake.store import Store, open_store
+from pipeline_tasks.model_store import Saved
+from pipeline_tasks.models.data import Histories
+from pipeline_tasks.models.interface import Model
+from pipeline_tasks.models.popular import PopularConfig, popularity, segment_popularity
+from pipeline_tasks.ranking.blocks import rank_similar
+from pipeline_tasks.ranking.lists import EVERYBODY, Filled, PopularLists, fill_lists
+from pipeline_tasks.reader import bucket_of
+from pipeline_tasks.settings import Settings, night_end
+from pipeline_tasks.training_data import TrainingData, read_training_data
+
+TOP_N = pa.schema(
+    {
+        "user_id": pa.string(),
+        "rank": pa.int32(),
+        "item_id": pa.string(),
+        "score": pa.float32(),
+        "source": pa.string(),
+        "reason": pa.string(),
+        "bucket": pa.int32(),
+        "model_version": pa.string(),
+        "data_cutoff": pa.timestamp("us", "UTC"),
+    }
+)
+
+
+def run(settings: Settings, run_date: date) -> Report:
+    """Stage the night's three tables; raises Refused where dataset or evaluate has not run."""
+    store = open_store(settings.lake_uri)
+    data = read_training_data(store, run_date)
+    champion = model_store.read_json(store, layout.champion(run_date), "evaluate")
+    saved = model_store.read(store, champion["model_version"])
+    device = model_store.torch_device(settings.train)
+    model = saved.load(device).at(data.catalogue)
+    popular = popular_lists(data, settings)
+    scratch = settings.state_dir / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=scratch) as folder:
+        work = _Work(settings, run_date, store, data, saved, Path(folder))
+        outputs = {
+            "staged/top_n": work.top_n(model, popular),
+            "staged/similar_items": work.similar(_similar_model(store, run_date, saved, model, data, device)),
+            "staged/popular": work.popular(popular),
+        }
+    rows = {name.partition("/")[2]: commit.rows for name, commit in outputs.items()}
+    cold = len(data.user_ids) - len(data.histories)
+    return Report(
+        f"{len(data.user_ids):,} users ({cold:,} without history), {rows['top_n']:,} rows by {saved.name}",
+        rows={"users": len(data.user_ids), "cold_users": cold, **rows},
+        inputs={**data.inputs, layout.model(saved.version): saved.version},
+        outputs={layout.night(name, run_date): commit.digest for name, commit in outputs.items()},
+        facts={"lists": list(popular.names), "model": saved.name, "model_version": saved.version},
+    )
+
+
+def popular_lists(data: TrainingData, settings: Settings) -> PopularLists:
+    """Return everybody's popular list and those of the segments, of available items, with spares.
+
+    What nobody touched comes last, so that everybody's list holds the whole catalogue if it must.
+    """
+    n_items, size = data.catalogue.n_items, settings.recommend.popular + settings.recommend.spares
+    config = PopularConfig(data.holdout.end, settings.recommend.popular_days, data.weights)
+    segments = [data.segments[user - 1] for user in data.histories.users]
+    counted = {
+        EVERYBODY: popularity(data.histories, n_items, config),
+        **segment_popularity(data.histories, n_items, config, segments),
+    }
+    items, scores = [], []
+    for name, counts in counted.items():
+        counts = np.where(data.available, counts, -1.0)
+        order = np.argsort(-counts, kind="stable")
+        kept = order[counts[order] >= 0] if name == EVERYBODY else order[counts[order] > 0]
+        longest = max(size, settings.recommend.n + settings.recommend.spares + _longest(data, settings))
+        items.append(kept[:longest].astype(np.int32))
+        scores.append(counts[kept[:longest]].astype(np.float32))
+    return PopularLists(list(counted), items, scores)
+
+
+def _longest(data: TrainingData, settings: Settings) -> int:
+    """Return how many items of a popular list one user may have seen."""
+    return int(data.histories.lengths.max(initial=0)) if settings.recommend.exclude_seen else 0
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One run: where it reads and writes."""
+
+    settings: Settings
+    run_date: date
+    store: Store
+    data: TrainingData
+    saved: Saved
+    folder: Path
+
+    def top_n(self, model: Model, popular: PopularLists) -> tables.Commit:
+        """Write the users' lists, a file a bucket, each by user_id and rank."""
+        wanted, data = self.settings.recommend, self.data
+        buckets = np.array([bucket_of(user, wanted.files) for user in data.user_ids], dtype=np.int32)
+        names = np.array(data.user_ids, dtype=object)
+        order = np.array(sorted(range(len(names)), key=lambda user: (buckets[user], names[user])), dtype=int)
+        numbers = {name: number for number, name in enumerate(popular.names)}
+        own_list = np.array(
+            [next((numbers[each] for each in data.segments[user] if each in numbers), 0) for user in order],
+            dtype=np.int64,
+        )
+        filled = fill_lists(
+            model,
+            _everyone(data.histories, len(names)).rows(order),
+            wanted.n + wanted.spares,
+            data.available,
+            popular,
+            own_list,
+            exclude_seen=wanted.exclude_seen,
+            users_a_block=wanted.block_users,
+        )
+        paths = [self.folder / f"top_n-{bucket}.parquet" for bucket in range(wanted.files)]
+        writers = [pq.ParquetWriter(path, TOP_N, compression="zstd") for path in paths]
+        rows = 0
+        for block in filled:
+            users = order[block.first : block.first + len(block.items)]
+            table = self._rows(block, names[users], buckets[users], popular)
+            rows += table.num_rows
+            for bucket in np.unique(buckets[users]):
+                writers[bucket].write_table(table.filter(pc.equal(table["bucket"], int(bucket))))
+        for writer in writers:
+            writer.close()
+        return tables.write_files(
+            self.store, layout.night("staged/top_n", self.run_date), paths, rows=rows, facts=self._facts()
+        )
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "n": self.settings.recommend.n,
+            "files": self.settings.recommend.files,
+            "users": len(self.data.user_ids),
+            "model_version": self.saved.version,
+            "model_name": self.saved.name,
+            "model_cutoff": datetime.fromtimestamp(self.saved.cut, UTC).isoformat(),
+            "data_cutoff": night_end(self.run_date).isoformat(),
+        }
+
+    def _rows(
+        self, block: Filled, users: NDArray[np.object_], buckets: NDArray[np.int32], popular: PopularLists
+    ) -> pa.Table:
+        row, place = np.nonzero(block.items)
+        by_model = block.by_model[row, place]
+        n_items = self.data.catalogue.n_items
+        # a reason is an item, or (numbered after the items) a popular list
+        texts = pa.concat_arrays([self.data.item_ids, pa.array(popular.names, pa.string())])
+        reason = block.reasons[row, place].astype(np.int64) + np.where(by_model, 0, n_items + 1)
+        source = "popular" if self.saved.name == "popular" else "model"
+        return pa.table(
+            {
+                "user_id": pa.array(users[row], pa.string()),
+                "rank": pa.array(place + 1, pa.int32()),
+                "item_id": self.data.item_ids.take(pa.array(block.items[row, place])),
+                "score": pa.array(block.scores[row, place], pa.float32()),
+                "source": pa.array(np.where(by_model, source, "popular").tolist(), pa.string()),
+                "reason": texts.take(pa.array(reason)),
+                "bucket": pa.array(buckets[row], pa.int32()),
+                "model_version": pa.array([self.saved.version] * len(row), pa.string()),
+                "data_cutoff": pa.array(
+                    [night_end(self.run_date)] * len(row), TOP_N.field("data_cutoff").type
+                ),
+            },
+            schema=TOP_N,
+        )
+
+    def similar(self, model: Model) -> tables.Commit:
+        """Write each item's neighbours, by item_id and rank."""
+        ids, wanted = self.data.item_ids, self.settings.recommend
+        k = min(wanted.similar + wanted.spares, self.data.catalogue.n_items) if wanted.similar else 0
+        names = np.array(ids.to_pylist()[1:], dtype=object)
+        items = np.argsort(names, kind="stable") + 1
+        path = self.folder / "similar.parquet"
+        fields = {
+            "item_id": pa.string(),
+            "rank": pa.int32(),
+            "similar_item_id": pa.string(),
+            "score": pa.float32(),
+        }
+        rows = 0
+        with pq.ParquetWriter(path, pa.schema(fields), compression="zstd") as writer:
+            for ranked in rank_similar(model, items, k, self.data.available) if k else ():
+                row, place = np.nonzero(ranked.items)
+                columns = [
+                    ids.take(pa.array(items[ranked.first + row])),
+                    pa.array(place + 1, pa.int32()),
+                    ids.take(pa.array(ranked.items[row, place])),
+                    pa.array(ranked.scores[row, place], pa.float32()),
+                ]
+                writer.write_table(pa.table(columns, schema=pa.schema(fields)))
+                rows += len(row)
+        partition = layout.night("staged/similar_items", self.run_date)
+        return tables.write_files(self.store, partition, [path], rows=rows)
+
+    def popular(self, popular: PopularLists) -> tables.Commit:
+        """Write the popular lists, by name and rank."""
+        size = self.settings.recommend.popular + self.settings.recommend.spares
+        parts = []
+        for number in sorted(range(len(popular.names)), key=popular.names.__getitem__):
+            name, top = popular.names[number], popular.items[number][:size]
+            parts.append(
+                pa.table(
+                    {
+                        "list_name": pa.array([name] * len(top), pa.string()),
+                        "rank": pa.array(np.arange(1, len(top) + 1), pa.int32()),
+                        "item_id": self.data.item_ids.take(pa.array(top)),
+                        "score": pa.array(popular.scores[number][:size], pa.float32()),
+                    }
+                )
+            )
+        partition = layout.night("staged/popular", self.run_date)
+        return tables.write_table(self.store, partition, pa.concat_tables(parts))
+
+
+def _everyone(histories: Histories, users: int) -> Histories:
+    """Return a row for each of the users 1..n, empty for one without events."""
+    lengths = np.zeros(users, dtype=np.int64)
+    lengths[histories.users - 1] = histories.lengths
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return Histories(
+        np.arange(1, users + 1, dtype=np.int32), offsets, histories.items, histories.types, histories.times
+    )
+
+
+def _similar_model(
+    store: Store, run_date: date, saved: Saved, model: Model, data: TrainingData, device: torch.device
+) -> Model:
+    """Return the model whose likeness of items is published: who serves, or item-kNN where that has none."""
+    if saved.name != "popular":
+        return model
+    found = model_store.read_json(store, layout.candidates(run_date), "train")
+    other = model_store.read(store, found["baselines"]["item_knn"])
+    return other.load(device).at(data.catalogue)
