@@ -60,7 +60,7 @@ def run(settings: Settings, run_date: date) -> Report:
         manifest = versions.describe(run_date, final.files, facts)
         new = versions.upload(store, manifest, final.files)
         found = _violations(staging, settings, run_date, final, items)
-        failures, judged = judge(staging.spark, _frames(staging, settings, manifest, final), found)
+        failures, judged = judge(_frames(staging, settings, manifest, final), found)
         verdict = _verdict(store, run_date, manifest, staged, failures)
         versions.write_verdict(store, run_date, verdict)
     if failures:

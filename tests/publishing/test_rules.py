@@ -195,7 +195,7 @@ def judged(spark: Any, folder: Path, listed: list[dict[str, Any]], **fields: Any
         small = {name: engine.table(name).to_arrow_table() for name in ("similar_items", "popular")}
     frames = {"top_n": spark.read.parquet(*map(str, sorted(folder.glob("part-*.parquet"))))}
     frames |= {name: spark.createDataFrame(table.to_pandas()) for name, table in small.items()}
-    failures, rules = judge(spark, frames, found)
+    failures, rules = judge(frames, found)
     return [str(failure) for failure in failures], rules
 
 
