@@ -1,0 +1,227 @@
+"""From training tables to staged lists: trained, measured, chosen, ranked; killed, repeated and empty nights."""
+
+import json
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline_tasks import model_store
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.stages import evaluate, recommend, train
+from tests.training_night import NIGHT, write_training_tables
+
+N = 5
+QUICK: dict[str, Any] = {
+    "train": {
+        "dim": 16,
+        "epochs": 8,
+        "batch_events": 64,
+        "learning_rate": 0.01,
+        "dropout": 0.0,
+        "device": "cpu",
+    },
+    "evaluate": {"tolerance": 0.5},
+    "recommend": {"n": N, "spares": 3, "files": 2, "popular": 6, "similar": 4, "block_users": 16},
+    "dataset": {"holdout_min_users": 10},
+}
+
+
+@pytest.fixture
+def settings(make_settings) -> Any:
+    return make_settings(**QUICK)
+
+
+def run_all(settings: Any, night: date = NIGHT) -> dict[str, Any]:
+    return {
+        stage.__name__.rpartition(".")[2]: stage.run(settings, night)
+        for stage in (train, evaluate, recommend)
+    }
+
+
+def staged(lake: Any, table: str, night: date = NIGHT) -> pd.DataFrame:
+    return tables.read_table(lake, layout.night(f"staged/{table}", night), "recommend").to_pandas()
+
+
+def histories(lake: Any, night: date = NIGHT) -> dict[str, list[str]]:
+    rows = tables.read_table(lake, layout.night("training/sequences", night), "dataset").to_pylist()
+    return {f"u{row['user_index']:03d}": [f"i{item:02d}" for item in row["items"]] for row in rows}
+
+
+def test_a_model_that_learns_serves_and_its_lists_keep_every_rule(settings, lake) -> None:
+    write_training_tables(lake, unavailable=[3])
+    reports = run_all(settings)
+    facts = reports["evaluate"].facts
+    assert facts["role"] == "challenger", facts
+    assert facts["metrics"]["challenger transformer"]["ndcg@10"] > facts["metrics"]["popular"]["ndcg@10"]
+    lists, seen = staged(lake, "top_n"), histories(lake)
+    assert lists["user_id"].nunique() == 60
+    for user, own in lists.groupby("user_id"):
+        assert own["rank"].tolist() == list(range(1, N + 3 + 1))
+        assert own["item_id"].is_unique
+        assert own["score"].is_monotonic_decreasing
+        assert not set(own["item_id"]) & set(seen.get(user, []))
+    assert "i03" not in set(lists["item_id"])
+    assert np.isfinite(lists["score"]).all()
+    assert lists["model_version"].unique() == [facts["serving"]["model_version"]]
+
+
+def test_reasons_are_of_the_users_own_history_or_name_a_list(settings, lake) -> None:
+    write_training_tables(lake)
+    run_all(settings)
+    lists, seen = staged(lake, "top_n"), histories(lake)
+    by_model = lists[lists["source"] == "model"]
+    assert len(by_model)
+    assert all(
+        reason in seen[user] for user, reason in zip(by_model["user_id"], by_model["reason"], strict=True)
+    )
+    popular = lists[lists["source"] == "popular"]
+    assert set(popular["reason"]) <= {"all", "country=DE", "country=FR"}
+
+
+def test_users_without_history_get_their_segments_list(settings, lake) -> None:
+    write_training_tables(lake)
+    run_all(settings)
+    lists, popular = staged(lake, "top_n"), staged(lake, "popular")
+    for user, segment in (("u058", "country=FR"), ("u059", "country=DE"), ("u060", "country=FR")):
+        own = lists[lists["user_id"] == user].head(N)
+        first = popular[popular["list_name"] == segment].head(N)
+        assert own["item_id"].tolist() == first["item_id"].tolist()
+        assert set(own["reason"]) == {segment}
+
+
+def test_items_without_history_are_recommended_through_their_content(settings, lake) -> None:
+    write_training_tables(lake)
+    run_all(settings)
+    by_model = staged(lake, "top_n").query("source == 'model'")
+    odd = by_model[by_model["user_id"].str[1:].astype(int) % 2 == 1]
+    assert "i23" in set(odd.query("rank <= 5")["item_id"])
+    similar = staged(lake, "similar_items")
+    nearest = similar[(similar["item_id"] == "i23") & (similar["rank"] <= 3)]["similar_item_id"]
+    assert all(int(item[1:]) % 2 == 1 for item in nearest)
+
+
+def test_files_are_split_by_bucket_and_sorted(settings, lake) -> None:
+    from pipeline_tasks.reader import bucket_of
+
+    write_training_tables(lake)
+    run_all(settings)
+    lists = staged(lake, "top_n")
+    assert lists["bucket"].tolist() == [bucket_of(user, 2) for user in lists["user_id"]]
+    assert lists.equals(lists.sort_values(["bucket", "user_id", "rank"], ignore_index=True))
+
+
+def test_the_same_night_again_gives_the_same_bytes(settings, lake) -> None:
+    write_training_tables(lake)
+    first = {name: report.outputs for name, report in run_all(settings).items()}
+    assert {name: report.outputs for name, report in run_all(settings).items()} == first
+
+
+def test_a_training_that_was_killed_goes_on_to_the_same_weights(settings, lake, monkeypatch) -> None:
+    write_training_tables(lake)
+    whole = train.run(settings, NIGHT).facts["challenger"]
+
+    class Killed(BaseException):
+        pass
+
+    written = []
+
+    def write(self: Any, data: bytes) -> None:
+        self.store.write(self.key, data)
+        written.append(self.key)
+        if len(written) == 3:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(model_store.StoreCheckpoint, "write", write)
+        with pytest.raises(Killed):
+            train.run(settings, NIGHT)
+    assert lake.exists(written[0])
+    assert train.run(settings, NIGHT).facts["challenger"] == whole
+    assert not lake.keys("models/checkpoints/")
+
+
+def test_the_next_night_starts_from_the_champion_and_compares_with_it(settings, lake) -> None:
+    write_training_tables(lake)
+    run_all(settings)
+    later = NIGHT + timedelta(days=1)
+    write_training_tables(lake, later, items=26, users=62, seed=2)
+    reports = run_all(settings, later)
+    assert reports["train"].facts["training"]["transformer"]
+    assert "champion transformer" in reports["evaluate"].facts["metrics"]
+    assert reports["evaluate"].facts["role"] in ("challenger", "champion")
+    assert staged(lake, "top_n", later)["user_id"].nunique() == 62
+
+
+def test_too_little_evidence_lets_the_popular_list_serve(make_settings, lake) -> None:
+    settings = make_settings(**{**QUICK, "dataset": {"holdout_min_users": 1000}})
+    write_training_tables(lake)
+    facts = run_all(settings)["evaluate"].facts
+    assert facts["serving"]["name"] == "popular"
+    assert "not enough evidence" in facts["serving"]["reason"]
+    assert set(staged(lake, "top_n")["source"]) == {"popular"}
+    assert len(staged(lake, "similar_items"))
+
+
+def test_another_model_by_setting(make_settings, lake) -> None:
+    settings = make_settings(**{**QUICK, "train": {"model": "item_knn"}})
+    write_training_tables(lake)
+    reports = run_all(settings)
+    assert reports["evaluate"].facts["serving"]["name"] == "item_knn"
+
+
+def test_all_users_cold_is_a_night_of_popular_lists(settings, lake) -> None:
+    write_training_tables(lake, users=4, cold_users=4)
+    reports = run_all(settings)
+    assert "only the baselines" in reports["train"].summary
+    lists = staged(lake, "top_n")
+    assert lists["user_id"].nunique() == 4
+    assert set(lists["source"]) == {"popular"}
+
+
+def test_a_catalogue_smaller_than_n_gives_what_there_is(settings, lake) -> None:
+    write_training_tables(lake, items=8, cold_items=1, unavailable=[2])
+    run_all(settings)
+    lists, seen = staged(lake, "top_n"), histories(lake)
+    for user, own in lists.groupby("user_id"):
+        assert len(own) == min(N + 3, 7 - len(set(seen.get(user, [])) - {"i02"}))
+
+
+def test_each_stage_names_the_one_that_must_run_before_it(settings, lake) -> None:
+    with pytest.raises(Refused, match="run dataset for this night first"):
+        train.run(settings, NIGHT)
+    write_training_tables(lake)
+    with pytest.raises(Refused, match="run train for this night first"):
+        evaluate.run(settings, NIGHT)
+    with pytest.raises(Refused, match="run evaluate for this night first"):
+        recommend.run(settings, NIGHT)
+
+
+def test_a_damaged_model_is_refused(settings, lake) -> None:
+    write_training_tables(lake)
+    version = train.run(settings, NIGHT).facts["challenger"]
+    lake.write(f"{layout.model(version)}/weights.safetensors", b"not weights")
+    with pytest.raises(Refused, match="damaged"):
+        evaluate.run(settings, NIGHT)
+
+
+def test_a_gpu_that_is_not_there_is_refused(make_settings, lake) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    write_training_tables(lake)
+    with pytest.raises(Refused, match=r"train\.device is cuda"):
+        train.run(make_settings(train={"device": "cuda"}), NIGHT)
+
+
+def test_who_serves_is_kept_without_clock_or_place(settings, lake) -> None:
+    write_training_tables(lake)
+    run_all(settings)
+    kept = json.loads(lake.read(layout.champion(NIGHT)))
+    assert {"model_version", "name", "reason", "role", "metrics", "holdout", "run_date", "serving"} == set(
+        kept
+    )

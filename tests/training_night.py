@@ -1,0 +1,85 @@
+"""A night's training tables in a lake, as dataset leaves them: what train, evaluate and recommend start from."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.lake.store import Store
+from pipeline_tasks.settings import night_end
+
+DAY = 86_400
+NIGHT = date(2026, 1, 31)
+
+
+def write_training_tables(
+    store: Store,
+    night: date = NIGHT,
+    *,
+    users: int = 60,
+    items: int = 24,
+    cold_users: int = 3,
+    cold_items: int = 2,
+    unavailable: Sequence[int] = (),
+    segments: Sequence[str] = ("country=DE", "country=FR"),
+    holdout_days: int = 1,
+    seed: int = 1,
+) -> None:
+    """Write users who touch the items of their own colour (odd or even), some of it on the last day.
+
+    The last `cold_users` have no events, the last `cold_items` no interactions but content.
+    """
+    end = int(night_end(night).timestamp())
+    generator = np.random.default_rng(seed)
+    warm_items = items - cold_items
+    rows = []
+    for user in range(1, users - cold_users + 1):
+        own = generator.permutation(np.arange(1 if user % 2 else 2, warm_items + 1, 2))[: warm_items // 2 - 2]
+        times = np.sort(generator.integers(end - 10 * DAY, end, len(own)))
+        rows.append((user, own.tolist(), [1] * len(own), times.tolist()))
+    fields = {
+        "user_index": pa.int32(),
+        "items": pa.list_(pa.int32()),
+        "types": pa.list_(pa.int8()),
+        "times": pa.list_(pa.int64()),
+    }
+    columns = list(zip(*rows, strict=True)) if rows else [[]] * 4
+    sequences = pa.table(
+        [pa.array(c, t) for c, t in zip(columns, fields.values(), strict=True)], list(fields)
+    )
+    facts = {"event_types": ["view"], "event_weights": [1.0]}
+    put(store, "training/sequences", night, sequences, facts)
+    colours = np.zeros((items, 4), np.float32)
+    colours[np.arange(items), np.arange(1, items + 1) % 2] = 1
+    catalogue = {
+        "item_index": pa.array(range(1, items + 1), pa.int32()),
+        "item_id": [f"i{n:02d}" for n in range(1, items + 1)],
+        "available": [n not in unavailable for n in range(1, items + 1)],
+        "first_seen": pa.array([None] * items, pa.int64()),
+        "content": pa.array(colours.tolist(), pa.list_(pa.float32())),
+        "title": [f"Item {n}" for n in range(1, items + 1)],
+    }
+    put(store, "training/items", night, pa.table(catalogue), {})
+    people = {
+        "user_index": pa.array(range(1, users + 1), pa.int32()),
+        "user_id": [f"u{n:03d}" for n in range(1, users + 1)],
+        "segments": pa.array([[segments[n % len(segments)]] if segments else [] for n in range(users)],
+                             pa.list_(pa.string())),
+    }  # fmt: skip
+    put(store, "training/users", night, pa.table(people), {})
+    cut = end - holdout_days * DAY
+    warm = sum(min(times) < cut <= max(times) for _, _, _, times in rows)
+    split = {
+        "holdout_days": holdout_days,
+        "cut": cut,
+        "end": end,
+        "warm_users": warm,
+        "enough": warm >= 30,
+    }
+    put(store, "training/split", night, pa.table({name: [value] for name, value in split.items()}), split)
+
+
+def put(store: Store, table: str, night: date, content: pa.Table, facts: dict[str, object]) -> None:
+    tables.write_table(store, layout.night(table, night), content, facts=facts)
