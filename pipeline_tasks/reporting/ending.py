@@ -14,12 +14,16 @@ CHAIN = STAGES[: STAGES.index("publish") + 1]
 
 @dataclass(frozen=True)
 class Ending:
-    """`state` in a word, `line` for people, and the version that consumers read now, if any."""
+    """`state` in a word, `line` for people, the night's own version, and the one that consumers read now.
+
+    `at` is the first stage that went wrong. What went wrong before a version was judged has none.
+    """
 
     state: Literal["live", "unchanged", "unpublished", "failed"]
     line: str
     version: str | None
     serves: str | None
+    at: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -32,7 +36,9 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
     serves, version = live.version if live else None, verdict.version if verdict else None
     broken = first_broken(found)
     if broken:
-        return Ending("failed", broken, None, serves)
+        at, line = broken
+        judged = at == "publish" or (at == "check" and verdict is not None and not verdict.passed)
+        return Ending("failed", line, version if judged else None, serves, at)
     last = log.newest_of(store, version) if version else None
     skipped = found["publish"].status == "nothing"
     if last is None and skipped and publish == "off":
@@ -43,12 +49,12 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
         reason = found["publish"].reason or found["publish"].report.summary
         return Ending("failed", f"the night is not live: {reason}", version, serves)
     if skipped:
-        return Ending("unchanged", f"{version} is live since entry {last.sequence}", version, serves)
-    return Ending("live", f"{version} is live, entry {last.sequence} of the log", version, serves)
+        return Ending("unchanged", f"{version}, live since entry {last.sequence} of the log", version, serves)
+    return Ending("live", f"{version}, entry {last.sequence} of the log", version, serves)
 
 
-def first_broken(found: dict[str, Record]) -> str | None:
-    """Return what went wrong first in a night's records, by stage; None where every stage is well.
+def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:
+    """Return the first stage that went wrong, and how; None where every stage is well.
 
     A record that began before that of the stage ahead of it is from an earlier run: in this one the stage
     died without a word, or was never reached.
@@ -57,10 +63,25 @@ def first_broken(found: dict[str, Record]) -> str | None:
     for stage in CHAIN:
         record = found.get(stage)
         if record is None:
-            return f"{stage} has not run"
-        if ahead and datetime.fromisoformat(record.started) < datetime.fromisoformat(ahead.started):
-            return f"{stage} left no record after {ahead.stage} ran: it was killed, or not reached"
+            return stage, f"{stage} has not run"
+        if ahead and is_older(record, ahead):
+            return stage, f"{stage} left no record after {ahead.stage} ran: it was killed, or not reached"
         if record.status in ("failed", "refused"):
-            return f"{stage} {record.status}: {record.reason}"
+            return stage, f"{stage} {record.status}: {record.reason}"
         ahead = record
     return None
+
+
+def is_older(record: Record, ahead: Record) -> bool:
+    """Say whether a record is from an earlier run than that of a stage ahead of it."""
+    return datetime.fromisoformat(record.started) < datetime.fromisoformat(ahead.started)
+
+
+def of_this_run(found: dict[str, Record]) -> dict[str, Record]:
+    """Return the records that are not older than one of a stage ahead of them."""
+    kept: dict[str, Record] = {}
+    ahead: Record | None = None
+    for stage, record in found.items():
+        if ahead is None or not is_older(record, ahead):
+            kept[stage] = ahead = record
+    return kept

@@ -1,17 +1,31 @@
-"""A night as one self-contained page: a Summary in, HTML out."""
+"""A night's summary in, one self-contained HTML page out."""
 
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader
 
 from pipeline_tasks.reporting.summary import Summary
+from pipeline_tasks.reporting.text import STATES
 
-TEMPLATES = Path(__file__).parent
+TEMPLATE = "page.html"
 
 
-def render(night: Summary) -> str:
-    """Return the page; everything that came from the data is escaped."""
+def render(summary: Summary) -> str:
+    """Return the page; whatever the sources say is escaped."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template("night.html.j2").render(night=night)
+    environment.filters["count"] = _count
+    environment.filters["mebibytes"] = _mebibytes
+    names = list(dict.fromkeys(name for values in summary.metrics.values() for name in values))
+    page: str = environment.get_template(TEMPLATE).render(night=summary, states=STATES, metric_names=names)
+    return page
+
+
+def _count(value: Any) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _mebibytes(value: int) -> str:
+    return f"{value / (1 << 20):,.0f} MiB"

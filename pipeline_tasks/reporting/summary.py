@@ -1,185 +1,202 @@
-"""A night in a few facts: its records and its published lists in; what the page and the terminal show out."""
+"""What a night came to: records, verdict, log and tables in; one plain account of it out, for page and terminal.
 
-from collections import Counter
+Whatever happened before, there is something to say: what cannot be read is noted and left out.
+"""
+
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
-from pipeline_tasks.errors import NightjarError
-from pipeline_tasks.lake import layout, tables
-from pipeline_tasks.lake.records import Record, read_night
+from pipeline_tasks.contracts import PUBLISHED_TABLES
+from pipeline_tasks.lake import layout, records
+from pipeline_tasks.lake.records import Record
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import log
-from pipeline_tasks.publishing.versions import read_manifest
-from pipeline_tasks.reader import Version
-from pipeline_tasks.reporting.ending import ending
+from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.reporting import samples
+from pipeline_tasks.reporting.ending import ending, of_this_run
+from pipeline_tasks.reporting.samples import UserList
 from pipeline_tasks.settings import Settings
 
-SAMPLED_USERS = 2
-SHOWN_PLACES = 5
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class Place:
-    """One place of a sampled user's list, by titles where the catalogue has them."""
+class StageLine:
+    """A stage's newest run for the night."""
 
-    rank: int
-    item: str
-    title: str
-    source: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A user with a list: the newest items of the history, and the first places."""
-
-    user_id: str
-    history: list[str]
-    places: list[Place]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What one stage did."""
-
-    name: str
+    stage: str
     status: str
     seconds: float
     peak_rss_bytes: int
-    line: str
+    rows: dict[str, int]
+    text: str
 
 
 @dataclass(frozen=True)
+class Quarantined:
+    """Rows of a table that were kept out, and why: (reason, rows), the most frequent first."""
+
+    table: str
+    rows_in: int | None
+    reasons: list[tuple[str, int]]
+
+    @property
+    def rows(self) -> int:
+        return sum(count for _, count in self.reasons)
+
+
+@dataclass
 class Summary:
-    """A night for people. Whatever its stages have not left is empty."""
+    """A night, as JSON. `version` is the night's own, if it got that far; `live` is what consumers read."""
 
     run_date: str
-    state: str
-    verdict: str
-    live: str | None
-    version: str | None
-    lake: str
-    tables: str | None
-    data_docs: str | None
-    report: str
-    users: int | None
-    n: int | None
-    rows: dict[str, int]
-    serving: dict[str, str]
-    metrics: dict[str, dict[str, float]]
-    holdout: dict[str, int]
-    quarantined: dict[str, dict[str, int]]
-    accounts: dict[str, dict[str, int]]
-    warnings: list[str]
-    stages: list[Stage]
-    samples: list[Sample] = field(default_factory=list)
+    state: str = "unknown"
+    verdict: str = ""
+    version: str | None = None
+    live: str | None = None
+    users: int | None = None
+    n: int | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    serving: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    quarantine: list[Quarantined] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
+    stages: list[StageLine] = field(default_factory=list)
+    lists: list[UserList] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the summary as JSON-able values."""
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def collect(store: Store, settings: Settings, run_date: date) -> Summary:
-    """Return what there is to say of a night, whatever of it has run."""
-    found = read_night(store, run_date)
-    end = ending(store, run_date, found, settings.publish)
-    facts = {name: record.report.facts for name, record in found.items() if record.status == "done"}
-    checked, evaluated, validated = (facts.get(name, {}) for name in ("check", "evaluate", "validate"))
-    version = checked.get("version")
-    docs = validated.get("data_docs")
-    return Summary(
-        run_date=str(run_date),
-        state=end.state,
-        verdict=end.line,
-        live=end.serves,
-        version=version,
-        lake=store.uri,
-        tables=f"{store.uri}/{layout.version(version)}" if version else None,
-        data_docs=f"{store.uri}/{docs}" if docs else None,
-        report=f"{store.uri}/{layout.report(run_date)}/index.html",
-        users=checked.get("users"),
-        n=checked.get("n"),
-        rows=found["check"].report.rows if "check" in facts else {},
-        serving=evaluated.get("serving", {}),
-        metrics=evaluated.get("metrics", {}),
-        holdout=evaluated.get("holdout", {}),
-        quarantined=_quarantined(facts),
-        accounts=_accounts(facts.get("preprocess", {})),
-        warnings=[*validated.get("warnings", []), *checked.get("warnings", [])],
-        stages=[_stage(record) for record in found.values()],
-        samples=_samples(store, run_date, version),
+    """Return the night's summary; never raises for what is missing or broken."""
+    summary = Summary(str(run_date))
+
+    def tried(what: str, read: Callable[[], Found], otherwise: Found) -> Found:
+        try:
+            return read()
+        except Exception as error:  # a picture of a failed night must not fail itself
+            summary.notes.append(f"{what} could not be read: {error}")
+            return otherwise
+
+    found: dict[str, Record] = tried("records", lambda: records.read_night(store, run_date), {})
+    fresh = of_this_run(found)
+    tried("the ending", lambda: _add_ending(summary, store, run_date, found, settings.publish), None)
+    tried("the version", lambda: _add_version(summary, store, run_date), None)
+    tried("who serves", lambda: _add_serving(summary, fresh), None)
+    summary.quarantine = tried("quarantine", lambda: quarantined(fresh), [])
+    summary.warnings += tried("warnings", lambda: _warnings(fresh), [])
+    summary.stages = tried("stages", lambda: _lines(found, fresh), [])
+    shown = summary.version or summary.live
+    if shown:
+        summary.lists = tried("users' lists", lambda: samples.two_users(store, run_date, shown), [])
+    summary.places = tried("places", lambda: _places(store, run_date, shown, fresh), {})
+    return summary
+
+
+def _add_ending(
+    summary: Summary, store: Store, run_date: date, found: dict[str, Record], publish: str
+) -> None:
+    end = ending(store, run_date, found, publish)
+    summary.state, summary.verdict, summary.live, summary.version = (
+        end.state,
+        end.line,
+        end.serves,
+        end.version,
     )
 
 
-def _stage(record: Record) -> Stage:
-    line = record.report.summary if record.status == "done" else record.reason
-    return Stage(record.stage, record.status, record.seconds, record.peak_rss_bytes, line)
+def _add_version(summary: Summary, store: Store, run_date: date) -> None:
+    """Add what the check wrote, if the night got that far, else what is live."""
+    verdict, live = versions.read_verdict(store, run_date), log.newest(store)
+    if verdict and summary.version:
+        summary.failures = [failure["reason"] for failure in verdict.failures]
+        summary.warnings += verdict.warnings
+        manifest = versions.read_manifest(store, verdict.version, verdict.manifest_sha256)
+    elif live:
+        manifest = versions.read_manifest(store, live.version, live.manifest_sha256)
+    else:
+        return
+    summary.users, summary.n = manifest["users"], manifest["n"]
+    summary.rows = {table: manifest["tables"][table]["rows"] for table in PUBLISHED_TABLES}
 
 
-def _accounts(cleaned: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """Return of each table: rows in, clean, rejected, quarantined, duplicates."""
-    return {
-        table: {
-            "in": account["in"],
-            "clean": account["clean"],
-            "rejected": account["rejected"],
-            "quarantined": account["quarantined"] + sum(account["cleaned_out"].values()),
-            "duplicates": sum(account["duplicates"].values()),
-        }
-        for table, account in cleaned.get("accounts", {}).items()
-    }
+def _add_serving(summary: Summary, found: dict[str, Record]) -> None:
+    facts = found["evaluate"].report.facts if "evaluate" in found else {}
+    summary.serving = {**facts.get("serving", {}), **({"role": facts["role"]} if "role" in facts else {})}
+    summary.metrics = facts.get("metrics", {})
 
 
-def _quarantined(facts: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """Return of each table the rows that were put aside, by reason, most frequent first."""
-    counts: dict[str, Counter[str]] = {}
-    for table, reasons in facts.get("ingest", {}).get("rejected", {}).items():
-        counts.setdefault(table, Counter()).update(reasons)
-    for table, reasons in facts.get("validate", {}).get("quarantined", {}).items():
-        counts.setdefault(table, Counter()).update(reasons)
-    for table, account in facts.get("preprocess", {}).get("accounts", {}).items():
-        counts.setdefault(table, Counter()).update(account["cleaned_out"])
-    return {table: dict(found.most_common()) for table, found in counts.items() if found}
-
-
-def _samples(store: Store, run_date: date, version: str | None) -> list[Sample]:
-    """Return two users with lists: the one with the most events, and one without any if there is one."""
-    entry = log.newest_of(store, version) if version else None
-    if version is None or entry is None:
-        return []
-    try:
-        manifest = read_manifest(store, version, entry.manifest_sha256)
-        reader = Version(entry, manifest, store)
-        items, users, sequences = (
-            tables.read_table(store, layout.night(f"training/{name}", run_date), "dataset")
-            for name in ("items", "users", "sequences")
-        )
-    except NightjarError:
-        return []
-    ids, titles = items.column("item_id").to_pylist(), items.column("title").to_pylist()
-    names = {item: title or item for item, title in zip(ids, titles, strict=True)}
-    histories = {row["user_index"]: row["items"] for row in sequences.to_pylist()}
-    people = dict(
-        zip(users.column("user_index").to_pylist(), users.column("user_id").to_pylist(), strict=True)
-    )
-    chosen = _chosen(people, histories)
+def quarantined(found: dict[str, Record]) -> list[Quarantined]:
+    """Return what was kept out, by table: rejected by ingest, quarantined by validate and by preprocess."""
+    counted: dict[str, dict[str, int]] = {}
+    rows_in: dict[str, int] = {}
+    for table, reasons in _facts(found, "ingest").get("rejected", {}).items():
+        _add(counted, table, reasons)
+    for table, reasons in _facts(found, "validate").get("quarantined", {}).items():
+        _add(counted, table, reasons)
+    for table, account in _facts(found, "preprocess").get("accounts", {}).items():
+        rows_in[table] = account["in"]
+        _add(counted, table, account["cleaned_out"])
+        _add(counted, table, {f"duplicate ({kind})": n for kind, n in account["duplicates"].items()})
     return [
-        Sample(
-            people[user],
-            [names[ids[item - 1]] for item in dict.fromkeys(reversed(histories.get(user, [])))][:SHOWN_PLACES],
-            [
-                Place(row["rank"], row["item_id"], names.get(row["item_id"], row["item_id"]), row["source"],
-                      names.get(row["reason"], row["reason"]))
-                for row in reader.top_n(people[user])[:SHOWN_PLACES]
-            ],
-        )
-        for user in chosen
-    ]  # fmt: skip
+        Quarantined(table, rows_in.get(table), sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0])))
+        for table, reasons in counted.items()
+    ]
 
 
-def _chosen(people: dict[int, str], histories: dict[int, list[int]]) -> list[int]:
-    by_events = sorted(people, key=lambda user: (-len(histories.get(user, [])), user))
-    middle = [user for user in by_events if user in histories]
-    cold = [user for user in by_events if user not in histories]
-    return [*middle[len(middle) // 2 :][:1], *cold[:1], *middle[:1]][:SAMPLED_USERS]
+def _add(counted: dict[str, dict[str, int]], table: str, reasons: dict[str, int]) -> None:
+    kept = counted.setdefault(table, {})
+    for reason, count in reasons.items():
+        if count:
+            kept[reason] = kept.get(reason, 0) + count
+
+
+def _facts(found: dict[str, Record], stage: str) -> dict[str, Any]:
+    return found[stage].report.facts if stage in found else {}
+
+
+def _warnings(found: dict[str, Record]) -> list[str]:
+    """Return what the stages warn of; the check's are in its verdict."""
+    return [
+        f"{stage}: {warning}"
+        for stage, record in found.items()
+        if stage != "check"
+        for warning in record.report.facts.get("warnings", ())
+    ]
+
+
+def _lines(found: dict[str, Record], fresh: dict[str, Record]) -> list[StageLine]:
+    """Return a line a stage; one whose record is from an earlier run of the night says so."""
+    return [
+        _line(record)
+        if stage in fresh
+        else StageLine(stage, "not run", 0.0, 0, {}, f"ran last at {record.started}")
+        for stage, record in found.items()
+    ]
+
+
+def _line(record: Record) -> StageLine:
+    return StageLine(
+        record.stage,
+        record.status,
+        record.seconds,
+        record.peak_rss_bytes,
+        record.report.rows,
+        record.report.summary if record.status == "done" else record.reason,
+    )
+
+
+def _places(store: Store, run_date: date, version: str | None, found: dict[str, Record]) -> dict[str, str]:
+    docs = _facts(found, "validate").get("data_docs", f"{layout.data_docs(run_date)}/index.html")
+    keys = {
+        "tables": f"{layout.version(version)}/" if version else None,
+        "data docs": docs if store.exists(docs) else None,
+        "report": f"{layout.report(run_date)}/index.html",
+        "records": f"runs/{run_date}/",
+    }
+    return {"lake": store.uri, **{name: f"{store.uri}/{key}" for name, key in keys.items() if key}}

@@ -1,83 +1,92 @@
-"""The closing summary of a night for a terminal: a Summary in, plain lines out."""
+"""A night's summary in, a text for a terminal out."""
 
-from pipeline_tasks.reporting.summary import Sample, Summary
+from collections.abc import Iterator, Sequence
 
-WIDTH = 100
+from pipeline_tasks.reporting.samples import UserList
+from pipeline_tasks.reporting.summary import Quarantined, Summary
+
+STATES = {
+    "live": "is live",
+    "unchanged": "is live, unchanged",
+    "unpublished": "is ready, and not published, as asked",
+    "failed": "FAILED",
+}
+REASONS_SHOWN = 6
+PLACES_SHOWN = 10
+WIDTH = 44
 
 
-def render(night: Summary) -> str:
-    """Return the night in some thirty lines."""
-    parts = [
-        [f"Night {night.run_date}: {night.state.upper()}. {night.verdict}"],
-        _served(night),
-        _metrics(night),
-        _put_aside(night),
-        [f"warning: {line}" for line in night.warnings],
-        _places(night),
-        *(_sample(each) for each in night.samples),
+def render(summary: Summary) -> str:
+    """Return the closing summary of a night."""
+    blocks = [
+        _head(summary),
+        _serving(summary),
+        _quarantine(summary.quarantine),
+        _listed("Broken rules", summary.failures),
+        _listed("Warnings", summary.warnings),
+        _listed("Not shown", summary.notes),
+        _places(summary.places),
+        *(_user(each) for each in summary.lists),
     ]
-    return "\n\n".join("\n".join(part) for part in parts if part)
+    return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines)
 
 
-def _served(night: Summary) -> list[str]:
-    if night.users is None:
-        return [f"live: {night.live or 'nothing yet'}"]
-    rows = ", ".join(f"{table} {count:,}" for table, count in night.rows.items())
-    lines = [f"users served  {night.users:,}, top {night.n}", f"rows          {rows}"]
-    if night.serving:
-        lines.append(f"serves        {night.serving['name']} {night.serving['model_version']}")
-        lines.append(f"because       {night.serving['reason']}")
-    return lines
+def _head(summary: Summary) -> Iterator[str]:
+    yield f"Night {summary.run_date} {STATES.get(summary.state, summary.state)}: {summary.verdict}"
+    if summary.state == "failed":
+        yield f"Consumers still read {summary.live}." if summary.live else "Nothing is published yet."
+    if summary.users is not None:
+        rows = ", ".join(f"{count:,} rows of {table}" for table, count in summary.rows.items())
+        yield f"{summary.users:,} users served, N = {summary.n}: {rows}"
 
 
-def _metrics(night: Summary) -> list[str]:
-    if not night.metrics:
-        return []
-    names = list(next(iter(night.metrics.values())))
-    days, users = night.holdout.get("days", 0), night.holdout.get("users", 0)
-    title = f"holdout: {days} day{'s' if days != 1 else ''}, {users:,} users"
-    head = f"{title:<36}" + "".join(f"{name:>14}" for name in names)
-    best_first = sorted(night.metrics.items(), key=lambda pair: -pair[1][names[1]])
-    return [head] + [
-        f"  {model:<34}" + "".join(f"{values[name]:>14.4f}" for name in names) for model, values in best_first
-    ]
+def _serving(summary: Summary) -> Iterator[str]:
+    if summary.serving:
+        yield f"Serving: {summary.serving.get('name')} ({summary.serving.get('model_version')})"
+        yield f"  {summary.serving.get('reason')}"
+    names = list(dict.fromkeys(name for values in summary.metrics.values() for name in values))
+    if names:
+        yield f"  {'':<24}" + "".join(f"{name:>14}" for name in names)
+    for model, values in summary.metrics.items():
+        yield f"  {model:<24}" + "".join(
+            f"{values[name]:14.4f}" if name in values else " " * 14 for name in names
+        )
 
 
-def _put_aside(night: Summary) -> list[str]:
-    lines = []
-    for table, account in night.accounts.items():
-        counts = ", ".join(f"{account[name]:,} {name}" for name in account if name != "in")
-        lines.append(f"{table:<14}{account['in']:,} in: {counts}")
-        reasons = night.quarantined.get(table, {})
-        if reasons:
-            said = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
-            lines.extend(f"{'':<14}{line}" for line in _wrapped(said))
-    return lines
+def _quarantine(tables: Sequence[Quarantined]) -> Iterator[str]:
+    if any(each.rows for each in tables):
+        yield "Kept out"
+    for each in tables:
+        if not each.rows:
+            continue
+        of = f" of {each.rows_in:,} ({each.rows / each.rows_in:.1%})" if each.rows_in else ""
+        shown = [f"{reason} {count:,}" for reason, count in each.reasons[:REASONS_SHOWN]]
+        more = len(each.reasons) - len(shown)
+        yield f"  {each.table}: {each.rows:,}{of}: {', '.join(shown)}{f', and {more} more reasons' if more else ''}"
 
 
-def _places(night: Summary) -> list[str]:
-    places = {
-        "version": night.version,
-        "tables": night.tables,
-        "data docs": night.data_docs,
-        "report": night.report,
-    }
-    return [f"{name:<14}{place}" for name, place in places.items() if place]
+def _listed(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield title
+    for line in lines:
+        yield f"  {line}"
 
 
-def _sample(sample: Sample) -> list[str]:
-    history = "; ".join(sample.history[:3]) if sample.history else "no history yet"
-    lines = [f"for {sample.user_id} ({history})"]
-    for place in sample.places:
-        because = f"after {place.reason}" if place.source == "model" else f"popular: {place.reason}"
-        lines.append(f"  {place.rank:>2}  {place.title[:44]:<46}{because[:50]}")
-    return lines
+def _places(places: dict[str, str]) -> Iterator[str]:
+    if places:
+        yield "Where"
+    for name, place in places.items():
+        yield f"  {name:<10}{place}"
 
 
-def _wrapped(text: str) -> list[str]:
-    lines = [""]
-    for word in text.split(", "):
-        if len(lines[-1]) + len(word) > WIDTH:
-            lines.append("")
-        lines[-1] += f"{word}, "
-    return [line.removesuffix(", ") if line is lines[-1] else line.rstrip() for line in lines]
+def _user(user: UserList) -> Iterator[str]:
+    yield f"For {_short(user.user_id)}"
+    for place in user.places[:PLACES_SHOWN]:
+        yield f"  {place.rank:>2}  {_short(place.title):<{WIDTH}}  {_short(place.why)}"
+    if len(user.places) > PLACES_SHOWN:
+        yield f"      and {len(user.places) - PLACES_SHOWN} more"
+
+
+def _short(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= WIDTH else plain[: WIDTH - 1] + "…"

@@ -1,0 +1,118 @@
+"""The outcome is done only for a night that is live, unchanged, or was asked not to publish."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.lake import records
+from pipeline_tasks.lake.store import Store
+from pipeline_tasks.stages import outcome, publish
+from tests.lists import NIGHT
+from tests.stages.published_night import record, write_checked, write_records
+
+NOTHING = {"status": "nothing", "reason": "nothing to publish"}
+
+
+@pytest.fixture
+def live(lake: Store, make_settings: Callable[..., Any], tmp_path: Path) -> str:
+    """A night that went live, its version."""
+    verdict = write_checked(lake, tmp_path / "version")
+    publish.run(make_settings(), NIGHT)
+    write_records(lake)
+    return verdict.version
+
+
+def test_a_live_night_is_done(make_settings: Callable[..., Any], live: str) -> None:
+    report = outcome.run(make_settings(), NIGHT)
+    assert report.summary == f"live: {live}, entry 1 of the log"
+
+
+def test_an_unchanged_night_is_done(lake: Store, make_settings: Callable[..., Any], live: str) -> None:
+    write_records(lake, publish=NOTHING)
+    assert outcome.run(make_settings(), NIGHT).summary == f"unchanged: {live}, live since entry 1 of the log"
+
+
+def test_a_night_that_was_live_before_a_newer_one_is_done(
+    lake: Store, make_settings: Callable[..., Any], live: str, tmp_path: Path
+) -> None:
+    write_checked(lake, tmp_path / "next", NIGHT + timedelta(days=1))
+    publish.run(make_settings(), NIGHT + timedelta(days=1))
+    write_records(lake, publish=NOTHING)
+    assert live in outcome.run(make_settings(), NIGHT).summary
+
+
+def test_a_night_that_was_asked_not_to_publish_is_done(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    verdict = write_checked(lake, tmp_path)
+    write_records(lake, publish=NOTHING)
+    report = outcome.run(make_settings(publish="off"), NIGHT)
+    assert report.summary.startswith(f"unpublished: {verdict.version} passed its check")
+
+
+def test_a_night_that_should_be_live_and_is_not_is_refused(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    write_checked(lake, tmp_path)
+    write_records(lake, publish=NOTHING)
+    with pytest.raises(
+        Refused, match=r"the night is not live: nothing to publish .*nothing is published yet"
+    ):
+        outcome.run(make_settings(), NIGHT)
+
+
+def test_the_first_stage_that_failed_is_named_with_its_reason(
+    lake: Store, make_settings: Callable[..., Any], live: str
+) -> None:
+    write_records(
+        lake,
+        validate={"status": "refused", "reason": "items: price is negative in 40 rows"},
+        train={"status": "failed", "reason": "out of memory"},
+    )
+    with pytest.raises(Refused) as refused:
+        outcome.run(make_settings(), NIGHT)
+    assert refused.value.reason == "validate refused: items: price is negative in 40 rows"
+    assert refused.value.hint == f"consumers still read {live}"
+
+
+@pytest.mark.parametrize("upto", ["ingest", "train", "check"])
+def test_a_night_that_stopped_on_the_way_names_the_stage_that_has_not_run(
+    lake: Store, make_settings: Callable[..., Any], upto: str
+) -> None:
+    write_records(lake, upto)
+    following = records.STAGES[records.STAGES.index(upto) + 1]
+    with pytest.raises(Refused, match=f"{following} has not run"):
+        outcome.run(make_settings(), NIGHT)
+
+
+def test_a_night_without_any_record_is_refused(make_settings: Callable[..., Any]) -> None:
+    with pytest.raises(Refused, match="ingest has not run"):
+        outcome.run(make_settings(), NIGHT)
+
+
+def test_a_stage_that_was_killed_in_a_rerun_is_not_taken_for_its_earlier_run(
+    lake: Store, make_settings: Callable[..., Any], live: str
+) -> None:
+    for stage in ("ingest", "validate", "preprocess"):
+        records.write(lake, record(stage, hours=5))
+    with pytest.raises(Refused, match="features left no record after preprocess ran"):
+        outcome.run(make_settings(), NIGHT)
+
+
+def test_a_stage_that_was_mended_and_run_again_with_those_after_it_is_done(
+    lake: Store, make_settings: Callable[..., Any], live: str
+) -> None:
+    for stage in records.STAGES[records.STAGES.index("train") : records.STAGES.index("report")]:
+        records.write(lake, record(stage, hours=5))
+    assert outcome.run(make_settings(), NIGHT).facts["state"] == "live"
+
+
+def test_a_report_that_failed_does_not_fail_the_night(
+    lake: Store, make_settings: Callable[..., Any], live: str
+) -> None:
+    write_records(lake, "report", report={"status": "failed", "reason": "no disk"})
+    assert outcome.run(make_settings(), NIGHT).facts["state"] == "live"

@@ -1,0 +1,153 @@
+"""Publishing appends one entry for a night that passed, once, and never goes back."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pytest
+
+from pipeline_tasks.errors import NothingToDo, Refused
+from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.lake.store import Store, StoreError
+from pipeline_tasks.publishing import log
+from pipeline_tasks.reader import open_current
+from pipeline_tasks.stages import publish
+from tests.failing_store import FailingStore, Killed, content
+from tests.lists import NIGHT
+from tests.stages.published_night import write_checked
+
+NEXT = NIGHT + timedelta(days=1)
+
+
+def test_a_checked_night_goes_live_with_one_entry(
+    either_lake: Store, make_settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_ID", "nightly")
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", "manual__1")
+    verdict = write_checked(either_lake, tmp_path)
+    report = publish.run(make_settings(lake=either_lake.uri), NIGHT)
+    entry = log.newest(either_lake)
+    assert entry is not None
+    assert (entry.sequence, entry.version, entry.run_date) == (1, verdict.version, "2026-01-10")
+    assert (entry.action, entry.who) == ("publish", "airflow nightly manual__1")
+    assert entry.manifest_sha256 == verdict.manifest_sha256
+    assert report.rows == {"top_n": 4, "similar_items": 1, "popular": 2}
+    assert [row["item_id"] for row in open_current(either_lake.uri).top_n("bob")] == ["i2", "i1"]
+
+
+def test_the_same_night_again_adds_nothing(
+    either_lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    write_checked(either_lake, tmp_path)
+    settings = make_settings(lake=either_lake.uri)
+    publish.run(settings, NIGHT)
+    before = content(either_lake)
+    with pytest.raises(NothingToDo, match="unchanged"):
+        publish.run(settings, NIGHT)
+    assert content(either_lake) == before
+
+
+def test_a_run_that_is_not_to_publish_does_not(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    write_checked(lake, tmp_path)
+    before = content(lake)
+    with pytest.raises(NothingToDo, match="stays unpublished: publish is off"):
+        publish.run(make_settings(publish="off"), NIGHT)
+    assert content(lake) == before
+
+
+def test_a_night_before_the_live_one_stays_away(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    newer = write_checked(lake, tmp_path / "a", NEXT)
+    publish.run(make_settings(), NEXT)
+    write_checked(lake, tmp_path / "b", NIGHT)
+    with pytest.raises(NothingToDo, match="newer night 2026-01-11 is live"):
+        publish.run(make_settings(), NIGHT)
+    assert open_current(lake.uri).name == newer.version
+
+
+def test_what_failed_its_check_is_refused(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    write_checked(lake, tmp_path, passed=False, failures=[{"reason": "top_n: rank fails 3 times"}])
+    with pytest.raises(Refused, match="failed its check: top_n: rank fails 3 times"):
+        publish.run(make_settings(), NIGHT)
+    assert log.newest(lake) is None
+
+
+def test_what_was_not_checked_is_refused(lake: Store, make_settings: Callable[..., Any]) -> None:
+    with pytest.raises(Refused, match=r"night 2026-01-10 has no checked version.*run check"):
+        publish.run(make_settings(), NIGHT)
+
+
+def test_lists_that_changed_after_their_check_are_refused(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    write_checked(lake, tmp_path)
+    tables.write_table(lake, layout.night("staged/top_n", NIGHT), pa.table({"rank": [2]}))
+    with pytest.raises(Refused, match="staged/top_n of 2026-01-10 has changed since it was checked"):
+        publish.run(make_settings(), NIGHT)
+
+
+@pytest.mark.parametrize("harm", ["altered", "missing"])
+def test_a_file_that_is_not_what_was_checked_is_noticed(
+    either_lake: Store, make_settings: Callable[..., Any], tmp_path: Path, harm: str
+) -> None:
+    verdict = write_checked(either_lake, tmp_path)
+    key = f"{layout.version(verdict.version)}/top_n/part-00000.parquet"
+    if harm == "altered":
+        either_lake.write(key, either_lake.read(key)[:-1] + b"!")
+    else:
+        either_lake.delete([key])
+    with pytest.raises(Refused, match=harm):
+        publish.run(make_settings(lake=either_lake.uri), NIGHT)
+    assert log.newest(either_lake) is None
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("error", [Killed(), StoreError("the store does not answer")])
+def test_a_crash_at_any_write_leaves_a_whole_version_live_and_a_retry_tells_consumers(
+    lake: Store,
+    make_settings: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    when: Literal["before", "after"],
+    error: BaseException,
+) -> None:
+    settings = make_settings()
+    nights = [NIGHT + timedelta(days=days) for days in range(3)]
+    write_checked(lake, tmp_path / "old", nights[0])
+    publish.run(settings, nights[0])
+    for at, night in enumerate(nights[1:], start=1):
+        verdict = write_checked(lake, tmp_path / str(night), night)
+        broken = FailingStore(lake, at, when, error)
+        monkeypatch.setattr(publish, "open_store", lambda uri, broken=broken: broken)
+        lost_reply = (at, when) == (1, "after") and isinstance(error, StoreError)
+        if lost_reply:
+            publish.run(settings, night)
+        else:
+            with pytest.raises(type(error)):
+                publish.run(settings, night)
+        assert open_current(lake.uri).to_arrow("top_n").num_rows == 4
+        monkeypatch.undo()
+        if lost_reply or (at, when) == (2, "after"):
+            with pytest.raises(NothingToDo):
+                publish.run(settings, night)
+        else:
+            assert verdict.version in publish.run(settings, night).summary
+        assert open_current(lake.uri).name == verdict.version
+        assert lake.read(layout.CURRENT) == lake.read(layout.log_entry(at + 1))
+    assert [entry.sequence for entry in log.history(lake)] == [1, 2, 3]
+
+
+def test_without_a_user_name_there_is_still_a_who(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.delenv("AIRFLOW_CTX_DAG_ID", raising=False)
+    monkeypatch.setattr(publish.getpass, "getuser", nobody)
+    assert publish._who().startswith("uid ")
