@@ -23,7 +23,7 @@ def items(engine: duckdb.DuckDBPyConnection) -> pa.Table:
     """
     found = engine.sql("""
         WITH newest AS (
-            SELECT * FROM clean_items
+            SELECT item_id, available, appeared_at, title FROM clean_items
             QUALIFY row_number() OVER (PARTITION BY item_id ORDER BY updated_at DESC NULLS LAST) = 1
         ), first AS (SELECT item_index, min(time_us) AS time_us FROM events GROUP BY item_index)
         SELECT known_items.item_index, known_items.item_id, coalesce(newest.available, true) AS available,
@@ -55,7 +55,7 @@ def users(engine: duckdb.DuckDBPyConnection, segments: Sequence[str]) -> Iterato
     named = [f"CASE WHEN {name} IS NULL THEN [] ELSE ['{name}=' || {name}] END" for name in segments]
     query = f"""
         WITH newest AS (
-            SELECT * FROM clean_users
+            SELECT * EXCLUDE (user_index) FROM clean_users
             QUALIFY row_number() OVER (PARTITION BY user_id ORDER BY updated_at DESC NULLS LAST) = 1
         )
         SELECT user_index, user_id, {" || ".join(["[]::VARCHAR[]", *named])} AS segments

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -15,10 +16,20 @@ ACTIVITY_DAYS = 28
 DAYS_OF_YEAR = 365.25
 
 
-def make_context_features(events: DataFrame, stamps: Sequence[datetime]) -> list[dict[str, Any]]:
-    """Return CONTEXT_FEATURES: 168 rows a stamp, in order. `events` has event_time and known_at."""
+SCHEMA = pa.schema(
+    [
+        ("hour_of_week", pa.int64()),
+        ("event_timestamp", pa.timestamp("us", "UTC")),
+        *[(name, pa.float64()) for name in ("hour", "weekday", "season_sin", "season_cos", "activity")],
+    ]
+)
+
+
+def make_context_features(events: DataFrame, stamps: Sequence[datetime]) -> list[pa.Table]:
+    """Return CONTEXT_FEATURES, a table of 168 rows for each stamp. `events` has event_time and known_at."""
     counts = count_by_hour_of_week(events, stamps)
-    return [row for n, stamp in enumerate(stamps) for row in _week(stamp, counts[n])]
+    weeks = [_week(stamp, of_stamp) for stamp, of_stamp in zip(stamps, counts, strict=True)]
+    return [pa.Table.from_pylist(week, SCHEMA) for week in weeks]
 
 
 def count_by_hour_of_week(events: DataFrame, stamps: Sequence[datetime]) -> list[list[int]]:

@@ -1,0 +1,41 @@
+"""All events up to a night with what features need of them: the clean chain in, weighed and dated events out."""
+
+from collections.abc import Mapping
+from datetime import date
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.spark.staging import Staging
+
+TABLE = "clean/interactions"
+
+
+def read_events(
+    staging: Staging, run_date: date, weights: Mapping[str, float], inputs: dict[str, str]
+) -> DataFrame:
+    """Return (user_id, item_id, event_time, known_at, weight) of every clean event up to the night.
+
+    The partitions' digests go into `inputs`. `known_at` is when an event may first be used: it has happened, and has arrived. In the lake's first
+    partition, which holds all that came before, arrivals may be of a single delivery: there it is when the
+    event happened.
+    """
+    tables.require_commit(staging.store, layout.night(TABLE, run_date), "preprocess")
+    nights = [layout.night(TABLE, night) for night in tables.chain(staging.store, TABLE, run_date)]
+    for night in nights:
+        inputs[night] = tables.require_commit(staging.store, night, "preprocess").digest
+    first, *later = nights
+    parts = [staging.read(first, stage="preprocess").withColumn("known_at", F.col("event_time"))]
+    if later:
+        arrived = F.greatest("event_time", "arrival")
+        parts.append(staging.read(*later, stage="preprocess").withColumn("known_at", arrived))
+    events = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
+    return events.select("user_id", "item_id", "event_time", "known_at", _weight(weights).alias("weight"))
+
+
+def _weight(weights: Mapping[str, float]) -> Column:
+    """Return an event's weight; a type that is declared no more counts for nothing."""
+    cases = [F.when(F.col("event_type") == name, F.lit(float(weight))) for name, weight in weights.items()]
+    return F.coalesce(*cases, F.lit(0.0))
