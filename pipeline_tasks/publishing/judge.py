@@ -5,7 +5,6 @@ Rules that join tables are counted by queries (see rules), and GX judges their c
 """
 
 import os
-from dataclasses import dataclass
 from typing import Any
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
@@ -16,29 +15,9 @@ import pandas as pd
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from pyspark.sql import DataFrame
 
-from pipeline_tasks.contracts import PUBLISHED_TABLES, ColumnType, Contract
-from pipeline_tasks.publishing.rules import EXAMPLES, Violations
-
-SPARK_TYPES: dict[ColumnType, list[str]] = {
-    "string": ["StringType"],
-    "integer": ["IntegerType", "LongType"],
-    "float": ["FloatType", "DoubleType"],
-    "timestamp": ["TimestampType"],
-}
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A broken rule: in which table, which expectation, how often, and a few cases."""
-
-    table: str
-    expectation: str
-    count: int
-    examples: list[str]
-
-    def __str__(self) -> str:
-        shown = f", as {'; '.join(self.examples)}" if self.examples else ""
-        return f"{self.table}: {self.expectation} fails {self.count:,} times{shown}"
+from pipeline_tasks.contracts import PUBLISHED_TABLES, Contract
+from pipeline_tasks.publishing.rules import Violations
+from pipeline_tasks.quality.failures import SPARK_TYPES, Failure, failure_of
 
 
 class Judge:
@@ -76,7 +55,7 @@ def judge(tables: dict[str, DataFrame], found: list[Violations]) -> tuple[list[F
     for name, frame in tables.items():
         expectations = _of_columns(PUBLISHED_TABLES[name])
         judged += len(expectations)
-        failures += [_of_column(name, result) for result in context.failed(name, frame, expectations)]
+        failures += [failure_of(name, result) for result in context.failed(name, frame, expectations)]
     expectations = [_at_most_tolerated(each) for each in found]
     judged += len(expectations)
     results = context.failed("violations", _counts(found), expectations)
@@ -124,25 +103,3 @@ def _counts(found: list[Violations]) -> pd.DataFrame:
 
 def _column(found: Violations) -> str:
     return f"{found.table}__{found.rule}"
-
-
-def _of_column(table: str, result: Any) -> Failure:
-    config = result.expectation_config
-    column = config.kwargs.get("column", "columns")
-    raised = [each for each in _exceptions(result.exception_info) if each]
-    if raised:
-        return Failure(table, f"{config.type}({column}): {raised[0]}", 1, [])
-    values = [f"{column}={str(value)[:60]!r}" for value in result.result.get("partial_unexpected_list", ())]
-    shown = values or [f"found {result.result.get('observed_value')!r}"]
-    return Failure(
-        table, f"{config.type}({column})", int(result.result.get("unexpected_count") or 1), shown[:EXAMPLES]
-    )
-
-
-def _exceptions(info: Any) -> list[str]:
-    """Return the messages in GX's exception info, which is one dictionary, or one for each metric."""
-    if not isinstance(info, dict):
-        return []
-    if "raised_exception" in info:
-        return [str(info["exception_message"])] if info["raised_exception"] else []
-    return [message for each in info.values() for message in _exceptions(each)]

@@ -43,7 +43,9 @@ def clean_events(work: Work, good: DataFrame, after: date | None) -> CleanedEven
     preprocess = work.settings.preprocess
     earlier = None if after is None else _read_chain(work, after)
     end = night_end(work.run_date)
-    labelled = event_cleaning.label_events(good, earlier, end, preprocess.near_duplicate_seconds).persist(KEPT)
+    labelled = event_cleaning.label_events(good, earlier, end, preprocess.near_duplicate_seconds).persist(
+        KEPT
+    )
     strategies, scales = work.strategies(INTERACTIONS), work.scales(INTERACTIONS)
     before = work.before(TABLE)
     past = before.facts if before else {}
