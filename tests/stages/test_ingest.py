@@ -14,7 +14,7 @@ from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.stages import ingest
-from tests.sources_on_disk import declare, write_csv, write_interactions, write_items
+from tests.sources_on_disk import INTERACTIONS, declare, write_csv, write_interactions, write_items
 
 Make = Callable[..., Settings]
 FIRST, SECOND, THIRD, FOURTH = (date(2026, 1, day) for day in (10, 11, 12, 13))
@@ -181,7 +181,8 @@ def test_rows_that_show_up_after_their_date_was_taken_in_are_reported(
     make_settings: Make, lake: Any, data: Path
 ) -> None:
     write_interactions(data, "a,i1,view,2026-01-10T12:00:00Z")
-    settings = make_settings(**declare())
+    without_arrival = {name: column for name, column in INTERACTIONS["columns"].items() if name != "arrival"}
+    settings = make_settings(**declare(interactions={"columns": without_arrival}))
     take(settings, FIRST)
     write_interactions(data, "b,i1,view,2026-01-09T12:00:00Z", "c,i1,view,2026-01-11T12:00:00Z", name="new")
     report = take(settings, SECOND)
