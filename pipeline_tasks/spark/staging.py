@@ -85,11 +85,7 @@ class Staging:
             return self._commit_in_place(ordered, partition, attempt, after, facts, name)
         folder = self.scratch / attempt
         ordered.write.parquet(str(folder))
-        written = sorted(folder.glob("part-*.parquet"))
-        rows = sum(pq.read_metadata(path).num_rows for path in written)
-        commit = tables.write_files(
-            self.store, partition, written, rows=rows, after=after, facts=facts, name=name
-        )
+        commit = self._commit_local(folder, partition, after, facts, name)
         shutil.rmtree(folder)
         return commit
 
@@ -120,12 +116,9 @@ class Staging:
         ordered.write.partitionBy(day).parquet(str(folder))
         commits = {}
         for each, place in partitions.items():
-            written = sorted((folder / f"{day}={each}").glob("part-*.parquet"))
-            if written:
-                rows = sum(pq.read_metadata(path).num_rows for path in written)
-                commits[each] = tables.write_files(
-                    self.store, place, written, rows=rows, facts=facts, name=name
-                )
+            of_day = folder / f"{day}={each}"
+            if of_day.exists():
+                commits[each] = self._commit_local(of_day, place, None, facts, name)
             else:
                 commits[each] = self.write(frame.drop(day).limit(0), place, sort=sort, facts=facts, name=name)
         shutil.rmtree(folder)
@@ -137,6 +130,15 @@ class Staging:
             return [f"{self._spark_uri()}/{partition}/{name}" for name in commit.files]
         local = self.scratch / "lake" / partition
         return [str(path) for path in tables.fetch(self.store, partition, local)]
+
+    def _commit_local(
+        self, folder: Path, partition: str, after: date | None, facts: dict[str, Any] | None, name: str | None
+    ) -> Commit:
+        written = [rewritten(path) for path in sorted(folder.glob("part-*.parquet"))]
+        rows = sum(pq.read_metadata(path).num_rows for path in written)
+        return tables.write_files(
+            self.store, partition, written, rows=rows, after=after, facts=facts, name=name
+        )
 
     def _commit_in_place(
         self,
@@ -163,3 +165,15 @@ class Staging:
 
     def _spark_uri(self) -> str:
         return self.store.uri.replace("s3://", "s3a://", 1)
+
+
+def rewritten(path: Path) -> Path:
+    """Write a Parquet file of Spark's anew by Arrow, so that equal rows are equal bytes; return its path.
+
+    Spark's writer lists the encodings of a column in an order that differs from process to process.
+    """
+    target = path.with_suffix(".arrow")
+    with pq.ParquetFile(path) as file, pq.ParquetWriter(target, file.schema_arrow, compression="zstd") as out:
+        for group in range(file.num_row_groups):
+            out.write_table(file.read_row_group(group))
+    return target
