@@ -168,7 +168,7 @@ def training_windows(histories: Histories, length: int) -> Windows:
     Neighbours share one event, the last target of one and the first input of the next, so that every event
     but a user's first is a target exactly once. Users with one event have no window.
     """
-    targets = histories.lengths - 1
+    targets = np.maximum(histories.lengths - 1, 0)
     pieces = -(-targets // length)  # 0 where there is no target
     row = np.repeat(np.arange(len(histories)), pieces)
     nth = ranges(np.zeros(len(histories), np.int64), pieces)
