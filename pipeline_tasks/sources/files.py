@@ -28,7 +28,8 @@ def absolute(uri: str, root: str) -> str:
     if "://" in uri:
         return uri
     if root.startswith("s3://") and not uri.startswith("/"):
-        return f"{root.rstrip('/')}/{uri}"
+        bucket, _, key = root.removeprefix("s3://").partition("/")
+        return f"s3://{bucket}/{posixpath.normpath(posixpath.join(key, uri))}"
     # a glob's own characters stay bare, so that they differ from the same ones in a folder's name
     declared = quote(uri, safe="/*?[]!")
     return "file://" + posixpath.normpath(posixpath.join(quote(root.removeprefix("file://")), declared))
@@ -68,7 +69,7 @@ def open_text(uri: str) -> Iterator[TextIO]:
             stream = bz2.BZ2File(raw)
         try:
             yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-        except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
+        except (UnicodeDecodeError, EOFError, OSError) as error:
             raise Refused(f"{uri} is no UTF-8 text: {error}", "write it again, as UTF-8") from error
 
 

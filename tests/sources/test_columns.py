@@ -1,0 +1,144 @@
+"""What would make a table unreadable as a whole is refused before anything is read, in one line with a hint."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline_tasks.contracts import INTERACTIONS
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.settings import SourceTable
+from pipeline_tasks.sources import Declared, Layout, layouts
+
+COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "time"}
+
+
+def look(tmp_path: Path, uri: str = "*", **fields: Any) -> list[Layout]:
+    table = SourceTable(uri=f"{tmp_path.as_uri()}/{uri}", **{"format": "csv", "columns": COLUMNS, **fields})
+    return layouts(Declared(table, INTERACTIONS, "sources.tiny.interactions"))
+
+
+def refusal(tmp_path: Path, **fields: Any) -> str:
+    with pytest.raises(Refused) as refused:
+        look(tmp_path, **fields)
+    assert "\n" not in str(refused.value)
+    assert refused.value.hint
+    return str(refused.value)
+
+
+def test_files_are_grouped_by_their_header(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("\ufeffuser,item,time\nu,i,0\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text('time,"user", item ,more\n')
+    (tmp_path / "c.csv.gz").write_bytes(gzip.compress(b"user,item,time\r\n"))
+    (tmp_path / "d.csv").write_bytes(b"")
+    first, second = look(tmp_path)
+    assert [uri.rpartition("/")[2] for uri in first.files] == ["a.csv", "c.csv.gz"]
+    assert first.columns == ("user", "item", "time")
+    assert second.columns == ("time", "user", "item", "more")
+
+
+def test_without_a_header_columns_are_numbered(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("u\ti\t0\n")
+    numbered = {"user_id": "0", "item_id": "1", "event_time": "2"}
+    (layout,) = look(tmp_path, delimiter="\t", header=False, columns=numbered)
+    assert layout.columns == ("0", "1", "2")
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    said = refusal(tmp_path, uri="a.csv")
+    assert "there is no file at" in said
+    assert "sources.tiny.interactions.uri" in said
+
+
+def test_files_without_a_byte_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    assert "is empty: no file holds a single byte" in refusal(tmp_path)
+
+
+def test_a_missing_column_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user,movie,time\n")
+    said = refusal(tmp_path)
+    assert (
+        "a.csv: column 'item' (interactions.item_id) is not there; its columns are user, movie, time" in said
+    )
+    assert "sources.tiny.interactions.columns" in said
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user,item,time,item\n")
+    assert "column 'item' (interactions.item_id) is there twice" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolon"), ("\t", "tab"), ("|", "bar")])
+def test_a_wrong_delimiter_is_recognized(tmp_path: Path, mark: str, name: str) -> None:
+    (tmp_path / "a.csv").write_text(f"user{mark}item{mark}time\n")
+    said = refusal(tmp_path)
+    assert "has all in one column" in said
+    assert f"set sources.tiny.interactions.delimiter to the {name}, {json.dumps(mark)}" in said
+
+
+def test_one_column_without_any_delimiter_lacks_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user\n")
+    assert "column 'item' (interactions.item_id) is not there" in refusal(tmp_path)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"PAR1\x15\x04\xff\xfe\x80")
+    assert "is no UTF-8 text" in refusal(tmp_path)
+
+
+def test_json_lines_need_the_required_keys_somewhere(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"user": 1, "time": 0}\n{"user": 2, "item": 3}\n')
+    (layout,) = look(tmp_path, format="jsonl")
+    assert layout.columns == ("user", "time", "item")
+    (tmp_path / "a.jsonl").write_text('{"user": 1, "thing": 0}\n\nnot json\n')
+    assert "column 'item' (interactions.item_id) is not there; its columns are user, thing" in refusal(
+        tmp_path, format="jsonl"
+    )
+
+
+def test_json_that_is_no_object_a_line_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('[\n{"user": 1},\n')
+    assert "is not JSON lines: its first 2 lines hold no object" in refusal(tmp_path, format="jsonl")
+
+
+def parquet(path: Path, **types: pa.DataType) -> Path:
+    pq.write_table(pa.schema(list(types.items())).empty_table(), path)
+    return path
+
+
+def test_parquet_files_are_grouped_by_their_types(tmp_path: Path) -> None:
+    parquet(tmp_path / "a.parquet", user=pa.int64(), item=pa.string(), time=pa.timestamp("ns"))
+    parquet(tmp_path / "b.parquet", user=pa.string(), item=pa.string(), time=pa.date32())
+    parquet(tmp_path / "c.parquet", user=pa.int64(), item=pa.string(), time=pa.timestamp("ns"))
+    first, second = look(tmp_path, format="parquet")
+    assert [uri.rpartition("/")[2] for uri in first.files] == ["a.parquet", "c.parquet"]
+    assert len(second.files) == 1
+
+
+def test_a_truncated_parquet_file_is_refused(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "a.parquet", user=pa.string(), item=pa.string(), time=pa.int64())
+    path.write_bytes(path.read_bytes()[:-20])
+    said = refusal(tmp_path, format="parquet")
+    assert "a.parquet is no whole Parquet file" in said
+    assert "truncated" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (pa.struct([("at", pa.int64())]), "struct<at: int64>"),
+        (pa.list_(pa.int64()), "list<"),
+        (pa.bool_(), "bool"),
+        (pa.time32("ms"), "time32[ms]"),
+    ],
+)
+def test_a_parquet_column_of_a_useless_type_is_refused(tmp_path: Path, kind: pa.DataType, name: str) -> None:
+    parquet(tmp_path / "a.parquet", user=pa.string(), item=pa.string(), time=kind)
+    said = refusal(tmp_path, format="parquet")
+    assert f"column 'time' holds {name}" in said
+    assert "of which no timestamp (event_time) can be made" in said
