@@ -17,45 +17,42 @@ from pipeline_tasks.spark.session import is_local
 from pipeline_tasks.spark.staging import Staging
 
 
-def read_anew(staging: Staging, settings: Settings, known: DataFrame, end: datetime) -> pa.Table:
-    """Return item_id, item_index and available of every known item, by item_id, as the source lies there now.
+def read_anew(staging: Staging, settings: Settings, known: pa.Table, end: datetime) -> pa.Table:
+    """Return `known` (item_id, item_index) by item_id, with `available` as the source says it now.
 
-    A version counts up to `check.availability_hours` after `end`, the night's own. Raises Refused for a
-    source that cannot be read.
+    A version of an item counts up to `check.availability_hours` after `end`, the night's own. An item that
+    the source no longer has is not available; where the source has no items at all, everything is. Raises
+    Refused for a source that cannot be read.
     """
     table = declared(choose(settings), "items")
     if table is None:
-        return available_items(known, None, end).orderBy("item_id").toArrow()
+        return known.append_column("available", pa.repeat(True, known.num_rows)).sort_by("item_id")
     found = layouts(table)
     uris = [uri for layout in found for uri in layout.files]
     paths = spark_paths(table, uris, staging.scratch, cluster=not is_local(settings.spark))
     cut = end + timedelta(hours=settings.check.availability_hours)
     with reading(table):
-        items = typed_table(staging.spark, table, found, paths)
-        return available_items(known, items, cut).orderBy("item_id").toArrow()
+        now = available_items(typed_table(staging.spark, table, found, paths), cut).toArrow()
+    joined = known.join(now, "item_id", join_type="left outer")
+    place = joined.schema.get_field_index("available")
+    return joined.set_column(place, "available", joined["available"].fill_null(False)).sort_by("item_id")
 
 
-def available_items(known: DataFrame, items: DataFrame | None, cut: datetime) -> DataFrame:
-    """Return item_id, item_index and available of every known item, by its newest versions before `cut`.
+def available_items(items: DataFrame, cut: datetime) -> DataFrame:
+    """Return item_id and available of every item by its newest version before `cut`.
 
-    An item that the source no longer has is not available; of equally new versions all must be. Without
-    `items` everything is.
+    Of equally new versions all must be available. A version without a moment always held, so every other
+    one is newer; one that does not say is available.
     """
-    if items is None:
-        return known.select("item_id", "item_index", F.lit(True).alias("available"))
-    # a version without a moment always held, so every other one is newer
+    counts = F.col("updated_at").isNull() | (F.col("updated_at") < F.lit(cut))
     moment = F.coalesce("updated_at", F.timestamp_seconds(F.lit(-(10**10))))
-    versions = items.where(
-        F.col("item_id").isNotNull() & (F.col("updated_at").isNull() | (F.col("updated_at") < F.lit(cut)))
-    ).select("item_id", moment.alias("moment"), F.coalesce("available", F.lit(True)).alias("available"))
-    newest = versions.groupBy("item_id").agg(F.max("moment").alias("moment"))
-    now = (
-        versions.join(newest, ["item_id", "moment"])
+    gone = ~F.coalesce("available", F.lit(True))
+    newest = F.max(F.struct(moment.alias("moment"), gone.alias("gone")))
+    return (
+        items.where(counts & F.col("item_id").isNotNull())
         .groupBy("item_id")
-        .agg(F.min("available").alias("available"))
-    )
-    return known.join(now, "item_id", "left").select(
-        "item_id", "item_index", F.coalesce("available", F.lit(False)).alias("available")
+        .agg(newest.alias("newest"))
+        .select("item_id", (~F.col("newest.gone")).alias("available"))
     )
 
 

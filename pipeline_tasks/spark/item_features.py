@@ -26,13 +26,13 @@ def make_item_features(
     """Return ITEM_FEATURES of every item known at each stamp.
 
     `events` has item_id, event_time and known_at; `versions` is all versions of all items; `items` is one
-    row an item and stamp (item_id, event_timestamp, category, tags, price), as known then; `embeddings` has
+    row an item and stamp (item_id, event_timestamp, slots, category, price), as known then; `embeddings` has
     text_embedding and image_embedding for such rows, null where there is nothing. `widths` says how wide
     topics, text_embedding and image_embedding are.
     """
     known = known_entities(versions, "item_id", "appeared_at", stamps).select("item_id", STAMP, "appeared_at")
     rows = known.join(activity(events, "item_id", stamps, WINDOWS_DAYS), ["item_id", STAMP], "full")
-    slots = topics.count_slots(items, widths["topics"])
+    slots = topics.slots_of(items)
     idf = topics.weigh_slots(slots, items)
     vectors = topics.to_vectors(slots, idf, "item_id", "topics", widths["topics"])
     for part in (place_prices(items), vectors, embeddings):

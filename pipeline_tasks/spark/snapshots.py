@@ -7,7 +7,7 @@ stamp while summing (`at_each`), a row a stamp at the end (`rows_of`).
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 STAMP = "event_timestamp"
@@ -34,11 +34,10 @@ def each_stamp(frame: DataFrame, stamps: Sequence[datetime]) -> DataFrame:
 
 def newest_versions(versions: DataFrame, entity: str, stamps: Sequence[datetime]) -> DataFrame:
     """Return each entity's newest version at each stamp: the last with updated_at before it, or null."""
-    rest = [name for name in versions.columns if name != entity]
-    known = each_stamp(versions, stamps).where(_before_stamp("updated_at"))
-    order = F.coalesce(F.unix_micros("updated_at"), F.lit(-(2**63)))
-    newest = known.groupBy(entity, STAMP).agg(F.max_by(F.struct(*rest), order).alias("_newest"))
-    return newest.select(entity, STAMP, "_newest.*")
+    order = Window.partitionBy(entity).orderBy(F.asc_nulls_first("updated_at"))
+    dated = versions.withColumn("_next", F.lead("updated_at").over(order))
+    newest = F.col("_next").isNull() | (F.col("_next") >= F.col(STAMP))
+    return each_stamp(dated, stamps).where(_before_stamp("updated_at") & newest).drop("_next")
 
 
 def known_entities(versions: DataFrame, entity: str, since: str, stamps: Sequence[datetime]) -> DataFrame:

@@ -23,6 +23,9 @@ from pipeline_tasks.lake.tables import Commit
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.spark.session import is_local, spark_session
 
+# how Spark writes a file that Arrow writes anew
+PASSING = {"compression": "none", "parquet.enable.dictionary": "false"}
+
 
 @contextmanager
 def scratch_folder(settings: Settings) -> Iterator[Path]:
@@ -84,7 +87,7 @@ class Staging:
         if self._cluster:
             return self._commit_in_place(ordered, partition, attempt, after, facts, name)
         folder = self.scratch / attempt
-        ordered.write.parquet(str(folder))
+        ordered.write.options(**PASSING).parquet(str(folder))
         commit = self._commit_local(folder, partition, after, facts, name)
         shutil.rmtree(folder)
         return commit
@@ -113,7 +116,7 @@ class Staging:
             }
         folder = self.scratch / f"_attempt-{uuid4().hex}"
         ordered = frame.repartition(day).sortWithinPartitions(day, *sort)
-        ordered.write.partitionBy(day).parquet(str(folder))
+        ordered.write.options(**PASSING).partitionBy(day).parquet(str(folder))
         commits = {}
         for each, place in partitions.items():
             of_day = folder / f"{day}={each}"

@@ -15,6 +15,24 @@ from pipeline_tasks.spark.snapshots import STAMP
 LEVELS = " > "
 
 
+def add_slots(items: DataFrame, width: int) -> DataFrame:
+    """Return the items with `slots`, an array of (slot, count): how many of an item's terms fall into each.
+
+    `items` has category and tags.
+    """
+    numbers = F.transform(
+        terms("category", "tags"),
+        lambda term: F.pmod(F.crc32(F.encode(term, "utf-8")), F.lit(width)).cast("int"),
+    )
+    counted = F.transform(
+        F.array_distinct("_numbers"),
+        lambda slot: F.struct(
+            slot.alias("slot"), F.size(F.filter("_numbers", lambda each: each == slot)).alias("count")
+        ),
+    )
+    return items.withColumn("_numbers", numbers).withColumn("slots", counted).drop("_numbers")
+
+
 def terms(category: str, tags: str) -> Column:
     """Return the terms of a row: each level of its category as a path from the root, and each tag."""
     levels = F.split(F.lower(F.trim(category)), LEVELS)
@@ -27,14 +45,9 @@ def terms(category: str, tags: str) -> Column:
     return F.array_distinct(F.concat(F.coalesce(paths, empty), F.coalesce(labels, empty)))
 
 
-def count_slots(items: DataFrame, width: int) -> DataFrame:
-    """Return (item_id, event_timestamp, slot, count): how many of an item's terms fall into each slot.
-
-    `items` is one row an item and stamp, with category and tags.
-    """
-    term = items.select("item_id", STAMP, F.explode(terms("category", "tags")).alias("term"))
-    slot = F.pmod(F.crc32(F.encode("term", "utf-8")), F.lit(width)).cast("int").alias("slot")
-    return term.groupBy("item_id", STAMP, slot).agg(F.count(F.lit(1)).alias("count"))
+def slots_of(items: DataFrame) -> DataFrame:
+    """Return (item_id, event_timestamp, slot, count), from one row an item and stamp with `slots`."""
+    return items.select("item_id", STAMP, F.inline("slots"))
 
 
 def weigh_slots(slots: DataFrame, items: DataFrame) -> DataFrame:

@@ -29,7 +29,7 @@ def make_user_features(
     """Return USER_FEATURES of every user known at each stamp.
 
     `events` has user_id, item_id, event_time, known_at and weight; `users` is all versions; `items` is one
-    row an item and stamp (item_id, event_timestamp, category, tags, price), as known then.
+    row an item and stamp (item_id, event_timestamp, slots, price), as known then.
     """
     known = known_entities(users, "user_id", "joined_at", stamps).select("user_id", STAMP)
     attributes = newest_versions(users, "user_id", stamps).select("user_id", STAMP, "age", "membership")
@@ -76,7 +76,7 @@ def price_levels(pairs: DataFrame, items: DataFrame, stamps: Sequence[datetime])
 
 def affinities(pairs: DataFrame, items: DataFrame, stamps: Sequence[datetime], width: int) -> DataFrame:
     """Return (user_id, event_timestamp, affinity): TF-IDF of topics over the user's events, by weight."""
-    slots = topics.count_slots(items, width)
+    slots = topics.slots_of(items)
     counts = at_each(stamps, "count", lambda stamp: F.sum(F.when(F.col(STAMP) == stamp, F.col("count"))))
     wide = pairs.join(slots.groupBy("item_id", "slot").agg(*counts), "item_id")
     sums = [F.sum(F.col(f"weight_{n}") * F.col(f"count_{n}")).alias(f"total_{n}") for n in range(len(stamps))]

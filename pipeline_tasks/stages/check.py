@@ -51,7 +51,9 @@ def run(settings: Settings, run_date: date) -> Report:
             table: tables.require_commit(store, layout.night(f"{STAGED}/{table}", run_date), "recommend")
             for table in PUBLISHED_TABLES
         }
-        known = staging.read(layout.night("training/items", run_date), stage="dataset")
+        known = tables.read_table(
+            store, layout.night("training/items", run_date), "dataset", ["item_id", "item_index"]
+        )
         items = availability.read_anew(staging, settings, known, night_end(run_date))
         gone = items.filter(pc.invert(items["available"]))["item_id"].combine_chunks()
         final = _finish(staging, settings, run_date, staged, gone)

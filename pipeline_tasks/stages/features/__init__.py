@@ -23,6 +23,7 @@ from pipeline_tasks.spark.context_features import make_context_features
 from pipeline_tasks.spark.item_features import make_item_features
 from pipeline_tasks.spark.snapshots import STAMP, newest_versions
 from pipeline_tasks.spark.staging import Staging, open_staging
+from pipeline_tasks.spark.topics import add_slots
 from pipeline_tasks.spark.user_features import make_user_features
 from pipeline_tasks.stages.features.embeddings import Embedded, embed_images, embed_texts, with_text_key
 from pipeline_tasks.stages.features.events import read_events
@@ -67,7 +68,8 @@ def make_snapshots(
     read: Read, embedded: list[Embedded], stamps: list[datetime], width: int
 ) -> dict[str, DataFrame | list[pa.Table]]:
     """Return each view's rows of all stamps; the context's, which are few, as a table a stamp."""
-    items = newest_versions(with_text_key(read.versions), "item_id", stamps).persist(KEPT)
+    versions = add_slots(with_text_key(read.versions), width)
+    items = newest_versions(versions, "item_id", stamps).persist(KEPT)
     vectors = items.select("item_id", STAMP, *[each.key for each in embedded])
     for each in embedded:
         vectors = vectors.join(each.frame, each.key, "left").drop(each.key)

@@ -1,0 +1,41 @@
+"""What can be had now follows from the newest versions before a moment."""
+
+from typing import Any
+
+from pipeline_tasks.publishing.availability import snapshot
+from tests import builders
+from tests.builders import moment
+
+CUT = moment("2026-01-11 00:00")
+
+
+def test_the_newest_version_before_the_cut_decides(spark: Any) -> None:
+    from pipeline_tasks.contracts import ITEMS
+    from pipeline_tasks.publishing.availability import available_items
+    from pipeline_tasks.spark.parsing import schema
+
+    versions: list[tuple[str | None, str | None, bool | None]] = [
+        ("sold", "2026-01-01 00:00", True), ("sold", "2026-01-10 23:59", False),
+        ("back", "2026-01-01 00:00", False), ("back", "2026-01-10 00:00", True),
+        ("later", "2026-01-01 00:00", True), ("later", "2026-01-11 00:00", False),
+        ("both", "2026-01-10 00:00", True), ("both", "2026-01-10 00:00", False),
+        ("always", None, False), ("overruled", None, False), ("overruled", "2020-01-01 00:00", True),
+        ("silent", "2026-01-01 00:00", None), ("unborn", "2026-01-12 00:00", True), (None, None, True),
+    ]  # fmt: skip
+    rows = [
+        builders.item(item_id=name, updated_at=at and moment(at), available=available)
+        for name, at, available in versions
+    ]
+    contract = schema(ITEMS)
+    frame = spark.createDataFrame([tuple(row[name] for name in contract.names) for row in rows], contract)
+    found = {row["item_id"]: row["available"] for row in available_items(frame, CUT).collect()}
+    assert found == {
+        "sold": False, "back": True, "later": True, "both": False, "always": False, "overruled": True,
+        "silent": True,
+    }  # fmt: skip
+
+
+def test_a_snapshot_tells_sets_apart_and_not_orders_of_reading() -> None:
+    assert snapshot(["a", "b"], 5) == snapshot(["a", "b"], 5)
+    assert snapshot(["a", "b"], 5)["sha256"] != snapshot(["a\nb"], 5)["sha256"]
+    assert snapshot([], 5)["unavailable"] == 0
