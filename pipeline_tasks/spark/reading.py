@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial, reduce
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -116,11 +118,16 @@ def reading(declared: Declared) -> Iterator[None]:
     """Turn Spark's complaint about a file that it cannot read into Refused, naming the file."""
     try:
         yield
-    except PySparkException as error:
-        found = re.search(r"FAILED_READ_FILE\S*\].*?file (\S+?)\.? ", f"{error} ")
+    except (PySparkException, Py4JJavaError) as error:
+        found = re.search(r"FAILED_READ_FILE\S*\].*?file (\S+?)\.?\s", f"{error} ")
         if found is None:
             raise
-        raise Refused(f"{found[1]} cannot be read to its end", "it may be damaged: write it again") from error
+        uri = _behind_link(found[1]) if found[1].startswith("file:") else found[1]
+        raise Refused(f"{uri} cannot be read to its end", "it may be damaged: write it again") from error
+
+
+def _behind_link(uri: str) -> str:
+    return str(Path(unquote(uri.removeprefix("file://"))).resolve())
 
 
 def _plain(number: int, path: Path, folder: Path) -> Path:

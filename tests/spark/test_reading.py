@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -137,5 +138,5 @@ def test_a_parquet_file_that_breaks_off_inside_is_refused_by_name(spark: SparkSe
     )
     whole = path.read_bytes()
     path.write_bytes(whole[:200] + b"\0" * 2000 + whole[2200:])
-    with pytest.raises(Refused, match=r"cannot be read to its end.*damaged"):
+    with pytest.raises(Refused, match=rf"{re.escape(str(path))} cannot be read to its end .*damaged"):
         read(spark, folder, INTERACTIONS, format="parquet")

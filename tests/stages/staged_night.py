@@ -14,7 +14,10 @@ from pipeline_tasks.lake.store import Store
 from tests.lists import MODEL, NIGHT, POPULAR, SIMILAR, TOP_N, ranked_rows, top_n_rows
 
 N, FILES = 3, 2
-TITLES = {f"i{n}": title for n, title in enumerate(["Kettle", "Teapot", "Cup", "Spoon", "Tray", "Sieve", "Jar", "Caddy"], 1)}
+TITLES = {
+    f"i{n}": title
+    for n, title in enumerate(["Kettle", "Teapot", "Cup", "Spoon", "Tray", "Sieve", "Jar", "Caddy"], 1)
+}
 # six places each: three and as many spares
 LISTS: dict[str, Iterable[str]] = {
     "ann": ["i1", "i2", "i3", "i4", "i5", "i6"],
