@@ -23,10 +23,11 @@ from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.lake.tables import Commit
 from pipeline_tasks.publishing import availability, health, log, versions
-from pipeline_tasks.publishing.judge import Failure, judge
+from pipeline_tasks.publishing.judge import judge
 from pipeline_tasks.publishing.refill import LISTS, Refilled, refill_file
 from pipeline_tasks.publishing.rules import Night, Violations, violations
 from pipeline_tasks.publishing.versions import Manifest, Verdict
+from pipeline_tasks.quality.failures import Failure
 from pipeline_tasks.settings import Settings, night_end
 from pipeline_tasks.spark.session import is_local
 from pipeline_tasks.spark.staging import Staging, open_staging
