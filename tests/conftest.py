@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import pipeline_tasks  # noqa: F401 - first of all: it says how torch's threads wait
+
 for name in [name for name in os.environ if name.startswith("NIGHTJAR_")]:
     del os.environ[name]
 os.environ.update(

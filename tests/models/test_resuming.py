@@ -67,7 +67,7 @@ def test_another_seed_gives_other_weights() -> None:
 def test_the_same_weights_come_out_of_another_process(tmp_path: Path) -> None:
     target = tmp_path / "weights"
     code = (
-        "import sys, torch; from pathlib import Path; torch.set_num_threads(1); from tests.models.test_resuming import Kept, run; "
+        "import sys; from pathlib import Path; from tests.models.test_resuming import Kept, run; "
         "Path(sys.argv[1]).write_bytes(run(Kept()))"
     )
     root = Path(__file__).resolve().parent.parent.parent
