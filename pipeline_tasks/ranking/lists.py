@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import NO_REASON, EmbeddingModel, Model
-from pipeline_tasks.ranking.blocks import rank_users
+from pipeline_tasks.ranking.blocks import Ranked, rank_users
 
 EVERYBODY = "all"
 
@@ -38,7 +38,7 @@ class PopularLists:
 
 
 def fill_lists(
-    model: Model,
+    model: Model | None,
     histories: Histories,
     k: int,
     allowed: NDArray[np.bool_],
@@ -51,11 +51,14 @@ def fill_lists(
     """Yield every row's list of `k` allowed items: the model's, then those of the popular lists.
 
     `own_list` (rows,) is the popular list of each row's segment; who has no history gets that one, and what
-    is missing after it comes from everybody's.
+    is missing after it comes from everybody's. Without a model the popular lists serve everybody.
     """
-    ranked_blocks = rank_users(
-        model, histories, k, allowed, exclude_seen=exclude_seen, users_a_block=users_a_block
-    )
+    if model is None:
+        ranked_blocks = _nothing_ranked(len(histories), users_a_block)
+    else:
+        ranked_blocks = rank_users(
+            model, histories, k, allowed, exclude_seen=exclude_seen, users_a_block=users_a_block
+        )
     positive = not isinstance(model, EmbeddingModel)  # a sum of counts: zero says nothing of an item
     for ranked in ranked_blocks:
         rows = len(ranked.items)
@@ -69,11 +72,17 @@ def fill_lists(
         if positive:
             items[scores <= 0] = 0
         by_model = items > 0
-        reasons = _own_items(model, block, items)
+        reasons = np.zeros_like(items) if model is None else _own_items(model, block, items)
         for row in np.flatnonzero(~by_model.all(axis=1)):
             seen = block.items[block.offsets[row] : block.offsets[row + 1]] if exclude_seen else ()
             _refill(items[row], scores[row], reasons[row], popular, int(own_list[ranked.first + row]), seen)
         yield Filled(ranked.first, items, scores, by_model, reasons)
+
+
+def _nothing_ranked(users: int, users_a_block: int) -> Iterator[Ranked]:
+    for first in range(0, users, users_a_block):
+        rows = min(users_a_block, users - first)
+        yield Ranked(first, np.zeros((rows, 0), dtype=np.int32), np.zeros((rows, 0), dtype=np.float32))
 
 
 def _own_items(model: Model, block: Histories, items: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -58,7 +58,8 @@ def run(settings: Settings, run_date: date) -> Report:
     with TemporaryDirectory(dir=scratch) as folder:
         work = _Work(settings, run_date, store, data, saved, Path(folder))
         outputs = {
-            "staged/top_n": work.top_n(model, popular),
+            # the popular list is made of all that is known by now, whatever was so when it was fitted
+            "staged/top_n": work.top_n(None if saved.name == "popular" else model, popular),
             "staged/similar_items": work.similar(_similar_model(store, run_date, saved, model, data, device)),
             "staged/popular": work.popular(popular),
         }
@@ -112,7 +113,7 @@ class _Work:
     saved: Saved
     folder: Path
 
-    def top_n(self, model: Model, popular: PopularLists) -> tables.Commit:
+    def top_n(self, model: Model | None, popular: PopularLists) -> tables.Commit:
         """Write the users' lists, a file a bucket, each by user_id and rank."""
         wanted, data = self.settings.recommend, self.data
         buckets = np.array([bucket_of(user, wanted.files) for user in data.user_ids], dtype=np.int32)
@@ -168,14 +169,13 @@ class _Work:
         # a reason is an item, or (numbered after the items) a popular list
         texts = pa.concat_arrays([self.data.item_ids, pa.array(popular.names, pa.string())])
         reason = block.reasons[row, place].astype(np.int64) + np.where(by_model, 0, n_items + 1)
-        source = "popular" if self.saved.name == "popular" else "model"
         return pa.table(
             {
                 "user_id": pa.array(users[row], pa.string()),
                 "rank": pa.array(place + 1, pa.int32()),
                 "item_id": self.data.item_ids.take(pa.array(block.items[row, place])),
                 "score": pa.array(block.scores[row, place], pa.float32()),
-                "source": pa.array(np.where(by_model, source, "popular").tolist(), pa.string()),
+                "source": pa.array(np.where(by_model, "model", "popular").tolist(), pa.string()),
                 "reason": texts.take(pa.array(reason)),
                 "bucket": pa.array(buckets[row], pa.int32()),
                 "model_version": pa.array([self.saved.version] * len(row), pa.string()),

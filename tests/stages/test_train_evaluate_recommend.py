@@ -162,7 +162,10 @@ def test_too_little_evidence_lets_the_popular_list_serve(make_settings, lake) ->
     facts = run_all(settings)["evaluate"].facts
     assert facts["serving"]["name"] == "popular"
     assert "not enough evidence" in facts["serving"]["reason"]
-    assert set(staged(lake, "top_n")["source"]) == {"popular"}
+    lists = staged(lake, "top_n")
+    assert set(lists["source"]) == {"popular"}
+    assert set(lists["reason"]) == {"all", "country=DE", "country=FR"}
+    assert lists.groupby("user_id").size().unique() == [N + 3]
     assert len(staged(lake, "similar_items"))
 
 
