@@ -9,7 +9,7 @@ from pipeline_tasks.contracts import FEATURE_VIEWS, ColumnType
 from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.featurestore.definitions import STAMP, entity_key, feature_names
 
-ROWS_AT_A_TIME = 50_000
+ROWS_AT_A_TIME = 200_000
 ROW = "example_row"
 # models read single precision
 ARROW: dict[ColumnType, pa.DataType] = {
