@@ -87,8 +87,10 @@ def write_clean(
     ]
     integers = {"user_index": pa.int32(), "item_index": pa.int32()}
     _write(lake, "clean/interactions", night, _schema("interactions", integers), indexed, after)
-    _write(lake, "clean/users", night, _schema("users"), [builders.user(**row) for row in users])
-    _write(lake, "clean/items", night, _schema("items"), [builders.item(**row) for row in items])
+    people = [{**builders.user(**row), "user_index": user_index[row["user_id"]]} for row in users]
+    _write(lake, "clean/users", night, _schema("users", {"user_index": pa.int32()}), people)
+    versions = [{**builders.item(**row), "item_index": item_index[row["item_id"]]} for row in items]
+    _write(lake, "clean/items", night, _schema("items", {"item_index": pa.int32()}), versions)
     for table, key, known in (("users", "user", user_index), ("items", "item", item_index)):
         schema = pa.schema({f"{key}_id": pa.string(), f"{key}_index": pa.int32()})
         _write(

@@ -55,7 +55,7 @@ def users(engine: duckdb.DuckDBPyConnection, segments: Sequence[str]) -> Iterato
     named = [f"CASE WHEN {name} IS NULL THEN [] ELSE ['{name}=' || {name}] END" for name in segments]
     query = f"""
         WITH newest AS (
-            SELECT * EXCLUDE (user_index) FROM clean_users
+            SELECT {", ".join(["user_id", *segments])} FROM clean_users
             QUALIFY row_number() OVER (PARTITION BY user_id ORDER BY updated_at DESC NULLS LAST) = 1
         )
         SELECT user_index, user_id, {" || ".join(["[]::VARCHAR[]", *named])} AS segments

@@ -117,7 +117,8 @@ def _of_row(rule: Rule) -> Any:
 def _of_freshness(contract: Contract, since: datetime | None) -> list[Any]:
     if since is None or contract.freshness is None:
         return []
-    newest = gxe.ExpectColumnMaxToBeBetween(column=contract.freshness, min_value=since.replace(tzinfo=None))
+    local = since.astimezone().replace(tzinfo=None)  # as Spark hands moments to Python
+    newest = gxe.ExpectColumnMaxToBeBetween(column=contract.freshness, min_value=local)
     return [_meant(newest, "warn")]
 
 

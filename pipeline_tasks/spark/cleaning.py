@@ -82,7 +82,7 @@ def wanted(strategies: Strategies, scales: Mapping[str, str]) -> dict[str, dict[
         for strategy in chosen
         if strategy.strategy in missing.STATISTICS
     }
-    return {"fills": fills, "scales": dict(scales)}
+    return {"fills": dict[str, str](fills), "scales": dict(scales)}
 
 
 def fit(frame: DataFrame, what: Mapping[str, Mapping[str, str]]) -> Fitted:

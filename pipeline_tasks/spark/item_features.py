@@ -1,6 +1,7 @@
 """Item features: events and items as they were known in, one row an item and stamp out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame, Window
@@ -15,46 +16,70 @@ from pipeline_tasks.spark.user_features import MILLION
 POPULARITY = {f"events_{days}d": f"popularity_{days}d" for days in WINDOWS_DAYS}
 
 
+@dataclass(frozen=True)
+class Embedding:
+    """Vectors of `width` by the value of an items' column `key`; none where `frame` is None.
+
+    `frame` has the columns `key` and `name`.
+    """
+
+    name: str
+    key: str
+    width: int
+    frame: DataFrame | None
+
+
 def make_item_features(
     events: DataFrame,
     versions: DataFrame,
     items: DataFrame,
-    embeddings: DataFrame,
+    embeddings: Sequence[Embedding],
     stamps: Sequence[datetime],
-    widths: Mapping[str, int],
+    width: int,
 ) -> DataFrame:
     """Return ITEM_FEATURES of every item known at each stamp.
 
     `events` has item_id, event_time and known_at; `versions` is all versions of all items; `items` is one
-    row an item and stamp (item_id, event_timestamp, slots, category, price), as known then; `embeddings` has
-    text_embedding and image_embedding for such rows, null where there is nothing. `widths` says how wide
-    topics, text_embedding and image_embedding are.
+    row an item and stamp (item_id, event_timestamp, slots, category, price and the embeddings' keys), as
+    known then; topics are `width` wide.
     """
     known = known_entities(versions, "item_id", "appeared_at", stamps).select("item_id", STAMP, "appeared_at")
     rows = known.join(activity(events, "item_id", stamps, WINDOWS_DAYS), ["item_id", STAMP], "full")
     slots = topics.slots_of(items)
     idf = topics.weigh_slots(slots, items)
-    vectors = topics.to_vectors(slots, idf, "item_id", "topics", widths["topics"])
-    for part in (place_prices(items), vectors, embeddings):
+    vectors = topics.to_vectors(slots, idf, "item_id", "topics", width)
+    for part in (place_prices(items, [each.key for each in embeddings]), vectors):
         rows = rows.join(part, ["item_id", STAMP], "left")
     counted = rows.fillna(0, subset=list(POPULARITY)).withColumnsRenamed(POPULARITY)
     made = counted.withColumn("_since", F.coalesce("appeared_at", "first_event")).withColumns(
         {
             "trend": trend(),
             "age_days": days_between("_since", STAMP),
-            **{name: F.coalesce(name, topics.zeros(width)) for name, width in widths.items()},
+            "topics": F.coalesce("topics", topics.zeros(width)),
         }
     )
+    # the widest columns come last, so that they travel once
+    for each in embeddings:
+        made = _join_embedding(made, each)
     return conform(made, ITEM_FEATURES)
 
 
-def place_prices(items: DataFrame) -> DataFrame:
-    """Return (item_id, event_timestamp, price, price_in_category): log1p(price) beside its category's mean."""
+def _join_embedding(rows: DataFrame, embedding: Embedding) -> DataFrame:
+    name, zeros = embedding.name, topics.zeros(embedding.width)
+    if embedding.frame is None:
+        return rows.withColumn(name, zeros)
+    joined = rows.join(embedding.frame, embedding.key, "left")
+    return joined.withColumn(name, F.coalesce(name, zeros))
+
+
+def place_prices(items: DataFrame, others: Sequence[str] = ()) -> DataFrame:
+    """Return (item_id, event_timestamp, price, price_in_category) and `others`: log1p(price) beside its
+    category's mean."""
     logarithm = F.round(F.log1p("price") * F.lit(MILLION)).cast("long")
     category = Window.partitionBy(STAMP, "category")
     mean = F.sum(logarithm).over(category) / F.count(logarithm).over(category)
     place = F.when(F.col("category").isNotNull(), (logarithm - mean) / F.lit(MILLION))
-    return items.select("item_id", STAMP, "price", place.alias("price_in_category"))
+    return items.select("item_id", STAMP, "price", place.alias("price_in_category"), *others)
 
 
 def trend() -> Column:

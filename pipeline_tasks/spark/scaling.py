@@ -39,7 +39,7 @@ def _mean(value: Column) -> Column:
 
 def _parameters(kind: str, least: float, most: float, mean: Decimal, square: Decimal) -> dict[str, float]:
     if kind == "standard":
-        return {"center": float(mean), "spread": math.sqrt(max(square - mean * mean, 0))}
+        return {"center": float(mean), "spread": math.sqrt(max(square - mean * mean, Decimal(0)))}
     if kind == "min_max":
         return {"center": least, "spread": most - least}
     return {"center": 0.0, "spread": 1.0}

@@ -70,13 +70,10 @@ def make_snapshots(
     """Return each view's rows of all stamps; the context's, which are few, as a table a stamp."""
     versions = add_slots(with_text_key(read.versions), width)
     items = newest_versions(versions, "item_id", stamps).persist(KEPT)
-    vectors = items.select("item_id", STAMP, *[each.key for each in embedded])
-    for each in embedded:
-        vectors = vectors.join(each.frame, each.key, "left").drop(each.key)
-    widths = {"topics": width, **{each.name: each.width for each in embedded}}
+    vectors = [each.vectors for each in embedded]
     return {
         CONTEXT_FEATURES.name: make_context_features(read.events, stamps),
-        ITEM_FEATURES.name: make_item_features(read.events, read.versions, items, vectors, stamps, widths),
+        ITEM_FEATURES.name: make_item_features(read.events, read.versions, items, vectors, stamps, width),
         USER_FEATURES.name: make_user_features(read.events, read.users, items, stamps, width),
     }
 

@@ -14,6 +14,7 @@ from pipeline_tasks.settings import FeatureSettings, SourceTable
 from pipeline_tasks.sources import files
 from pipeline_tasks.sources.files import GLOB
 from pipeline_tasks.spark import image_embedding
+from pipeline_tasks.spark.item_features import Embedding
 from pipeline_tasks.spark.staging import Staging
 from pipeline_tasks.spark.text_embedding import TextEncoder, align, fit_encoder
 
@@ -21,14 +22,15 @@ ENCODER = "features/text_encoder"
 KEPT = StorageLevel.MEMORY_AND_DISK
 
 
+# up to so many vectors are sent to all workers, rather than all items to where their vector is
+BROADCAST_ROWS = 50_000
+
+
 @dataclass(frozen=True)
 class Embedded:
-    """`frame` has one row for each `key` with the column `name`; and what a record says of its making."""
+    """An embedding of the items, and what a record says of its making."""
 
-    frame: DataFrame
-    key: str
-    name: str
-    width: int
+    vectors: Embedding
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -53,11 +55,10 @@ def embed_texts(
     flat = pa.array(encoder.encode(documents).reshape(-1), pa.float32())
     vectors = pa.FixedSizeListArray.from_arrays(flat, encoder.width).cast(pa.list_(pa.float32()))
     table = pa.table({"text": found["text"], "text_embedding": vectors})
+    frame = staging.spark.createDataFrame(table)
+    frame = F.broadcast(frame) if len(documents) <= BROADCAST_ROWS else frame
     return Embedded(
-        staging.spark.createDataFrame(table),
-        "text",
-        "text_embedding",
-        encoder.width,
+        Embedding("text_embedding", "text", encoder.width, frame),
         inputs,
         outputs,
         {"texts": len(documents), "encoder": next(iter({**inputs, **outputs})), "refitted": bool(outputs)},
@@ -88,12 +89,17 @@ def _encoder(
 def embed_images(declared: SourceTable | None, versions: DataFrame) -> Embedded:
     """Embed the distinct images of all versions, in Spark's Python workers; counts those without a vector."""
     named = versions.where(F.col("image").isNotNull()).select("image").distinct()
-    vectors = named.withColumn("image_embedding", F.lit(None).cast("array<float>"))
-    if declared and not named.isEmpty():
-        vectors = image_embedding.embed_images(named, folder_of(declared)).persist(KEPT)
-    images, missing = vectors.agg(F.count("*"), F.count_if(F.col("image_embedding").isNull())).collect()[0]
-    facts = {"images": images, "images_missing": missing}
-    return Embedded(vectors, "image", "image_embedding", image_embedding.WIDTH, facts=facts)
+    images = named.count() if declared else 0
+    if not declared or not images:
+        nothing = Embedding("image_embedding", "image", image_embedding.WIDTH, None)
+        return Embedded(nothing, facts={"images": 0, "images_missing": 0})
+    vectors = image_embedding.embed_images(named, folder_of(declared)).persist(KEPT)
+    missing = vectors.where(F.col("image_embedding").isNull()).count()
+    frame = F.broadcast(vectors) if images <= BROADCAST_ROWS else vectors
+    return Embedded(
+        Embedding("image_embedding", "image", image_embedding.WIDTH, frame),
+        facts={"images": images, "images_missing": missing},
+    )
 
 
 def folder_of(table: SourceTable) -> str:

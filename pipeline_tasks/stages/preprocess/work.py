@@ -45,7 +45,7 @@ class Work:
     def read_before(self, table: str) -> DataFrame | None:
         """Return the rows of the table's newest night before this one."""
         newest = tables.newest_before(self.staging.store, table, self.run_date)
-        return newest and self.staging.read(layout.night(table, newest), stage="preprocess")
+        return self.staging.read(layout.night(table, newest), stage="preprocess") if newest else None
 
     def write(
         self,
