@@ -54,9 +54,8 @@ def embed_images(images: DataFrame, folder: str) -> DataFrame:
     def embed(names: pa.Array) -> pa.Array:
         return pa.array([_embed(name, folder) for name in names.to_pylist()], pa.list_(pa.float32()))
 
-    return images.select(
-        "image", F.arrow_udf(embed, ArrayType(FloatType()))("image").alias("image_embedding")
-    )
+    vectors = F.arrow_udf(embed, ArrayType(FloatType()))  # type: ignore[attr-defined]  # missing in its stub
+    return images.select("image", vectors("image").alias("image_embedding"))
 
 
 def _embed(name: str, folder: str) -> Sequence[float] | None:

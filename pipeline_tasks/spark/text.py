@@ -41,7 +41,7 @@ def _stop_words() -> frozenset[str]:
 
 def add_tokens(frame: DataFrame, columns: Sequence[str], name: str = "tokens") -> DataFrame:
     """Return the frame with the tokens of its text columns, one after the other; empty without a text."""
-    tokens = F.arrow_udf(_tokenize_all, ArrayType(StringType()))
+    tokens = F.arrow_udf(_tokenize_all, ArrayType(StringType()))  # type: ignore[attr-defined]  # missing in its stub
     return frame.withColumn(name, tokens(F.concat_ws("\n", *columns)))
 
 
