@@ -35,7 +35,7 @@ def draw_negatives(
             break
         items = np.searchsorted(cumulative, generator.random(len(rows)) * cumulative[-1], side="right")
         items = np.minimum(items, n_items - 1).astype(np.int32)
-        fit = ~_contains(seen, pair_keys(users[rows], items, n_items))
+        fit = (first_seen[items] <= times[rows]) & ~_contains(seen, pair_keys(users[rows], items, n_items))
         drawn[rows[fit], places[fit]] = items[fit]
         drawn[_repeated(drawn)] = 0
     return drawn
