@@ -1,0 +1,149 @@
+"""The gate puts bad rows aside with their reasons, and stops a night that is bad as a whole."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from pipeline_tasks.contracts import INTERACTIONS
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.lake.records import Report
+from pipeline_tasks.settings import Settings
+from pipeline_tasks.spark.parsing import schema
+from pipeline_tasks.stages import ingest, validate
+from tests.sources_on_disk import declare, write_csv, write_interactions, write_items
+
+Make = Callable[..., Settings]
+FIRST, SECOND, THIRD = (date(2026, 1, day) for day in (10, 11, 12))
+LENIENT = {"quarantine_budget": {"interactions": 1.0, "items": 1.0, "users": 1.0}}
+
+pytestmark = pytest.mark.usefixtures("spark")
+
+
+def take(settings: Settings, night: date) -> None:
+    ingest.run(settings, night, today=date(2026, 2, 1))
+
+
+def quarantined(lake: Any, table: str, night: date = FIRST) -> list[tuple[Any, list[str]]]:
+    place = layout.night(f"quarantine/{table}", night)
+    rows = tables.read_table(lake, place, "validate").to_pylist()
+    key = "item_id" if table == "items" else "user_id"
+    return sorted((row[key], row["reasons"]) for row in rows)
+
+
+def is_empty(report: Report, table: str) -> bool:
+    return report.rows[table] == report.rows[f"{table}_quarantined"] == 0
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def write_dirty_night(data: Path) -> None:
+    write_interactions(
+        data,
+        "good,i1,view,2026-01-10T12:00:00Z",
+        "click,i1,click,2026-01-10T12:00:00Z",
+        "unknown,i9,view,2026-01-10T12:00:00Z,,-1",
+        "named in a bad row,i2,view,2026-01-10T12:00:00Z",
+        "named in a reject,i3,view,2026-01-10T12:00:00Z",
+        "reject,i1,view,2026-01-10T12:00:00Z,,much",
+    )
+    write_items(
+        data,
+        [
+            {"item": "i1", "title": "a"},
+            {"item": "i1", "title": "b"},
+            {"item": "i2", "price": -1},
+            {"item": "i3", "price": "free"},
+        ],
+    )
+    write_csv(data / "users.csv", "user,age", "good,34", "old,999")
+
+
+def test_bad_rows_are_put_aside_and_everything_is_counted(make_settings: Make, lake: Any, data: Path) -> None:
+    write_dirty_night(data)
+    settings = make_settings(**declare(items={}, users={}), quality=LENIENT)
+    take(settings, FIRST)
+    report = validate.run(settings, FIRST)
+    assert quarantined(lake, "interactions") == [
+        ("click", ["event_type_not_allowed"]),
+        ("unknown", ["value_out_of_range", "unknown_item"]),
+    ]
+    assert quarantined(lake, "items") == [("i1", ["duplicate_key"]), ("i2", ["price_out_of_range"])]
+    assert quarantined(lake, "users") == [("old", ["age_out_of_range"])]
+    assert report.facts["quarantined"]["interactions"] == {
+        "event_type_not_allowed": 1,
+        "unknown_item": 1,
+        "value_out_of_range": 1,
+    }
+    assert (report.rows["interactions"], report.rows["interactions_quarantined"]) == (5, 2)
+    assert report.facts["warnings"] == []
+    assert b"interactions" in lake.read(report.facts["data_docs"])
+    assert report.facts["data_docs"] == f"{layout.data_docs(FIRST)}/index.html"
+    # the same night again: the same quarantine
+    assert validate.run(settings, FIRST).outputs == report.outputs
+
+
+def test_too_many_bad_rows_stop_the_night_and_stay_to_be_looked_at(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    write_dirty_night(data)
+    budget = {"quarantine_budget": {"interactions": 0.4, "items": 1.0, "users": 1.0}}
+    settings = make_settings(**declare(items={}, users={}), quality=budget)
+    take(settings, FIRST)
+    with pytest.raises(Refused) as refused:
+        validate.run(settings, FIRST)
+    assert refused.value.reason == (
+        "interactions: 50.0% of 6 rows are bad, 40.0% are allowed "
+        "(1 rejected, event_type_not_allowed 1, unknown_item 1, value_out_of_range 1)"
+    )
+    assert layout.night("quarantine/interactions", FIRST) in refused.value.hint
+    assert len(quarantined(lake, "interactions")) == 2
+    assert lake.exists(f"{layout.data_docs(FIRST)}/index.html")
+
+
+def test_an_empty_first_night_is_refused(make_settings: Make, lake: Any, data: Path) -> None:
+    write_interactions(data, "u1,i1,view,2026-01-10T12:00:00Z")
+    settings = make_settings(**declare())
+    take(settings, FIRST)
+    empty: pa.Table = to_arrow_schema(schema(INTERACTIONS)).empty_table()
+    tables.write_table(
+        lake, layout.raw("interactions", FIRST), empty, facts={"night": str(FIRST), "total": 0}
+    )
+    with pytest.raises(
+        Refused, match=r"interactions: expect_table_row_count_to_be_between\(.*\) .*found 0.*see file:"
+    ):
+        validate.run(settings, FIRST)
+
+
+def test_later_nights_judge_what_no_clean_night_has_and_may_be_empty(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    write_interactions(data, *(f"u{day},i1,view,2026-01-{day}T12:00:00Z" for day in (10, 11, 12)))
+    settings = make_settings(**declare(), quality={"freshness_days": 0.1})
+    for night in (FIRST, THIRD, date(2026, 1, 20)):
+        take(settings, night)
+    clean = pa.table({"user_id": ["u10"]})
+    tables.write_table(lake, layout.night("clean/interactions", FIRST), clean)
+    report = validate.run(settings, THIRD)
+    assert report.rows["interactions"] == 2
+    assert [warning.partition(" fails")[0] for warning in report.facts["warnings"]] == [
+        "interactions: expect_column_max_to_be_between(event_time)"
+    ]
+    tables.write_table(lake, layout.night("clean/interactions", THIRD), clean, after=FIRST)
+    report = validate.run(settings, date(2026, 1, 20))
+    assert is_empty(report, "interactions")
+    assert report.facts["warnings"] == ["interactions: nothing arrived"]
+
+
+def test_a_night_that_is_not_ingested_is_refused(make_settings: Make, data: Path) -> None:
+    write_interactions(data, "u1,i1,view,2026-01-10T12:00:00Z")
+    with pytest.raises(Refused, match=r"holds no arrivals of 2026-01-11 \(run ingest for this night first\)"):
+        validate.run(make_settings(**declare()), SECOND)
