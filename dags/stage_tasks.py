@@ -1,10 +1,12 @@
 """The task of a stage: the same command line on the worker, in a container or in a pod, by the settings."""
 
 import os
+import re
 import shlex
 import sys
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 from airflow.sdk import RetryDecision, RetryPolicy
 
@@ -27,8 +29,7 @@ class RefusedIsFinal(RetryPolicy):
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Any = None
     ) -> RetryDecision:
-        text = str(exception)
-        refused = any(mark in text for mark in ("exit code 2.", "'StatusCode': 2}", "exit_code': 2,"))
+        refused = re.search(r"exit code 2\.|'StatusCode': 2\b|exit_code': 2\b", str(exception))
         return (
             RetryDecision.fail("refused; see the reason in the log") if refused else RetryDecision.default()
         )
@@ -75,8 +76,12 @@ def _process(stage: str, **options: Any) -> Any:
 
 
 def _settings_environment(loaded: settings.Settings) -> dict[str, str]:
-    """The worker's own overrides, and the lake by its full address: what a container needs to agree."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith(settings.PREFIX)}
+    """The worker's own overrides, and the lake by its full address: what a container needs to agree.
+
+    The settings file is the image's own, or mounted over it: the worker's path to it means nothing there.
+    """
+    prefix, file = settings.PREFIX, "NIGHTJAR_CONFIG"
+    kept = {name: value for name, value in os.environ.items() if name.startswith(prefix) and name != file}
     return {**kept, "NIGHTJAR_LAKE": loaded.lake_uri, "NIGHTJAR_STATE": "/tmp/nightjar", **OVERRIDES}  # noqa: S108
 
 
@@ -88,21 +93,21 @@ def _docker(loaded: settings.Settings, stage: str, **options: Any) -> Any:
     config = str(settings.config_path().resolve())
     mounts = [Mount(source=config, target="/app/nightjar.toml", type="bind", read_only=True)]
     if loaded.lake_uri.startswith("file://"):
-        folder = loaded.lake_uri.removeprefix("file://")
+        folder = unquote(urlparse(loaded.lake_uri).path)
         mounts.append(Mount(source=folder, target=folder, type="bind"))
     gpus = [DeviceRequest(count=docker.gpus, capabilities=[["gpu"]])] if docker.gpus else None
     return DockerOperator(
         task_id=stage,
         image=docker.image,
         command=[stage],
-        docker_url=docker.url,
+        docker_url=docker.url or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock",
         network_mode=docker.network_mode,
         mounts=mounts,
         mount_tmp_dir=False,
         auto_remove="force",
         user=f"{os.getuid()}:{os.getgid()}",
         device_requests=gpus,
-        environment={**_settings_environment(loaded), "NIGHTJAR_CONFIG": "/app/nightjar.toml"},
+        environment=_settings_environment(loaded),
         private_environment={k: v for k, v in os.environ.items() if k.startswith(AWS_PREFIX)},
         skip_on_exit_code=99,
         **options,

@@ -120,10 +120,13 @@ def _peak_of(pid: int) -> int:
 
 
 def _code_version() -> str:
-    found = subprocess.run(
-        ["git", "-C", str(CHECKOUT), "rev-parse", "--short=12", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(CHECKOUT), "rev-parse", "--short=12", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:  # the training container has no git
+        return __version__
     return f"{__version__}+{found.stdout.strip()}" if found.returncode == 0 else __version__

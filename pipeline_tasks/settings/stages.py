@@ -75,8 +75,8 @@ class DatasetSettings(Section):
 class DockerSettings(Section):
     image: str = "nightjar-trainer:latest"
     """Made from docker/trainer.Dockerfile."""
-    url: str = "unix:///var/run/docker.sock"
-    """The engine."""
+    url: str = ""
+    """The engine; by default what DOCKER_HOST names, else unix:///var/run/docker.sock."""
     network_mode: str = "host"
     """Docker network; "host" lets the container reach an S3 endpoint on this machine."""
     gpus: int = Field(0, ge=-1)
