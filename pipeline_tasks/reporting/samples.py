@@ -86,5 +86,5 @@ def _titles(store: Store, run_date: date, rows: pa.Table) -> dict[str, str]:
 
 def _place(row: dict[str, Any], titles: dict[str, str]) -> Place:
     reason = row["reason"]
-    why = f"list {reason}" if row["source"] == POPULAR else f"after {titles.get(reason, reason)}"
+    why = f"popular: {reason}" if row["source"] == POPULAR else f"after {titles.get(reason, reason)}"
     return Place(row["rank"], row["item_id"], titles.get(row["item_id"], row["item_id"]), why)

@@ -35,15 +35,15 @@ class StageLine:
 
 @dataclass(frozen=True)
 class Quarantined:
-    """Rows of a table that were kept out, and why: (reason, rows), the most frequent first."""
+    """Rows of a table that were kept out, of how many, and why: (reason, rows), the most frequent first.
+
+    A row may have several reasons; until the night's account is made, `rows` counts these.
+    """
 
     table: str
+    rows: int
     rows_in: int | None
     reasons: list[tuple[str, int]]
-
-    @property
-    def rows(self) -> int:
-        return sum(count for _, count in self.reasons)
 
 
 @dataclass
@@ -126,27 +126,41 @@ def _add_version(summary: Summary, store: Store, run_date: date) -> None:
 
 
 def _add_serving(summary: Summary, found: dict[str, Record]) -> None:
-    facts = found["evaluate"].report.facts if "evaluate" in found else {}
+    facts = _facts(found, "evaluate")
     summary.serving = {**facts.get("serving", {}), **({"role": facts["role"]} if "role" in facts else {})}
-    summary.metrics = facts.get("metrics", {})
+    metrics: dict[str, dict[str, float]] = facts.get("metrics", {})
+    models = sorted(metrics.items(), key=lambda pair: tuple(-pair[1].get(n, 0.0) for n in _names(metrics)))
+    summary.metrics = {
+        model: {name: values[name] for name in _names(metrics) if name in values} for model, values in models
+    }
+
+
+def _names(metrics: dict[str, dict[str, float]]) -> list[str]:
+    """Return the names of the metrics, those that decide first."""
+    order = ("ndcg", "recall", "mrr")
+    names = {name for values in metrics.values() for name in values}
+    places = {name: place for place, kind in enumerate(order) for name in names if name.startswith(kind)}
+    return sorted(names, key=lambda name: (places.get(name, len(order)), name))
 
 
 def quarantined(found: dict[str, Record]) -> list[Quarantined]:
     """Return what was kept out, by table: rejected by ingest, quarantined by validate and by preprocess."""
     counted: dict[str, dict[str, int]] = {}
-    rows_in: dict[str, int] = {}
+    accounts = _facts(found, "preprocess").get("accounts", {})
     for table, reasons in _facts(found, "ingest").get("rejected", {}).items():
         _add(counted, table, reasons)
     for table, reasons in _facts(found, "validate").get("quarantined", {}).items():
         _add(counted, table, reasons)
-    for table, account in _facts(found, "preprocess").get("accounts", {}).items():
-        rows_in[table] = account["in"]
+    for table, account in accounts.items():
         _add(counted, table, account["cleaned_out"])
         _add(counted, table, {f"duplicate ({kind})": n for kind, n in account["duplicates"].items()})
-    return [
-        Quarantined(table, rows_in.get(table), sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0])))
-        for table, reasons in counted.items()
-    ]
+    tables = []
+    for table, reasons in counted.items():
+        account = accounts.get(table)
+        rows = account["in"] - account["clean"] if account else sum(reasons.values())
+        frequent = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
+        tables.append(Quarantined(table, rows, account["in"] if account else None, frequent))
+    return tables
 
 
 def _add(counted: dict[str, dict[str, int]], table: str, reasons: dict[str, int]) -> None:

@@ -66,6 +66,8 @@ def test_a_live_night_is_told_whole(lake: Store, settings: Any, version: str) ->
     assert summary.rows == {"top_n": 4, "similar_items": 1, "popular": 2}
     assert summary.serving["name"] == "transformer"
     assert summary.metrics == METRICS
+    assert list(summary.metrics) == ["challenger transformer", "popular"]
+    assert list(summary.metrics["challenger transformer"]) == ["ndcg@10", "recall@10", "coverage@10"]
     (kept_out,) = [each for each in summary.quarantine if each.rows]
     assert (kept_out.table, kept_out.rows_in, kept_out.rows) == ("interactions", 1000, 100)
     assert kept_out.reasons == [
