@@ -43,11 +43,12 @@ def test_both_nights_go_live(nights: Any) -> None:
 def test_every_row_is_accounted_for(nights: Any) -> None:
     _, store, codes = nights
     for night in codes:
-        accounting = records.read(store, night, "preprocess").report.facts["accounting"]
-        assert set(accounting) == {"interactions", "items", "users"}
-        for table, counts in accounting.items():
-            parts = counts["clean"] + counts["rejected"] + counts["quarantined"] + counts["duplicates"]
-            assert counts["in"] == parts > 0, (night, table, counts)
+        accounts = records.read(store, night, "preprocess").report.facts["accounts"]
+        assert set(accounts) == {"interactions", "items", "users"}
+        for table, account in accounts.items():
+            gone = sum(account["cleaned_out"].values()) + sum(account["duplicates"].values())
+            parts = account["clean"] + account["rejected"] + account["quarantined"] + gone
+            assert account["in"] == parts > 0, (night, table, account)
 
 
 def test_every_known_user_has_a_full_list(nights: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.stages import ingest
-from tests.sources_on_disk import declare, write_csv, write_interactions, write_items
+from tests.sources_on_disk import declare, write_csv, write_interactions
 
 Make = Callable[..., Settings]
 NIGHT = date(2026, 1, 10)
@@ -84,13 +84,3 @@ def test_items_without_a_row(spark: Any, make_settings: Make, lake: Any, data: P
     settings = make_settings(**declare(items={"uri": "items.csv", "format": "csv"}))
     with pytest.raises(Refused, match=r"items\.csv has no rows of items .*remove sources\.tiny\.items"):
         ingest.run(settings, NIGHT, today=NIGHT)
-
-
-def test_an_unreadable_line_of_items_stops_nothing(
-    spark: Any, make_settings: Make, lake: Any, data: Path
-) -> None:
-    write_interactions(data, GOOD)
-    write_items(data, [{"item": "i1"}, "]"])
-    report = ingest.run(make_settings(**declare(items={})), NIGHT, today=NIGHT)
-    assert report.rows["items"] == report.rows["items_rejected"] == 1
-    assert "1 rows rejected (malformed_row 1)" in report.summary

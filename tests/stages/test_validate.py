@@ -67,17 +67,30 @@ def write_dirty_night(data: Path) -> None:
     write_csv(data / "users.csv", "user,age", "good,34", "old,999")
 
 
-def test_bad_rows_are_put_aside_and_everything_is_counted(make_settings: Make, lake: Any, data: Path) -> None:
+def test_bad_rows_are_put_aside_and_too_many_of_them_stop_the_night(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
     write_dirty_night(data)
-    settings = make_settings(**declare(items={}, users={}), quality=LENIENT)
-    take(settings, FIRST)
-    report = validate.run(settings, FIRST)
+    strict = {"quarantine_budget": {"interactions": 0.4, "items": 1.0, "users": 1.0}}
+    source = declare(items={}, users={})
+    take(make_settings(**source), FIRST)
+    with pytest.raises(Refused) as refused:
+        validate.run(make_settings(**source, quality=strict), FIRST)
+    assert refused.value.reason == (
+        "interactions: 50.0% of 6 rows are bad, 40.0% are allowed "
+        "(1 rejected, event_type_not_allowed 1, unknown_item 1, value_out_of_range 1)"
+    )
+    assert layout.night("quarantine/interactions", FIRST) in refused.value.hint
+    # what stopped the night is there to be looked at
     assert quarantined(lake, "interactions") == [
         ("click", ["event_type_not_allowed"]),
         ("unknown", ["value_out_of_range", "unknown_item"]),
     ]
     assert quarantined(lake, "items") == [("i1", ["duplicate_key"]), ("i2", ["price_out_of_range"])]
     assert quarantined(lake, "users") == [("old", ["age_out_of_range"])]
+    before = {key: lake.read(key) for key in lake.keys("quarantine/") if "data_docs" not in key}
+
+    report = validate.run(make_settings(**source, quality=LENIENT), FIRST)
     assert report.facts["quarantined"]["interactions"] == {
         "event_type_not_allowed": 1,
         "unknown_item": 1,
@@ -85,28 +98,9 @@ def test_bad_rows_are_put_aside_and_everything_is_counted(make_settings: Make, l
     }
     assert (report.rows["interactions"], report.rows["interactions_quarantined"]) == (5, 2)
     assert report.facts["warnings"] == []
-    assert b"interactions" in lake.read(report.facts["data_docs"])
     assert report.facts["data_docs"] == f"{layout.data_docs(FIRST)}/index.html"
-    # the same night again: the same quarantine
-    assert validate.run(settings, FIRST).outputs == report.outputs
-
-
-def test_too_many_bad_rows_stop_the_night_and_stay_to_be_looked_at(
-    make_settings: Make, lake: Any, data: Path
-) -> None:
-    write_dirty_night(data)
-    budget = {"quarantine_budget": {"interactions": 0.4, "items": 1.0, "users": 1.0}}
-    settings = make_settings(**declare(items={}, users={}), quality=budget)
-    take(settings, FIRST)
-    with pytest.raises(Refused) as refused:
-        validate.run(settings, FIRST)
-    assert refused.value.reason == (
-        "interactions: 50.0% of 6 rows are bad, 40.0% are allowed "
-        "(1 rejected, event_type_not_allowed 1, unknown_item 1, value_out_of_range 1)"
-    )
-    assert layout.night("quarantine/interactions", FIRST) in refused.value.hint
-    assert len(quarantined(lake, "interactions")) == 2
-    assert lake.exists(f"{layout.data_docs(FIRST)}/index.html")
+    assert b"interactions" in lake.read(report.facts["data_docs"])
+    assert {key: lake.read(key) for key in lake.keys("quarantine/") if "data_docs" not in key} == before
 
 
 def test_an_empty_first_night_is_refused(make_settings: Make, lake: Any, data: Path) -> None:
