@@ -38,7 +38,8 @@ def run_nightly(loaded: Settings, run_date: str | None, model: str | None, publi
     if outcome is None:
         print(f"\nAirflow ended before the night did; the end of {_shown(log)}:\n{_tail(log)}")
         return 1
-    print("\n" + text.render(summary.collect(open_store(loaded.lake_uri), loaded, night)))
+    asked = loaded.model_copy(update={"publish": chosen["publish"]})
+    print("\n" + text.render(summary.collect(open_store(loaded.lake_uri), asked, night)))
     return EXIT_CODES.get(outcome.status, 1)
 
 
