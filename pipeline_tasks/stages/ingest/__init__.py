@@ -65,7 +65,8 @@ def _summary(writes: Writes, days: int, missed: int) -> str:
     ]
     reasons = sum(writes.reasons.values(), Counter[str]())
     if reasons:
-        said = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common(3))
+        most = sorted(reasons.items(), key=lambda counted: (-counted[1], counted[0]))[:3]
+        said = ", ".join(f"{reason} {count:,}" for reason, count in most)
         rejected = sum(count for name, count in rows.items() if name.endswith("_rejected"))
         parts.append(f"{rejected:,} rows rejected ({said})")
     if missed:
