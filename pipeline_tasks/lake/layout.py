@@ -75,3 +75,8 @@ def candidates(run_date: date) -> str:
 def checkpoint(run_date: date, model: str) -> str:
     """Where a night's training goes on from when it was killed."""
     return f"models/checkpoints/run_date={run_date}/{model}.safetensors"
+
+
+def gate(run_date: date) -> str:
+    """What validate let through: the digests of the raw partitions that preprocess may read."""
+    return f"quarantine/passed/run_date={run_date}.json"

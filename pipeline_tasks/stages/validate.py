@@ -1,5 +1,6 @@
 """The quality gate: the night's raw tables in; quarantine with reasons, data docs, and a night stopped or not, out."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -45,6 +46,7 @@ def run(settings: Settings, run_date: date) -> Report:
     """
     source = choose(settings).source
     with open_staging(settings, "validate") as staging:
+        staging.store.delete([layout.gate(run_date)])
         raw = read_raw_night(staging, run_date)
         gate = Gate(staging.scratch)
         judged, tables = {}, {}
@@ -65,6 +67,7 @@ def run(settings: Settings, run_date: date) -> Report:
         docs = _upload(staging.store, gate.data_docs(), layout.data_docs(run_date))
     _stop_on_failures(judged, f"{staging.store.uri}/{docs}")
     _stop_over_budget(tables, settings.quality.quarantine_budget, staging.store.uri, run_date)
+    staging.store.write(layout.gate(run_date), json.dumps(raw.inputs, sort_keys=True, indent=1).encode())
     return _report(run_date, raw, judged, tables, docs)
 
 

@@ -1,5 +1,6 @@
 """A lake as ingest and validate leave it: rows of the builders in, a night's raw/ and quarantine/ out."""
 
+import json
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -68,6 +69,7 @@ def _validate(settings: Settings, night: date) -> None:
             known = raw.known_items if name == "interactions" else None
             _, bad = split(raw.frames[name], contract, types, known)
             staging.write(bad, layout.night(f"quarantine/{name}", night), sort=contract.names)
+        staging.store.write(layout.gate(night), json.dumps(raw.inputs).encode())
 
 
 def rows_of(lake: Any, table: str, night: date) -> list[dict[str, Any]]:

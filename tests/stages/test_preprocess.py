@@ -168,6 +168,19 @@ def test_a_night_that_is_not_ingested_or_validated_is_refused(
         preprocess.run(settings, FIRST)
 
 
+def test_a_night_that_validate_stopped_or_that_changed_since_is_refused(
+    make_settings: Any, lake: Any, tmp_path: Path
+) -> None:
+    settings = shop(make_settings, tmp_path)
+    put_night(settings, lake, FIRST, [at()])
+    lake.write(layout.gate(FIRST), b'{"raw/interactions/ingest_date=2026-01-10": "other"}')
+    with pytest.raises(Refused, match="ingested again since"):
+        preprocess.run(settings, FIRST)
+    lake.delete([layout.gate(FIRST)])
+    with pytest.raises(Refused, match="stopped by validate"):
+        preprocess.run(settings, FIRST)
+
+
 @pytest.mark.parametrize(
     ("missing", "message"),
     [

@@ -1,5 +1,6 @@
 """The gate puts bad rows aside with their reasons, and stops a night that is bad as a whole."""
 
+import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -88,6 +89,7 @@ def test_bad_rows_are_put_aside_and_too_many_of_them_stop_the_night(
     ]
     assert quarantined(lake, "items") == [("i1", ["duplicate_key"]), ("i2", ["price_out_of_range"])]
     assert quarantined(lake, "users") == [("old", ["age_out_of_range"])]
+    assert not lake.exists(layout.gate(FIRST))
     before = {key: lake.read(key) for key in lake.keys("quarantine/") if "data_docs" not in key}
 
     report = validate.run(make_settings(**source, quality=LENIENT), FIRST)
@@ -100,6 +102,8 @@ def test_bad_rows_are_put_aside_and_too_many_of_them_stop_the_night(
     assert report.facts["warnings"] == []
     assert report.facts["data_docs"] == f"{layout.data_docs(FIRST)}/index.html"
     assert b"interactions" in lake.read(report.facts["data_docs"])
+    assert json.loads(lake.read(layout.gate(FIRST)))
+    lake.delete([layout.gate(FIRST)])
     assert {key: lake.read(key) for key in lake.keys("quarantine/") if "data_docs" not in key} == before
 
 

@@ -4,14 +4,17 @@ Interactions are that night's arrivals, items and users everything known. What i
 scales) is kept in the clean tables' commits; a night uses what the night before it kept.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import date
 
 from pyspark.sql import DataFrame
 
 from pipeline_tasks.contracts import INTERACTIONS, ITEMS, SOURCE_TABLES, USERS
+from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.records import Report
+from pipeline_tasks.lake.store import Missing, Store
 from pipeline_tasks.quality.predicates import split
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.sources import choose
@@ -38,8 +41,7 @@ def run(settings: Settings, run_date: date) -> Report:
     with open_staging(settings, "preprocess") as staging:
         raw = read_raw_night(staging, run_date)
         work = Work(settings, chosen.source, run_date, staging, inputs=dict(raw.inputs))
-        for name in SOURCE_TABLES:
-            tables.require_commit(staging.store, layout.night(f"quarantine/{name}", run_date), "validate")
+        _require_passed(staging.store, run_date, raw.inputs)
         good = _good_rows(work, raw)
         versions = {each.name: clean_versions(work, each, good[each.name]) for each in (ITEMS, USERS)}
         events = clean_events(work, good["interactions"], raw.after)
@@ -50,6 +52,21 @@ def run(settings: Settings, run_date: date) -> Report:
         write_events(work, events, users, items)
         accounts = _accounts(work, raw, versions, events)
     return _report(work, accounts, versions, events)
+
+
+def _require_passed(store: Store, run_date: date, inputs: Mapping[str, str]) -> None:
+    """Raise Refused unless validate has let through these very raw tables."""
+    for name in SOURCE_TABLES:
+        tables.require_commit(store, layout.night(f"quarantine/{name}", run_date), "validate")
+    try:
+        passed = json.loads(store.read(layout.gate(run_date)))
+    except Missing:
+        passed = None
+    if passed != dict(inputs):
+        why = (
+            "was stopped by validate" if passed is None else "has been ingested again since it was validated"
+        )
+        raise Refused(f"night {run_date} {why}", "run validate for this night, and see its reason")
 
 
 def _good_rows(work: Work, raw: RawNight) -> dict[str, DataFrame]:
