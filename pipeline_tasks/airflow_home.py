@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pipeline_tasks.settings import CHECKOUT
 
-HOME = CHECKOUT / ".airflow"
+HOME = Path(os.environ.get("AIRFLOW_HOME") or CHECKOUT / ".airflow")
 
 
-def environment(home: Path = HOME) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return the environment that Airflow's commands run in; what the caller has set goes first."""
     ours = {
-        "AIRFLOW_HOME": str(home),
+        "AIRFLOW_HOME": str(HOME),
         "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -31,18 +31,18 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "airflow", *arguments]
 
 
-def prepare(log: Path, home: Path = HOME) -> None:
+def prepare(log: Path) -> None:
     """Make the metadata database on the first use of a home; later calls do nothing.
 
     Raises CalledProcessError when Airflow cannot make it; `log` has the reason.
     """
-    if (home / "airflow.db").is_file() or "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in os.environ:
+    if (HOME / "airflow.db").is_file() or "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in os.environ:
         return
-    home.mkdir(parents=True, exist_ok=True)
+    HOME.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         subprocess.run(
             command("db", "migrate"),
-            env=environment(home),
+            env=environment(),
             stdout=output,
             stderr=subprocess.STDOUT,
             check=True,
