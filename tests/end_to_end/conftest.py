@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 END = date(2026, 6, 28)
+SECOND = date(2026, 6, 29)
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,22 @@ def quick() -> dict[str, Any]:
         "train": {"epochs": 2, "dim": 16, "heads": 2},
         "recommend": {"n": 10, "spares": 10, "files": 2},
     }
+
+
+@pytest.fixture(scope="session")
+def nights(tmp_path_factory: pytest.TempPathFactory, shop: Path, quick: dict[str, Any], spark: Any) -> Any:
+    """A lake after two nights: its settings, its store and both nights' exit codes."""
+    from pipeline_tasks import settings
+    from pipeline_tasks.lake import records
+    from pipeline_tasks.lake.local import LocalStore
+    from pipeline_tasks.running import run_stage
+
+    root = tmp_path_factory.mktemp("nights")
+    loaded = settings.load(lake=(root / "lake").as_uri(), state=str(root / "state"), data=str(shop), **quick)
+    codes = {
+        night: {stage: run_stage(loaded, stage, night) for stage in records.STAGES} for night in (END, SECOND)
+    }
+    return loaded, LocalStore(root / "lake"), codes
 
 
 @pytest.fixture

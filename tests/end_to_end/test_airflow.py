@@ -35,7 +35,7 @@ def environment(quick: dict[str, Any], shop: Path, lake: str, root: Path) -> dic
 
 
 def test_a_night_from_the_terminal_on_s3_is_the_same_version_as_on_a_local_lake(
-    s3_lake: Any, shop: Path, quick: dict[str, Any], tmp_path: Path
+    s3_lake: Any, shop: Path, quick: dict[str, Any], tmp_path: Path, nights: Any
 ) -> None:
     env = environment(quick, shop, s3_lake.uri, tmp_path)
     done = subprocess.run(
@@ -51,6 +51,9 @@ def test_a_night_from_the_terminal_on_s3_is_the_same_version_as_on_a_local_lake(
         assert f"  {stage}" in done.stdout
     entry = json.loads(s3_lake.read("recommendations/current.json"))
     assert entry["version"] in done.stdout
+    _, local, _ = nights
+    first = json.loads(local.read("recommendations/log/0000000001.json"))
+    assert (entry["version"], entry["run_date"]) == (first["version"], str(END))
     assert "Traceback" not in done.stdout + done.stderr
 
 

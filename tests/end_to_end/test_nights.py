@@ -3,30 +3,11 @@
 import json
 from collections.abc import Callable
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.local import LocalStore
-from tests.end_to_end.conftest import END
-
-SECOND = END + timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory, shop: Path, quick: dict[str, Any], spark: Any) -> Any:
-    """A lake after two nights: its settings, its store and both nights' exit codes."""
-    from pipeline_tasks import settings
-    from pipeline_tasks.running import run_stage
-
-    root = tmp_path_factory.mktemp("nights")
-    loaded = settings.load(lake=(root / "lake").as_uri(), state=str(root / "state"), data=str(shop), **quick)
-    codes = {
-        night: {stage: run_stage(loaded, stage, night) for stage in records.STAGES} for night in (END, SECOND)
-    }
-    return loaded, LocalStore(root / "lake"), codes
+from tests.end_to_end.conftest import END, SECOND
 
 
 def log(store: LocalStore) -> list[dict[str, Any]]:
