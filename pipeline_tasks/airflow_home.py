@@ -22,8 +22,17 @@ def environment() -> dict[str, str]:
         "GX_ANALYTICS_ENABLED": "False",
         "FEAST_USAGE": "False",
     }
-    path = os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH", ""))))
-    return {**ours, **os.environ, "PYTHONPATH": path}
+    # `airflow standalone` starts its parts by the name "airflow"
+    return {
+        **ours,
+        **os.environ,
+        "PATH": _before(Path(sys.executable).parent, "PATH"),
+        "PYTHONPATH": _before(CHECKOUT, "PYTHONPATH"),
+    }
+
+
+def _before(folder: Path, variable: str) -> str:
+    return os.pathsep.join(filter(None, (str(folder), os.environ.get(variable, ""))))
 
 
 def command(*arguments: str) -> list[str]:

@@ -1,8 +1,8 @@
 """The real DAG: from a terminal on an S3 lake, and triggered over REST in a real scheduler."""
 
+import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.end_to_end.conftest import END
@@ -85,12 +86,26 @@ def standalone(shop: Path, quick: dict[str, Any], tmp_path: Path) -> Iterator[tu
     try:
         yield f"http://127.0.0.1:{port}", lake
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
+        end_session(process)
+
+
+def end_session(leader: "subprocess.Popen[bytes]") -> None:
+    """End a process and all that it started: standalone leaves its children behind when it is killed."""
+    members = [each for each in psutil.process_iter() if _session_of(each.pid) == leader.pid]
+    for each in members:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.terminate()
+    for each in psutil.wait_procs(members, timeout=20)[1]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+    leader.wait(20)
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
 
 
 class Api:
