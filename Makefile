@@ -28,7 +28,7 @@ nightly: $(READY) $(if $(filter sample,$(DATA)),sample/sample.json)  ## run a ni
 	@NIGHTJAR_DATA="$(DATA)" $(BIN)/python -m pipeline_tasks nightly $(if $(RUN_DATE),--run-date "$(RUN_DATE)")
 
 test: $(READY)  ## run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -21,6 +21,14 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a file's tests share a process, and whole nights one that begins with them: they take longest."""
+    for item in items:
+        nights = "end_to_end" in item.path.parts
+        item.add_marker(pytest.mark.xdist_group("nights" if nights else item.path.as_posix()))
+    items.sort(key=lambda item: "end_to_end" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The one Spark session of the test process; stages under test find it active and use it."""
