@@ -6,3 +6,5 @@ import os
 # default of some milliseconds makes small steps of training thirty times as slow where other work shares the
 # processors; none at all costs a third where nothing does.
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+
+__version__ = "0.1.0"
