@@ -34,8 +34,9 @@ def describe_image(data: bytes) -> npt.NDArray[np.float32]:
     gray = (rgb2gray(pixels) * 255).astype(np.uint8)
     texture = local_binary_pattern(gray, TEXTURES - 2, 1, "uniform")
     parts = [
-        # the hue of a grey or black pixel means nothing
-        np.histogram(hue, HUES, (0, 1), weights=saturation * value)[0],
+        # bins around the pure colours, so that reds on both sides of 0 are alike; the hue of a grey or black
+        # pixel means nothing
+        np.histogram((hue + 0.5 / HUES) % 1, HUES, (0, 1), weights=saturation * value)[0],
         np.histogram(saturation, SATURATIONS, (0, 1))[0],
         np.histogram(value, VALUES, (0, 1))[0],
         np.histogram(texture, TEXTURES, (0, TEXTURES))[0],
