@@ -43,9 +43,10 @@ with DAG(
         "model": Param(
             loaded.train.model,
             type="string",
-            enum=list(settings.MODELS),
+            pattern=settings.MODEL_PATTERN,
             title="Challenger",
-            description="What is trained tonight; it serves only if it is not worse than who serves now.",
+            description="What is trained tonight, of several (commas between) the one that validation picks: "
+            f"{', '.join(settings.MODELS)}. It serves only if it is not worse than who serves now.",
         ),
         "publish": Param(
             loaded.publish,

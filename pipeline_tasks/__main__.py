@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from pipeline_tasks.nightly import run_nightly
 
             return run_nightly(loaded, options.run_date, options.model, options.publish)
+        if options.command == "tune":
+            return _tune(loaded, options)
         from pipeline_tasks.running import run_stage
 
         return run_stage(loaded, options.command, _night(options.run_date))
@@ -51,6 +53,31 @@ def _night(text: str | None) -> date:
     if not found:
         raise Refused("no run date", "say --run-date YYYY-MM-DD, or set NIGHTJAR_RUN_DATE")
     return settings.parse_run_date(found)
+
+
+def _tune(loaded: settings.Settings, options: argparse.Namespace) -> int:
+    from pipeline_tasks.lake.store import open_store
+    from pipeline_tasks.models.checkpoint import fingerprint
+    from pipeline_tasks.training_data import read_training_data
+    from pipeline_tasks.tuning import summary, tune
+
+    night = _night(options.run_date)
+    data = read_training_data(open_store(loaded.lake_uri), night)
+    made_of = fingerprint(data.inputs, loaded.results_digest())[:12]
+    journal = loaded.state_dir / "tuning" / f"{loaded.train.model}-{night}-{made_of}.journal"
+    study = tune(
+        loaded,
+        data.histories.before(data.holdout.cut),
+        data.catalogue,
+        data.weights,
+        data.holdout.cut,
+        journal,
+        trials=options.trials,
+        minutes=options.minutes,
+        say=lambda line: print(line, flush=True),
+    )
+    print(f"{summary(study)}\n\nkept in {journal}: the same command goes on from there")
+    return 0
 
 
 def _sample(options: argparse.Namespace) -> int:
@@ -79,6 +106,10 @@ def _parser() -> argparse.ArgumentParser:
     nightly.add_argument("--run-date", help="the night, YYYY-MM-DD; by default yesterday (UTC)")
     nightly.add_argument("--model", choices=settings.MODELS, help="another challenger than train.model")
     nightly.add_argument("--publish", choices=("auto", "off"), help="off leaves the version unpublished")
+    tuned = commands.add_parser("tune", help="search for better train settings on a night's training tables")
+    tuned.add_argument("--run-date", help="the night, YYYY-MM-DD; by default NIGHTJAR_RUN_DATE")
+    tuned.add_argument("--trials", type=int, default=30, help="trials of the whole study")
+    tuned.add_argument("--minutes", type=float, default=60, help="stop after so long; go on another time")
     commands.add_parser("airflow", help="run an Airflow command in the project's own home")
     shown = commands.add_parser("settings", help="print the effective settings, secrets masked")
     shown.add_argument("--table", action="store_true", help="instead, every key with default and meaning")

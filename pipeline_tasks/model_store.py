@@ -11,14 +11,19 @@ import torch
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Missing, Store
+from pipeline_tasks.models.caser import Caser
 from pipeline_tasks.models.checkpoint import config_bytes, read_state, weights_bytes
+from pipeline_tasks.models.gru4rec import Gru4Rec
 from pipeline_tasks.models.interface import Model, State
 from pipeline_tasks.models.item_knn import ItemKnn
 from pipeline_tasks.models.popular import Popular
-from pipeline_tasks.models.sequence_model import Transformer
+from pipeline_tasks.models.transformer import Transformer
+from pipeline_tasks.models.youtube_dnn import YoutubeDnn
 from pipeline_tasks.settings import TrainSettings
 
-KINDS: dict[str, type[Any]] = {"transformer": Transformer, "item_knn": ItemKnn, "popular": Popular}
+KINDS: dict[str, type[Any]] = {
+    kind.name: kind for kind in (Transformer, Gru4Rec, Caser, YoutubeDnn, ItemKnn, Popular)
+}
 WEIGHTS, CONFIG, METRICS = "weights.safetensors", "config.json", "metrics.json"
 
 

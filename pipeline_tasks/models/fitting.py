@@ -1,4 +1,4 @@
-"""What the Transformer learns from: histories in, batches, losses and a validation for the loop out."""
+"""What a sequence model learns from: histories in, batches, losses and a validation for the loop out."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from pipeline_tasks.models.data import (
     training_windows,
 )
 from pipeline_tasks.models.losses import full_softmax, sampled_softmax
-from pipeline_tasks.models.transformer import Network, TransformerConfig
+from pipeline_tasks.models.network import Network, SequenceConfig
 
 VALIDATION_SHARE = 0.25
 # users of a validation batch times items: scores kept at a time
@@ -26,9 +26,7 @@ ENCODED_AT_ONCE = 16_384
 NEGATIVES_POWER = 0.75
 
 
-def hold_out(
-    histories: Histories, config: TransformerConfig
-) -> tuple[Histories, Histories, NDArray[np.int64]]:
+def hold_out(histories: Histories, config: SequenceConfig) -> tuple[Histories, Histories, NDArray[np.int64]]:
     """Return what to learn from, the histories of the validation users, and the item that each has next.
 
     A validation user's last target, and what came after it, is left out of the learning. Who is one depends
@@ -57,7 +55,7 @@ class Fitting:
         network: Network,
         histories: Histories,
         validation: tuple[Histories, NDArray[np.int64]],
-        config: TransformerConfig,
+        config: SequenceConfig,
     ) -> None:
         self.network, self.config, self.histories = network, config, histories
         self.validation = validation
@@ -95,7 +93,7 @@ class Fitting:
         types = pad(self.histories.types, windows, self.device)[:, :-1]
         gaps = pad(self.gaps, windows, self.device)[:, :-1]
         hidden = self.network(table[place[items[:, :-1]]], types, gaps)[asked]  # (targets, dim)
-        targets = wanted[asked]  # (targets,)
+        targets, table = wanted[asked], self.network.targets(table)  # (targets,), (used, dim)
         if whole:
             return full_softmax(hidden, table[1:], place[targets] - 1)  # row 0 is padding
         expected = self.chances[torch.searchsorted(self.known, drawn)] * len(drawn)
@@ -120,7 +118,8 @@ class Fitting:
         return float(torch.cat(gains).mean())
 
     def _gains(self, histories: Histories, answers: NDArray[np.int64], vectors: Tensor) -> Tensor:
-        scores = encode(self.network, histories, vectors) @ vectors.T  # (rows, n_items + 1)
+        users = encode(self.network, histories, vectors)
+        scores = users @ self.network.targets(vectors).T  # (rows, n_items + 1)
         scores[:, 0] = -torch.inf
         if self.config.novel_targets:
             row, item = torch.from_numpy(histories.row_of_event), torch.from_numpy(histories.items).long()
@@ -144,10 +143,9 @@ def encode(network: Network, histories: Histories, vectors: Tensor) -> Tensor:
         items, types, gap = (
             pad(values, own, vectors.device) for values in (histories.items, histories.types, gaps)
         )
-        hidden = network(vectors[items], types, gap)  # (batch, length, dim)
         last = torch.from_numpy(np.maximum(own.lengths - 1, 0)).to(vectors.device)
-        rows = torch.arange(len(batch), device=vectors.device)
-        users[torch.from_numpy(batch).to(vectors.device)] = hidden[rows, last]
+        newest = network.newest(vectors[items], types, gap, last)  # (batch, dim)
+        users[torch.from_numpy(batch).to(vectors.device)] = newest
     return users
 
 

@@ -1,7 +1,10 @@
-"""The Transformer as a model: fitted on histories, it ranks by inner products and explains itself by likeness."""
+"""A sequence model: histories in, a fitted network out that ranks by inner products and explains itself.
+
+Its kinds differ in their encoder alone; each is a file of its own.
+"""
 
 from dataclasses import asdict
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -14,7 +17,7 @@ from pipeline_tasks.models.checkpoint import fingerprint
 from pipeline_tasks.models.data import Catalogue, Histories, newest_windows, pad
 from pipeline_tasks.models.fitting import Fitting, encode, hold_out
 from pipeline_tasks.models.interface import NO_REASON, State, Training
-from pipeline_tasks.models.transformer import Network, TransformerConfig
+from pipeline_tasks.models.network import Encoder, Network, SequenceConfig
 
 # cosine that an event loses, as a reason, for every newer one
 FADING = 0.01
@@ -22,26 +25,30 @@ FADING = 0.01
 SHAPE = ("dim", "blocks", "heads", "max_length", "event_types")
 
 
-class Transformer:
+class SequenceModel:
     """A fitted network with the vectors of all items; `facts` say how training went."""
 
-    name = "transformer"
+    name: ClassVar[str]
+    encoder: ClassVar[type[Encoder]]
 
     def __init__(self, network: Network, facts: dict[str, Any]) -> None:
         self.network = network.eval()
         self.facts = facts
         with torch.inference_mode():
-            self._vectors = network.all_vectors()  # (n_items + 1, dim)
+            self._vectors = network.all_vectors()  # (n_items + 1, dim), as events are read
+            self._targets = network.targets(self._vectors)  # (n_items + 1, dim), as scores are made
 
     @classmethod
     def fit(
-        cls, histories: Histories, catalogue: Catalogue, config: TransformerConfig, training: Training
+        cls, histories: Histories, catalogue: Catalogue, config: SequenceConfig, training: Training
     ) -> Self:
         learnt, known, answers = hold_out(histories, config)
         touched = np.bincount(learnt.items, minlength=catalogue.n_items + 1) > 0
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)
-            network = Network(config, torch.from_numpy(catalogue.content), torch.from_numpy(touched))
+            network = Network(
+                config, cls.encoder, torch.from_numpy(catalogue.content), torch.from_numpy(touched)
+            )
         warm = _go_on(network, training.previous, config)
         network.to(training.device)
         fitting = Fitting(network, learnt, (known, answers), config)
@@ -57,7 +64,10 @@ class Transformer:
     @classmethod
     def from_state(cls, state: State, device: torch.device) -> Self:
         network = Network(
-            TransformerConfig(**state.facts["config"]), state.tensors["content"], state.tensors["trained"]
+            SequenceConfig(**state.facts["config"]),
+            cls.encoder,
+            state.tensors["content"],
+            state.tensors["trained"],
         )
         network.load_state_dict(state.tensors)
         return cls(network.to(device), state.facts)
@@ -78,10 +88,10 @@ class Transformer:
             return encode(self.network, histories, self._vectors)
 
     def item_vectors(self) -> Tensor:
-        return self._vectors
+        return self._targets
 
     def score(self, histories: Histories) -> Tensor:
-        return self.encode(histories) @ self._vectors.T
+        return self.encode(histories) @ self._targets.T
 
     def similar(self, items: NDArray[np.int64]) -> Tensor:
         """Cosine of item vectors."""
@@ -107,11 +117,11 @@ class Transformer:
         return np.where((items > 0) & (windows.lengths > 0)[:, None], found, NO_REASON)
 
 
-def _schedule(config: TransformerConfig) -> loop.Schedule:
+def _schedule(config: SequenceConfig) -> loop.Schedule:
     return loop.Schedule(config.epochs, config.patience, config.learning_rate, config.weight_decay)
 
 
-def _go_on(network: Network, previous: State | None, config: TransformerConfig) -> bool:
+def _go_on(network: Network, previous: State | None, config: SequenceConfig) -> bool:
     """Copy what an earlier model of the same shape has learnt; items that it did not know start at random."""
     if previous is None or any(previous.facts["config"].get(name) != getattr(config, name) for name in SHAPE):
         return False

@@ -1,44 +1,14 @@
-"""A causal Transformer over a user's events: histories and a catalogue in, a vector a user and an item out.
+"""A causal Transformer: vectors of events in, at each event what comes next out.
 
-An event is its item, its type, the time since the one before, and its position. An item is an id embedding
-plus its projected content; ids are dropped at random in training, and an item without history has none, so
-that it is recommended from its content (Kang and McAuley 2018, "Self-attentive sequential recommendation").
+Kang and McAuley 2018, "Self-attentive sequential recommendation", with pre-norm blocks.
 """
-
-import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline_tasks.models.data import GAP_BUCKETS
-
-EMBEDDING_STD = 0.02
-
-
-@dataclass(frozen=True)
-class TransformerConfig:
-    """The network's shape, and how it is trained; the settings of the same names say what each is."""
-
-    event_types: int
-    dim: int = 64
-    blocks: int = 2
-    heads: int = 2
-    max_length: int = 50
-    dropout: float = 0.2
-    id_dropout: float = 0.1
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    batch_events: int = 1024
-    epochs: int = 30
-    patience: int = 3
-    full_softmax_items: int = 20_000
-    negatives: int = 2_048
-    novel_targets: bool = True
-    """Whether only a user's first event with an item is to be predicted, since seen items are excluded."""
-    validation_users: int = 2_000
-    """Users whose last event is kept for early stopping, at most a quarter of all."""
+from pipeline_tasks.models.network import EMBEDDING_STD, Dropout, Encoder, SequenceConfig
+from pipeline_tasks.models.sequence_model import SequenceModel
 
 
 class Attention(nn.Module):
@@ -58,6 +28,22 @@ class Attention(nn.Module):
         out: Tensor = self.out(y.transpose(1, 2).reshape(batch, length, dim))  # (batch, length, dim)
         return out
 
+    def newest(self, x: Tensor, last: Tensor) -> Tensor:
+        """Return (batch, dim), the outcome at the places `last` (batch,) alone."""
+        batch, length, dim = x.shape
+        q, k, v = self.qkv.weight.chunk(3)
+        q_bias, k_bias, v_bias = self.qkv.bias.chunk(3)
+        newest = x[torch.arange(batch, device=x.device), last]  # (batch, dim)
+        shape = batch, length, self.heads, dim // self.heads
+        y = F.scaled_dot_product_attention(
+            F.linear(newest, q, q_bias).view(batch, self.heads, 1, -1),
+            F.linear(x, k, k_bias).view(shape).transpose(1, 2),
+            F.linear(x, v, v_bias).view(shape).transpose(1, 2),
+            (torch.arange(length, device=x.device) <= last[:, None])[:, None, None],
+        )  # (batch, heads, 1, dim / heads)
+        out: Tensor = self.out(y.reshape(batch, dim))
+        return out
+
 
 class Block(nn.Module):
     """A pre-norm Transformer block."""
@@ -66,59 +52,59 @@ class Block(nn.Module):
         super().__init__()
         self.norm_attention, self.norm_mlp = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.attention = Attention(dim, heads)
-        self.mlp = nn.Sequential(
-            nn.Linear(dim, 4 * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * dim, dim)
-        )
-        self.dropout = nn.Dropout(dropout)
+        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.dropout(self.attention(self.norm_attention(x)))
         out: Tensor = x + self.dropout(self.mlp(self.norm_mlp(x)))  # (batch, length, dim)
         return out
 
+    def newest(self, x: Tensor, last: Tensor) -> Tensor:
+        """Return (batch, dim), the outcome at the places `last` (batch,) alone."""
+        own = x[torch.arange(len(x), device=x.device), last]
+        own = own + self.attention.newest(self.norm_attention(x), last)
+        out: Tensor = own + self.mlp(self.norm_mlp(own))
+        return out
 
-class Network(nn.Module):
-    """Vectors of items from ids and content, and of users from the vectors of their events' items."""
 
-    content: Tensor  # (n_items + 1, width)
-    trained: Tensor  # (n_items + 1,): whether the item had events to learn an id embedding from
+class TransformerEncoder(Encoder):
+    """Learnt positions, blocks of attention, and a norm."""
 
-    def __init__(self, config: TransformerConfig, content: Tensor, trained: Tensor) -> None:
-        super().__init__()
-        dim, items = config.dim, len(content)
-        self.config = config
-        self.register_buffer("content", content)
-        self.register_buffer("trained", trained)
-        self.ids = nn.Embedding(items, dim)
-        self.project = nn.Linear(content.shape[1], dim, bias=False)
-        self.types = nn.Embedding(config.event_types + 1, dim)
-        self.gaps = nn.Embedding(GAP_BUCKETS, dim)
-        self.positions = nn.Embedding(config.max_length, dim)
-        self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(dim, config.heads, config.dropout) for _ in range(config.blocks))
-        self.norm = nn.LayerNorm(dim)
-        for table in (self.ids, self.types, self.gaps, self.positions):
-            nn.init.normal_(table.weight, std=EMBEDDING_STD)
+    def __init__(self, config: SequenceConfig) -> None:
+        super().__init__(config)
+        self.positions = nn.Embedding(config.max_length, config.dim)
+        nn.init.normal_(self.positions.weight, std=EMBEDDING_STD)
+        self.dropout = Dropout(config.dropout)
+        self.blocks = nn.ModuleList(
+            Block(config.dim, config.heads, config.dropout) for _ in range(config.blocks)
+        )
+        self.norm = nn.LayerNorm(config.dim)
 
-    def vectors(self, items: Tensor) -> Tensor:
-        """Return (items, dim): an item is its id embedding, if it has one, plus its projected content."""
-        known = self.trained[items, None]
-        if self.training:
-            dropped = torch.rand(len(items), 1, device=items.device) < self.config.id_dropout
-            known = known & ~(dropped & self.content[items].any(1, keepdim=True))
-        vectors: Tensor = self.ids(items) * known + self.project(self.content[items])
-        return vectors
-
-    def all_vectors(self) -> Tensor:
-        """Return (n_items + 1, dim); row 0 is padding."""
-        return self.vectors(torch.arange(len(self.content), device=self.content.device))
-
-    def forward(self, vectors: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
-        """Return (batch, length, dim), at each event what comes next; `vectors` are of the events' items."""
-        positions = torch.arange(vectors.shape[1], device=vectors.device)
-        x = vectors * math.sqrt(self.config.dim)  # (batch, length, dim)
-        x = self.dropout(x + self.types(types) + self.gaps(gaps) + self.positions(positions))
+    def forward(self, x: Tensor) -> Tensor:
+        x = self._placed(x)
         for block in self.blocks:
             x = block(x)
-        normed: Tensor = self.norm(x)
+        normed: Tensor = self.norm(x)  # (batch, length, dim)
         return normed
+
+    def newest(self, x: Tensor, last: Tensor) -> Tensor:
+        """Of the last block only the places `last` are worked out: no other is looked at."""
+        x = self._placed(x)
+        *blocks, newest = self.blocks
+        for block in blocks:
+            x = block(x)
+        states = newest.newest(x, last)  # type: ignore[operator]
+        normed: Tensor = self.norm(states)  # (batch, dim)
+        return normed
+
+    def _placed(self, x: Tensor) -> Tensor:
+        placed: Tensor = self.dropout(x + self.positions(torch.arange(x.shape[1], device=x.device)))
+        return placed
+
+
+class Transformer(SequenceModel):
+    """The Transformer as a model."""
+
+    name = "transformer"
+    encoder = TransformerEncoder

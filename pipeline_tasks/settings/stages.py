@@ -1,13 +1,15 @@
 """The settings of the stages: one section a subject, a docstring a key."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline_tasks.settings.source import Section
 
-MODELS = ("transformer", "item_knn", "popular")
-MODEL_PATTERN = "^(" + "|".join(MODELS) + ")$"
+MODELS = ("transformer", "gru4rec", "caser", "youtube_dnn", "item_knn", "popular")
+_EITHER = "(" + "|".join(MODELS) + ")"
+# one of them, or several with commas between
+MODEL_PATTERN = f"^{_EITHER}(,{_EITHER})*$"
 
 
 class AirflowSettings(Section):
@@ -102,7 +104,7 @@ class KubernetesSettings(Section):
 
 class TrainSettings(Section):
     model: str = Field("transformer", pattern=MODEL_PATTERN)
-    """What is trained as tonight's challenger."""
+    """What is trained as tonight's challenger; of several (a list, or names with commas) validation picks one."""
     launcher: Literal["process", "docker", "kubernetes"] = "process"
     """Where train, evaluate and recommend run."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -141,6 +143,18 @@ class TrainSettings(Section):
     """For launcher = "docker"."""
     kubernetes: KubernetesSettings = KubernetesSettings()
     """For launcher = "kubernetes"."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names in `model`."""
+        return tuple(dict.fromkeys(self.model.split(",")))
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _join(cls, named: Any) -> Any:
+        if isinstance(named, list):
+            named = ",".join(map(str, named))
+        return named.replace(" ", "") if isinstance(named, str) else named
 
     @model_validator(mode="after")
     def _heads_divide_dim(self) -> Self:

@@ -122,6 +122,7 @@ def _facts(
             "name": made["model_name"],
             "version": made["model_version"],
             "cutoff": made["model_cutoff"],
+            "trials": made["trials"],
         },
         "settings": settings.results_digest(),
         "availability": stock,

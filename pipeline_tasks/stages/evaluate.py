@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline_tasks import model_store
 from pipeline_tasks.evaluation.metrics import Measured, measure
+from pipeline_tasks.evaluation.selection import top_lists
 from pipeline_tasks.evaluation.serving import Candidate, Comparison, Decision, choose
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
@@ -17,7 +18,6 @@ from pipeline_tasks.lake.store import open_store
 from pipeline_tasks.model_store import Saved
 from pipeline_tasks.models.checkpoint import config_bytes
 from pipeline_tasks.models.data import Histories
-from pipeline_tasks.ranking.blocks import rank_users
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.training_data import TrainingData, read_training_data
 
@@ -56,6 +56,7 @@ def run(settings: Settings, run_date: date) -> Report:
         "metrics": _table(judge, challenger, champion, baselines),
         "serving": serving,
         "role": role,
+        "trials": found["trials"],
         "holdout": {"users": len(trial.truth), "days": data.holdout.days, "cut": data.holdout.cut},
     }
     content = config_bytes({**facts, **serving, "run_date": str(run_date)})
@@ -100,20 +101,15 @@ class _Judge:
 
     def measure(self, saved: Saved, trial: Trial) -> Measured:
         k, items = self.settings.evaluate.k, self.data.catalogue.n_items
-        lists = np.zeros((len(trial.known), k), dtype=np.int32)
-        allowed = np.ones(items + 1, dtype=bool)
         with torch.inference_mode():
-            model = saved.load(self.device).at(self.data.catalogue)
-            for ranked in rank_users(
-                model,
+            lists = top_lists(
+                saved.load(self.device).at(self.data.catalogue),
                 trial.known,
                 k,
-                allowed,
+                items,
                 exclude_seen=self.settings.recommend.exclude_seen,
                 users_a_block=self.settings.recommend.block_users,
-            ):
-                rows = slice(ranked.first, ranked.first + len(ranked.items))
-                lists[rows, : ranked.items.shape[1]] = ranked.items
+            )
         return measure(lists, trial.truth, k, items)
 
 

@@ -1,22 +1,24 @@
 """The night's training tables in; tonight's challenger and the baselines, fitted up to the cut, out."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import torch
 
 from pipeline_tasks import model_store
+from pipeline_tasks.evaluation.selection import qualities
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
+from pipeline_tasks.model_configs import model_config
 from pipeline_tasks.model_store import KINDS, StoreCheckpoint
 from pipeline_tasks.models.checkpoint import config_bytes
 from pipeline_tasks.models.data import Histories
+from pipeline_tasks.models.fitting import hold_out
 from pipeline_tasks.models.interface import Model, State, Training
-from pipeline_tasks.models.item_knn import ItemKnnConfig
-from pipeline_tasks.models.popular import PopularConfig
-from pipeline_tasks.models.transformer import TransformerConfig
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.training_data import TrainingData, read_training_data
 
@@ -26,78 +28,100 @@ BASELINES = ("popular", "item_knn")
 def run(settings: Settings, run_date: date) -> Report:
     """Fit `train.model` and the baselines on events before the cut, and save them.
 
+    Of several models, the one that is best on users' next items, kept from all of them, is the challenger.
     Killed at any instant, it goes on from its last epoch. Without events before the cut there is nothing that
     a challenger could learn from: the baselines are all there is.
     """
     store = open_store(settings.lake_uri)
     data = read_training_data(store, run_date)
     past = data.histories.before(data.holdout.cut)
-    device = model_store.torch_device(settings.train)
-    names = {*BASELINES, settings.train.model} if len(past) else {*BASELINES}
-    versions: dict[str, str] = {}
-    learnt: dict[str, Any] = {}
-    for name in sorted(names):
-        model = _fit(settings, store, run_date, name, past, data, device)
-        versions[name] = model_store.save(store, run_date, model, data.holdout.cut)
+    work = _Work(settings, run_date, store, data, model_store.torch_device(settings.train))
+    baselines = {name: work.fit(name, past) for name in BASELINES}
+    asked = settings.train.models if len(past) else ()
+    trials: dict[str, float] = {}
+    if len(asked) > 1:
+        fitted, trials = work.compete(asked, past)
+    else:
+        fitted = {name: baselines.get(name) or work.fit(name, past) for name in asked}
+    chosen = next(iter(fitted), None)
+    versions = {name: work.save(model) for name, model in baselines.items()}
+    challenger = work.save(fitted[chosen]) if chosen else None
+    for name in {*asked, *BASELINES}:
         StoreCheckpoint(store, layout.checkpoint(run_date, name)).remove()
-        learnt[name] = model.state().facts.get("training", {})
-    challenger = versions.get(settings.train.model) if len(past) else None
-    candidates = {"challenger": challenger, "baselines": {name: versions[name] for name in BASELINES}}
+    candidates = {"challenger": challenger, "baselines": versions, "trials": trials}
     store.write(layout.candidates(run_date), config_bytes(candidates))
-    facts = {**candidates, "training": learnt, "device": str(device), "cut": data.holdout.cut}
+    learnt = {name: model.state().facts.get("training", {}) for name, model in fitted.items()}
+    outputs = {*versions.values(), *([challenger] if challenger else [])}
     return Report(
-        _summary(settings.train.model, past, learnt, challenger),
+        _summary(past, chosen, challenger, trials, learnt),
         rows={"users": len(past), "events": len(past.items), "items": data.catalogue.n_items},
         inputs=data.inputs,
-        outputs={layout.model(version): version for version in versions.values()},
-        facts=facts,
+        outputs={layout.model(version): version for version in sorted(outputs)},
+        facts={**candidates, "training": learnt, "device": str(work.device), "cut": data.holdout.cut},
     )
 
 
-def _fit(
-    settings: Settings,
-    store: Store,
-    run_date: date,
-    name: str,
+@dataclass(frozen=True)
+class _Work:
+    """One run: what it fits on, and where it reads and writes."""
+
+    settings: Settings
+    run_date: date
+    store: Store
+    data: TrainingData
+    device: torch.device
+
+    def fit(self, name: str, past: Histories) -> Model:
+        training = Training(
+            seed=self.settings.seed,
+            device=self.device,
+            checkpoint=StoreCheckpoint(self.store, layout.checkpoint(self.run_date, name)),
+            previous=self._previous(name),
+            say=lambda line: print(f"{name}: {line}", file=sys.stderr, flush=True),
+        )
+        config = model_config(self.settings, name, self.data.weights, self.data.holdout.cut)
+        model: Model = KINDS[name].fit(past, self.data.catalogue, config, training)
+        return model
+
+    def compete(self, names: Sequence[str], past: Histories) -> tuple[dict[str, Model], dict[str, float]]:
+        """Return the models, the best first, and each one's NDCG on the next items of validation users."""
+        frame = model_config(self.settings, "transformer", self.data.weights, self.data.holdout.cut)
+        learnt, known, answers = hold_out(past, frame)
+        fitted = {name: self.fit(name, learnt) for name in names}
+        found = qualities(
+            fitted,
+            known,
+            answers,
+            self.settings.evaluate.k,
+            self.data.catalogue.n_items,
+            exclude_seen=self.settings.recommend.exclude_seen,
+        )
+        return {name: fitted[name] for name in found}, found
+
+    def save(self, model: Model) -> str:
+        return model_store.save(self.store, self.run_date, model, self.data.holdout.cut)
+
+    def _previous(self, name: str) -> State | None:
+        """Return the champion before the night, where training goes on from it and it is of the same kind."""
+        if not self.settings.train.warm_start:
+            return None
+        champion = model_store.champion_before(self.store, self.run_date)
+        if champion is None or champion["name"] != name:
+            return None
+        return model_store.read(self.store, champion["model_version"]).state
+
+
+def _summary(
     past: Histories,
-    data: TrainingData,
-    device: torch.device,
-) -> Model:
-    training = Training(
-        seed=settings.seed,
-        device=device,
-        checkpoint=StoreCheckpoint(store, layout.checkpoint(run_date, name)),
-        previous=_previous(settings, store, run_date, name),
-        say=lambda line: print(f"{name}: {line}", file=sys.stderr, flush=True),
-    )
-    model: Model = KINDS[name].fit(past, data.catalogue, _config(settings, name, data), training)
-    return model
-
-
-def _config(settings: Settings, name: str, data: TrainingData) -> Any:
-    if name == "popular":
-        return PopularConfig(data.holdout.cut, settings.recommend.popular_days, data.weights)
-    if name == "item_knn":
-        return ItemKnnConfig(weights=data.weights)
-    own = TransformerConfig.__dataclass_fields__.keys() & type(settings.train).model_fields.keys()
-    return TransformerConfig(
-        event_types=len(data.weights) - 1,
-        novel_targets=settings.recommend.exclude_seen,
-        **{key: getattr(settings.train, key) for key in own},
-    )
-
-
-def _previous(settings: Settings, store: Store, run_date: date, name: str) -> State | None:
-    """Return the champion before the night, where training goes on from it and it is of the same kind."""
-    champion = model_store.champion_before(store, run_date) if settings.train.warm_start else None
-    if champion is None or champion["name"] != name:
-        return None
-    return model_store.read(store, champion["model_version"]).state
-
-
-def _summary(name: str, past: Histories, learnt: dict[str, Any], challenger: str | None) -> str:
-    if challenger is None:
+    name: str | None,
+    challenger: str | None,
+    trials: dict[str, float],
+    learnt: dict[str, Any],
+) -> str:
+    if name is None:
         return "no events before the holdout: only the baselines"
     progress = learnt[name]
     epochs = f", best after epoch {progress['best_epoch']} of {progress['epoch']}" if progress else ""
-    return f"{name} {challenger} on {len(past.items):,} events of {len(past):,} users{epochs}"
+    found = ", ".join(f"{each} {quality:.4f}" for each, quality in trials.items())
+    of = f"; validation NDCG: {found}" if trials else ""
+    return f"{name} {challenger} on {len(past.items):,} events of {len(past):,} users{epochs}{of}"

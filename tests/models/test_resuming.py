@@ -9,7 +9,7 @@ import pytest
 
 from pipeline_tasks.models.checkpoint import config_bytes, fingerprint, pack, unpack, weights_bytes
 from pipeline_tasks.models.interface import State, Training
-from pipeline_tasks.models.sequence_model import Transformer
+from pipeline_tasks.models.transformer import Transformer
 from tests.models.worlds import TRANSFORMER, checkerboard, colours
 
 CONFIG = replace(TRANSFORMER, epochs=6, patience=6)

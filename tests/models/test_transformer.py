@@ -11,8 +11,8 @@ from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.fitting import Fitting, hold_out
 from pipeline_tasks.models.interface import Training
 from pipeline_tasks.models.loop import Schedule, train
-from pipeline_tasks.models.sequence_model import Transformer
-from pipeline_tasks.models.transformer import Network, TransformerConfig
+from pipeline_tasks.models.network import Network, SequenceConfig
+from pipeline_tasks.models.transformer import Transformer, TransformerEncoder
 from pipeline_tasks.ranking.blocks import rank_users
 from tests.models.worlds import TRANSFORMER, catalogue, checkerboard, colours, histories
 
@@ -61,7 +61,9 @@ def test_an_item_without_history_is_recommended_from_its_content() -> None:
 
 
 def test_an_id_embedding_that_never_learnt_does_not_speak() -> None:
-    network = Network(TRANSFORMER, torch.ones(4, 3), torch.tensor([False, True, True, False])).eval()
+    network = Network(
+        TRANSFORMER, TransformerEncoder, torch.ones(4, 3), torch.tensor([False, True, True, False])
+    ).eval()
     vectors = network.all_vectors()
     torch.testing.assert_close(vectors[3], network.project.weight.sum(1))
     assert not torch.allclose(vectors[1], vectors[2])
@@ -76,7 +78,7 @@ def test_padding_changes_nothing() -> None:
 
 def test_only_a_users_first_event_with_an_item_is_asked_for() -> None:
     known = histories([[1, 1, 2, 2, 3]])
-    network = Network(TRANSFORMER, torch.zeros(5, 2), torch.ones(5, dtype=torch.bool))
+    network = Network(TRANSFORMER, TransformerEncoder, torch.zeros(5, 2), torch.ones(5, dtype=torch.bool))
     nobody = known.rows(np.array([], dtype=np.int64)), np.array([], dtype=np.int64)
     asked = Fitting(network, known, nobody, TRANSFORMER)
     assert asked.targets.tolist() == [1, 0, 2, 0, 3]
@@ -142,6 +144,6 @@ def test_running_out_of_memory_says_what_to_change() -> None:
 
 
 def test_users_with_one_event_alone_still_give_a_model() -> None:
-    config = TransformerConfig(event_types=1, dim=8, heads=1, blocks=1, epochs=2)
+    config = SequenceConfig(event_types=1, dim=8, heads=1, blocks=1, epochs=2)
     model = Transformer.fit(histories([[1], [2]]), NO_CONTENT, config, Training())
     assert torch.isfinite(model.score(histories([[1]]))).all()

@@ -7,12 +7,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline_tasks.models.caser import Caser
 from pipeline_tasks.models.data import Catalogue, Histories
+from pipeline_tasks.models.gru4rec import Gru4Rec
 from pipeline_tasks.models.interface import Model, Training
 from pipeline_tasks.models.item_knn import ItemKnn, ItemKnnConfig
+from pipeline_tasks.models.network import SequenceConfig
 from pipeline_tasks.models.popular import Popular, PopularConfig
-from pipeline_tasks.models.sequence_model import Transformer
-from pipeline_tasks.models.transformer import TransformerConfig
+from pipeline_tasks.models.transformer import Transformer
+from pipeline_tasks.models.youtube_dnn import YoutubeDnn
 
 HOUR = 3_600
 DAY = 86_400
@@ -60,13 +63,21 @@ def colours(items: int) -> Catalogue:
     return catalogue(own)
 
 
-TRANSFORMER = TransformerConfig(
-    event_types=1, dim=16, blocks=1, heads=2, max_length=10, batch_events=256, epochs=25, learning_rate=5e-3
+TRANSFORMER = SequenceConfig(
+    event_types=1,
+    dim=16,
+    blocks=1,
+    heads=2,
+    max_length=10,
+    batch_events=256,
+    epochs=40,
+    patience=8,
+    learning_rate=5e-3,
 )
 CONFIGS: dict[str, tuple[Any, Any]] = {
     "popular": (Popular, PopularConfig(until=100 * DAY)),
     "item_knn": (ItemKnn, ItemKnnConfig()),
-    "transformer": (Transformer, TRANSFORMER),
+    **{kind.name: (kind, TRANSFORMER) for kind in (Transformer, Gru4Rec, Caser, YoutubeDnn)},
 }
 
 

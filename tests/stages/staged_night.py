@@ -89,6 +89,7 @@ def write_lists(store: Store, folder: Path, night: date, rows: list[dict[str, An
         "model_version": MODEL,
         "model_name": "transformer",
         "model_cutoff": "2026-01-08T00:00:00+00:00",
+        "trials": {},
         "data_cutoff": f"{night + timedelta(days=1)}T00:00:00+00:00",
     }
     tables.write_files(store, layout.night("staged/top_n", night), paths, rows=len(rows), facts=facts)

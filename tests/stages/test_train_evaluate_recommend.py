@@ -225,6 +225,28 @@ def test_who_serves_is_kept_without_clock_or_place(settings, lake) -> None:
     write_training_tables(lake)
     run_all(settings)
     kept = json.loads(lake.read(layout.champion(NIGHT)))
-    assert {"model_version", "name", "reason", "role", "metrics", "holdout", "run_date", "serving"} == set(
-        kept
-    )
+    assert {
+        "model_version",
+        "name",
+        "reason",
+        "role",
+        "metrics",
+        "holdout",
+        "run_date",
+        "serving",
+        "trials",
+    } == set(kept)
+
+
+def test_of_several_models_validation_picks_the_challenger(make_settings, lake) -> None:
+    write_training_tables(lake)
+    names = ["popular", "gru4rec", "transformer"]
+    settings = make_settings(**{**QUICK, "train": {**QUICK["train"], "model": names, "epochs": 3}})
+    reports = run_all(settings)
+    facts = reports["train"].facts
+    assert set(facts["trials"]) == set(names)
+    best = max(facts["trials"], key=facts["trials"].get)
+    assert best != "popular"
+    assert model_store.read(lake, facts["challenger"]).name == best
+    made = tables.require_commit(lake, layout.night("staged/top_n", NIGHT), "recommend").facts
+    assert made["trials"] == facts["trials"]

@@ -1,0 +1,135 @@
+"""The frame of every sequence model: items and events as vectors in, what comes next out of an encoder.
+
+An event is its item, its type, and the time since the one before. An item is an id embedding plus its
+projected content; ids are dropped at random in training, and an item without history has none, so that it
+is recommended from its content (Volkovs et al. 2017, "DropoutNet: addressing cold start in recommender
+systems"). An encoder takes the vectors of events (batch, length, dim) to states of the same shape, each made
+of the events up to its own.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline_tasks.models.data import GAP_BUCKETS
+
+EMBEDDING_STD = 0.02
+
+
+@dataclass(frozen=True)
+class SequenceConfig:
+    """The network's shape, and how it is trained; the settings of the same names say what each is."""
+
+    event_types: int
+    dim: int = 64
+    blocks: int = 2
+    heads: int = 2
+    max_length: int = 50
+    dropout: float = 0.2
+    id_dropout: float = 0.1
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    batch_events: int = 1024
+    epochs: int = 30
+    patience: int = 3
+    full_softmax_items: int = 20_000
+    negatives: int = 2_048
+    temperature: float = 0.0
+    """0: scores are inner products; else cosines over this."""
+    novel_targets: bool = True
+    """Whether only a user's first event with an item is to be predicted, since seen items are excluded."""
+    validation_users: int = 2_000
+    """Users whose last event is kept for early stopping, at most a quarter of all."""
+
+
+class Dropout(nn.Module):
+    """Dropout that draws a byte a value: eight of them from one random number, where torch draws eight numbers.
+
+    The share dropped is `share` to the nearest 256th (Srivastava et al. 2014 for the method).
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.dropped = round(256 * share)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.dropped:
+            return x
+        numbers = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
+        chances = numbers.random_(-(1 << 63), None).view(torch.uint8)[: x.numel()].view(x.shape)
+        return x * ((chances >= self.dropped) * (256 / (256 - self.dropped)))
+
+
+class Encoder(nn.Module):
+    """From the vectors of events (batch, length, dim) to states of the same shape, each of the events so far."""
+
+    def __init__(self, config: SequenceConfig) -> None:
+        super().__init__()
+
+    def newest(self, x: Tensor, last: Tensor) -> Tensor:
+        """Return (batch, dim), the states at the places `last` (batch,) alone."""
+        states: Tensor = self(x)[torch.arange(len(x), device=x.device), last]
+        return states
+
+
+class Network(nn.Module):
+    """Vectors of items from ids and content, and of users from the vectors of their events' items."""
+
+    content: Tensor  # (n_items + 1, width)
+    trained: Tensor  # (n_items + 1,): whether the item had events to learn an id embedding from
+
+    def __init__(
+        self,
+        config: SequenceConfig,
+        encoder: type[Encoder],
+        content: Tensor,
+        trained: Tensor,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("content", content)
+        self.register_buffer("trained", trained)
+        self.ids = nn.Embedding(len(content), config.dim)
+        self.project = nn.Linear(content.shape[1], config.dim, bias=False)
+        self.types = nn.Embedding(config.event_types + 1, config.dim)
+        self.gaps = nn.Embedding(GAP_BUCKETS, config.dim)
+        for table in (self.ids, self.types, self.gaps):
+            nn.init.normal_(table.weight, std=EMBEDDING_STD)
+        self.encoder = encoder(config)
+
+    def vectors(self, items: Tensor) -> Tensor:
+        """Return (items, dim): an item is its id embedding, if it has one, plus its projected content."""
+        known = self.trained[items, None]
+        if self.training:
+            dropped = torch.rand(len(items), 1, device=items.device) < self.config.id_dropout
+            known = known & ~(dropped & self.content[items].any(1, keepdim=True))
+        vectors: Tensor = self.ids(items) * known + self.project(self.content[items])
+        return vectors
+
+    def all_vectors(self) -> Tensor:
+        """Return (n_items + 1, dim); row 0 is padding."""
+        return self.vectors(torch.arange(len(self.content), device=self.content.device))
+
+    def targets(self, vectors: Tensor) -> Tensor:
+        """Return the vectors of items as states are multiplied with them."""
+        return F.normalize(vectors, dim=-1) if self.config.temperature else vectors
+
+    def forward(self, vectors: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
+        """Return (batch, length, dim), at each event what comes next; `vectors` are of the events' items."""
+        return self._scaled(self.encoder(self._events(vectors, types, gaps)))
+
+    def newest(self, vectors: Tensor, types: Tensor, gaps: Tensor, last: Tensor) -> Tensor:
+        """Return (batch, dim), what comes next after the events `last` (batch,)."""
+        return self._scaled(self.encoder.newest(self._events(vectors, types, gaps), last))
+
+    def _events(self, vectors: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
+        events: Tensor = vectors * math.sqrt(self.config.dim) + self.types(types) + self.gaps(gaps)
+        return events
+
+    def _scaled(self, states: Tensor) -> Tensor:
+        if not self.config.temperature:
+            return states
+        return F.normalize(states, dim=-1) / self.config.temperature

@@ -1,0 +1,121 @@
+"""The search for better train settings: histories and a catalogue in, a study that can be gone on with out.
+
+A trial is a fit, judged by its own validation (the next item of users kept from training), never by the
+holdout. The first trial is the settings as they are.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from pydantic import ValidationError
+
+from pipeline_tasks.errors import NightjarError, Refused
+from pipeline_tasks.model_configs import model_config
+from pipeline_tasks.model_store import KINDS, torch_device
+from pipeline_tasks.models.data import Catalogue, Histories
+from pipeline_tasks.models.interface import Training
+from pipeline_tasks.models.sequence_model import SequenceModel
+from pipeline_tasks.settings import Settings
+
+# what a trial may change, and how far: of some values one, or anything between two on a logarithmic scale
+CHOICES: dict[str, tuple[float, ...]] = {
+    "dim": (32, 64, 128, 256),
+    "blocks": (1, 2, 3),
+    "heads": (1, 2, 4),
+    "dropout": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+    "id_dropout": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+    "batch_events": (512, 1024, 2048, 4096),
+}
+RANGES = {"learning_rate": (3e-4, 6e-3), "weight_decay": (1e-4, 0.3)}
+
+
+def tune(
+    settings: Settings,
+    histories: Histories,
+    catalogue: Catalogue,
+    weights: tuple[float, ...],
+    cut: int,
+    journal: Path,
+    *,
+    trials: int,
+    minutes: float,
+    say: Callable[[str], None],
+) -> optuna.Study:
+    """Return the study kept in `journal`, gone on with until it has `trials` trials or `minutes` have passed.
+
+    Raises Refused for a model that has no validation of its own, and where a journal is of other data.
+    """
+    name = settings.train.model
+    if not issubclass(KINDS[name], SequenceModel):
+        raise Refused(f"train.model is {name}, which has nothing to tune", "choose a sequence model")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name=name,
+        direction="maximize",
+        storage=JournalStorage(JournalFileBackend(str(journal))),
+        load_if_exists=True,
+    )
+    done = len(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)))
+    study.sampler = optuna.samplers.TPESampler(seed=settings.seed + done)
+    if not study.get_trials(deepcopy=False):
+        study.enqueue_trial({key: getattr(settings.train, key) for key in (*CHOICES, *RANGES)})
+
+    def objective(trial: optuna.Trial) -> float:
+        train = settings.train.model_validate({**settings.train.model_dump(), **_chosen(trial, settings)})
+        tried = settings.model_copy(update={"train": train})
+        device = torch_device(tried.train)
+        config = model_config(tried, name, weights, cut)
+        model = KINDS[name].fit(histories, catalogue, config, Training(settings.seed, device))
+        quality = model.facts["training"]["best_quality"]
+        if quality is None:
+            raise Refused("there are no validation users to judge a trial by", "tune on more data")
+        return float(quality)
+
+    def told(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        seconds = trial.duration.total_seconds() if trial.duration else 0.0
+        came = f"{trial.value:.4f}" if trial.value is not None else "failed"
+        say(f"trial {trial.number + 1}: {came} in {seconds:.0f} s, {_words(trial.params)}")
+
+    study.optimize(
+        objective,
+        n_trials=max(0, trials - done),
+        timeout=60 * minutes,
+        catch=(NightjarError, ValidationError),
+        callbacks=[told],
+    )
+    return study
+
+
+def _chosen(trial: optuna.Trial, settings: Settings) -> dict[str, Any]:
+    own = {key: sorted({*values, getattr(settings.train, key)}) for key, values in CHOICES.items()}
+    chosen = {key: trial.suggest_categorical(key, values) for key, values in own.items()}
+    return chosen | {key: trial.suggest_float(key, *ends, log=True) for key, ends in RANGES.items()}
+
+
+def summary(study: optuna.Study) -> str:
+    """Return the best trial against the settings as they are, and the lines of nightjar.toml that make it so.
+
+    Raises Refused where no trial has finished.
+    """
+    finished = [trial for trial in study.trials if trial.value is not None]
+    if not finished:
+        raise Refused("no trial has finished", "allow more minutes, or look at what the trials said")
+    best, first = study.best_trial, finished[0]
+    said = f"{len(finished)} trials: {first.value:.4f} as it is, {best.value:.4f} in trial {best.number + 1}"
+    changed = {key: value for key, value in best.params.items() if first.params.get(key) != value}
+    if not changed:
+        return f"{said}\nThe settings may stay as they are."
+    return "\n".join([said, "", "[train]", *(f"{key} = {_value(value)}" for key, value in changed.items())])
+
+
+def _words(params: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {_value(value)}" for key, value in params.items())
+
+
+def _value(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,60 @@
+"""The search for settings: bounded, gone on with, and honest about what was there before."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.tuning import summary, tune
+from tests.models.worlds import checkerboard, colours
+
+SMALL = {"epochs": 2, "dim": 32, "device": "cpu"}
+
+
+def search(settings: Any, journal: Path, trials: int) -> Any:
+    said: list[str] = []
+    study = tune(
+        settings,
+        checkerboard(60, 24),
+        colours(24),
+        (0.0, 1.0),
+        100 * 86_400,
+        journal,
+        trials=trials,
+        minutes=5,
+        say=said.append,
+    )
+    return study, said
+
+
+def test_a_study_goes_on_where_it_ended(make_settings, tmp_path) -> None:
+    settings, journal = make_settings(train=SMALL), tmp_path / "tuning" / "study.journal"
+    study, said = search(settings, journal, 2)
+    assert [line.split(":")[0] for line in said] == ["trial 1", "trial 2"]
+    assert study.trials[0].params["dim"] == 32
+    again, said = search(settings, journal, 3)
+    assert [line.split(":")[0] for line in said] == ["trial 3"]
+    assert len(again.trials) == 3
+    assert search(settings, journal, 3)[1] == []
+
+
+def test_the_summary_names_only_what_changes(make_settings, tmp_path) -> None:
+    study, _ = search(make_settings(train=SMALL), tmp_path / "study.journal", 3)
+    text = summary(study)
+    assert text.startswith(f"3 trials: {study.trials[0].value:.4f} as it is, {study.best_value:.4f} in trial")
+    for key, value in study.best_params.items():
+        assert (f"\n{key} = " in text) == (value != study.trials[0].params[key])
+
+
+def test_a_trial_that_diverges_fails_alone(make_settings, tmp_path) -> None:
+    settings = make_settings(train={**SMALL, "learning_rate": 1e20})
+    study, said = search(settings, tmp_path / "study.journal", 2)
+    assert "failed" in said[0]
+    assert any(trial.value is not None for trial in study.trials)
+
+
+def test_what_cannot_be_tuned_is_refused(make_settings, tmp_path) -> None:
+    settings = make_settings(train={**SMALL, "model": "popular"})
+    with pytest.raises(Refused, match="popular, which has nothing to tune"):
+        search(settings, tmp_path / "study.journal", 1)
