@@ -118,7 +118,7 @@ class Fitting:
         return float(torch.cat(gains).mean())
 
     def _gains(self, histories: Histories, answers: NDArray[np.int64], vectors: Tensor) -> Tensor:
-        users = encode(self.network, histories, vectors)
+        users, _ = encode(self.network, histories, vectors)
         scores = users @ self.network.targets(vectors).T  # (rows, n_items + 1)
         scores[:, 0] = -torch.inf
         if self.config.novel_targets:
@@ -132,10 +132,14 @@ class Fitting:
         return self.known[torch.multinomial(self.chances, self.config.negatives, replacement=True)]
 
 
-def encode(network: Network, histories: Histories, vectors: Tensor) -> Tensor:
-    """Return (rows, dim), each user after the newest events; zeros for one without events."""
+def encode(network: Network, histories: Histories, vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (rows, dim), each user after the newest events, and (rows, length, dim), what each event added.
+
+    Both are zeros for one without events.
+    """
     windows, gaps = newest_windows(histories, network.config.max_length), histories.gap_buckets()
     users = vectors.new_zeros(len(histories), network.config.dim)
+    added = vectors.new_zeros(len(histories), int(windows.lengths.max(initial=0)), network.config.dim)
     for batch in length_batches(windows.lengths, ENCODED_AT_ONCE):
         own = windows[batch]
         if not own.lengths[0]:
@@ -144,9 +148,12 @@ def encode(network: Network, histories: Histories, vectors: Tensor) -> Tensor:
             pad(values, own, vectors.device) for values in (histories.items, histories.types, gaps)
         )
         last = torch.from_numpy(np.maximum(own.lengths - 1, 0)).to(vectors.device)
-        newest = network.newest(vectors[items], types, gap, last)  # (batch, dim)
-        users[torch.from_numpy(batch).to(vectors.device)] = newest
-    return users
+        newest, shares = network.newest(vectors[items], types, gap, last)
+        rows = torch.from_numpy(batch).to(vectors.device)
+        users[rows] = newest
+        added[rows, : shares.shape[1]] = shares
+    users[torch.from_numpy(windows.lengths == 0).to(vectors.device)] = 0
+    return users, added
 
 
 def _numbered(items: Tensor, drawn: Tensor, n: int) -> tuple[Tensor, Tensor]:

@@ -69,10 +69,14 @@ class Encoder(nn.Module):
     def __init__(self, config: SequenceConfig) -> None:
         super().__init__()
 
-    def newest(self, x: Tensor, last: Tensor) -> Tensor:
-        """Return (batch, dim), the states at the places `last` (batch,) alone."""
+    def newest(self, x: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (batch, dim), the states at the places `last` (batch,), and what each event adds to them.
+
+        That is (batch, length, dim), to be multiplied with the item asked about. An encoder that cannot tell
+        gives the direction of the events themselves, which says how like the item each of them is.
+        """
         states: Tensor = self(x)[torch.arange(len(x), device=x.device), last]
-        return states
+        return states, F.normalize(x, dim=-1)
 
 
 class Network(nn.Module):
@@ -121,9 +125,10 @@ class Network(nn.Module):
         """Return (batch, length, dim), at each event what comes next; `vectors` are of the events' items."""
         return self._scaled(self.encoder(self._events(vectors, types, gaps)))
 
-    def newest(self, vectors: Tensor, types: Tensor, gaps: Tensor, last: Tensor) -> Tensor:
-        """Return (batch, dim), what comes next after the events `last` (batch,)."""
-        return self._scaled(self.encoder.newest(self._events(vectors, types, gaps), last))
+    def newest(self, vectors: Tensor, types: Tensor, gaps: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what comes next after the events `last` (batch,), and what each event adds to it."""
+        states, added = self.encoder.newest(self._events(vectors, types, gaps), last)
+        return self._scaled(states), added  # (batch, dim), (batch, length, dim)
 
     def _events(self, vectors: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
         events: Tensor = vectors * math.sqrt(self.config.dim) + self.types(types) + self.gaps(gaps)

@@ -14,13 +14,11 @@ from torch import Tensor
 
 from pipeline_tasks.models import loop
 from pipeline_tasks.models.checkpoint import fingerprint
-from pipeline_tasks.models.data import Catalogue, Histories, newest_windows, pad
+from pipeline_tasks.models.data import Catalogue, Histories, newest_windows
 from pipeline_tasks.models.fitting import Fitting, encode, hold_out
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.network import Encoder, Network, SequenceConfig
 
-# cosine that an event loses, as a reason, for every newer one
-FADING = 0.01
 # these say how a model is trained; only the others must agree for one to go on from another
 SHAPE = ("dim", "blocks", "heads", "max_length", "event_types")
 
@@ -34,6 +32,7 @@ class SequenceModel:
     def __init__(self, network: Network, facts: dict[str, Any]) -> None:
         self.network = network.eval()
         self.facts = facts
+        self._newest: tuple[Histories, tuple[Tensor, Tensor]] | None = None
         with torch.inference_mode():
             self._vectors = network.all_vectors()  # (n_items + 1, dim), as events are read
             self._targets = network.targets(self._vectors)  # (n_items + 1, dim), as scores are made
@@ -84,8 +83,14 @@ class SequenceModel:
         return self.from_state(State(state, self.facts), device)
 
     def encode(self, histories: Histories) -> Tensor:
-        with torch.inference_mode():
-            return encode(self.network, histories, self._vectors)
+        return self._encoded(histories)[0]
+
+    def _encoded(self, histories: Histories) -> tuple[Tensor, Tensor]:
+        """Return vectors and what events add to them; kept, since reasons are asked of the same users next."""
+        if self._newest is None or self._newest[0] is not histories:
+            with torch.inference_mode():
+                self._newest = histories, encode(self.network, histories, self._vectors)
+        return self._newest[1]
 
     def item_vectors(self) -> Tensor:
         return self._targets
@@ -100,19 +105,17 @@ class SequenceModel:
             return unit[torch.from_numpy(items).to(unit.device)] @ unit.T
 
     def reasons(self, histories: Histories, items: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The event among the newest whose item is most like the recommended one; newer ones count for more."""
+        """The event among the newest that adds most to the score, by what the encoder says that each adds."""
+        _, added = self._encoded(histories)  # (rows, length, dim)
         windows = newest_windows(histories, self.network.config.max_length)
-        device = self._vectors.device
+        if not added.shape[1]:
+            return np.full(items.shape, NO_REASON, dtype=np.int64)
         with torch.inference_mode():
-            unit = F.normalize(self._vectors, dim=1)
-            own = pad(histories.items, windows, device)  # (rows, length)
-            wanted = torch.from_numpy(items).to(device).long()  # (rows, k)
-            if not own.shape[1]:
-                return np.full(items.shape, NO_REASON, dtype=np.int64)
-            alike = unit[wanted] @ unit[own].transpose(1, 2)  # (rows, k, length)
-            alike += FADING * torch.arange(own.shape[1], device=device)
-            alike.masked_fill_((own == 0)[:, None], -torch.inf)
-            nth = alike.argmax(2).cpu().numpy()  # (rows, k)
+            wanted = self._targets[torch.from_numpy(items).to(added.device).long()]  # (rows, k, dim)
+            shares = wanted @ added.transpose(1, 2)  # (rows, k, length)
+            lengths = torch.from_numpy(windows.lengths).to(added.device)
+            later = torch.arange(added.shape[1], device=added.device) >= lengths[:, None]
+            nth = shares.masked_fill(later[:, None], -torch.inf).argmax(2).cpu().numpy()  # (rows, k)
         found: NDArray[np.int64] = windows.starts[:, None] + nth
         return np.where((items > 0) & (windows.lengths > 0)[:, None], found, NO_REASON)
 

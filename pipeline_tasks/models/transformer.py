@@ -3,6 +3,10 @@
 Kang and McAuley 2018, "Self-attentive sequential recommendation", with pre-norm blocks.
 """
 
+import math
+from collections.abc import Iterable
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,21 +32,19 @@ class Attention(nn.Module):
         out: Tensor = self.out(y.transpose(1, 2).reshape(batch, length, dim))  # (batch, length, dim)
         return out
 
-    def newest(self, x: Tensor, last: Tensor) -> Tensor:
-        """Return (batch, dim), the outcome at the places `last` (batch,) alone."""
+    def added(self, x: Tensor, last: Tensor) -> Tensor:
+        """Return (batch, length, dim), what each event adds to the outcome at the places `last` (batch,)."""
         batch, length, dim = x.shape
         q, k, v = self.qkv.weight.chunk(3)
         q_bias, k_bias, v_bias = self.qkv.bias.chunk(3)
-        newest = x[torch.arange(batch, device=x.device), last]  # (batch, dim)
         shape = batch, length, self.heads, dim // self.heads
-        y = F.scaled_dot_product_attention(
-            F.linear(newest, q, q_bias).view(batch, self.heads, 1, -1),
-            F.linear(x, k, k_bias).view(shape).transpose(1, 2),
-            F.linear(x, v, v_bias).view(shape).transpose(1, 2),
-            (torch.arange(length, device=x.device) <= last[:, None])[:, None, None],
-        )  # (batch, heads, 1, dim / heads)
-        out: Tensor = self.out(y.reshape(batch, dim))
-        return out
+        asking = F.linear(x[torch.arange(batch, device=x.device), last], q, q_bias)  # (batch, dim)
+        keys, values = F.linear(x, k, k_bias).view(shape), F.linear(x, v, v_bias).view(shape)
+        asking = asking.view(batch, self.heads, -1) / math.sqrt(dim // self.heads)
+        weights = torch.einsum("bhd,blhd->blh", asking, keys)
+        later = torch.arange(length, device=x.device) > last[:, None]
+        weights = weights.masked_fill(later[:, :, None], -torch.inf).softmax(1)  # (batch, length, heads)
+        return F.linear((values * weights[..., None]).flatten(2), self.out.weight)
 
 
 class Block(nn.Module):
@@ -60,10 +62,9 @@ class Block(nn.Module):
         out: Tensor = x + self.dropout(self.mlp(self.norm_mlp(x)))  # (batch, length, dim)
         return out
 
-    def newest(self, x: Tensor, last: Tensor) -> Tensor:
-        """Return (batch, dim), the outcome at the places `last` (batch,) alone."""
-        own = x[torch.arange(len(x), device=x.device), last]
-        own = own + self.attention.newest(self.norm_attention(x), last)
+    def finish(self, own: Tensor, attended: Tensor) -> Tensor:
+        """Return the block's outcome at places whose inputs and attention's outcomes (batch, dim) are given."""
+        own = own + attended
         out: Tensor = own + self.mlp(self.norm_mlp(own))
         return out
 
@@ -88,15 +89,27 @@ class TransformerEncoder(Encoder):
         normed: Tensor = self.norm(x)  # (batch, length, dim)
         return normed
 
-    def newest(self, x: Tensor, last: Tensor) -> Tensor:
-        """Of the last block only the places `last` are worked out: no other is looked at."""
+    def newest(self, x: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the last block only the places `last` are worked out: no other is looked at.
+
+        An event adds its value by the attention that it gets, in each block, and the newest one itself; the
+        dense layers, which act on the sum, are left out (Kobayashi et al. 2020, "Attention is not only a
+        weight: analyzing transformers with vector norms").
+        """
         x = self._placed(x)
-        *blocks, newest = self.blocks
-        for block in blocks:
-            x = block(x)
-        states = newest.newest(x, last)  # type: ignore[operator]
-        normed: Tensor = self.norm(states)  # (batch, dim)
-        return normed
+        rows = torch.arange(len(x), device=x.device)
+        added = torch.zeros_like(x)
+        added[rows, last] = x[rows, last]
+        own = x[rows, last]
+        for number, block in enumerate(cast(Iterable[Block], self.blocks), start=1):
+            attention = block.attention.added(block.norm_attention(x), last)  # (batch, length, dim)
+            added = added + attention
+            own = block.finish(own, attention.sum(1) + block.attention.out.bias)
+            if number < len(self.blocks):
+                x = block(x)
+        normed: Tensor = self.norm(own)  # (batch, dim)
+        # the norm divides by a positive number that is the same for all events
+        return normed, (added - added.mean(2, keepdim=True)) * self.norm.weight
 
     def _placed(self, x: Tensor) -> Tensor:
         placed: Tensor = self.dropout(x + self.positions(torch.arange(x.shape[1], device=x.device)))

@@ -11,7 +11,7 @@ from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.fitting import Fitting, hold_out
 from pipeline_tasks.models.interface import Training
 from pipeline_tasks.models.loop import Schedule, train
-from pipeline_tasks.models.network import Network, SequenceConfig
+from pipeline_tasks.models.network import Dropout, Network, SequenceConfig
 from pipeline_tasks.models.transformer import Transformer, TransformerEncoder
 from pipeline_tasks.ranking.blocks import rank_users
 from tests.models.worlds import TRANSFORMER, catalogue, checkerboard, colours, histories
@@ -147,3 +147,43 @@ def test_users_with_one_event_alone_still_give_a_model() -> None:
     config = SequenceConfig(event_types=1, dim=8, heads=1, blocks=1, epochs=2)
     model = Transformer.fit(histories([[1], [2]]), NO_CONTENT, config, Training())
     assert torch.isfinite(model.score(histories([[1]]))).all()
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_the_newest_state_is_that_of_the_whole_pass(blocks: int) -> None:
+    torch.manual_seed(0)
+    encoder = TransformerEncoder(replace(TRANSFORMER, blocks=blocks)).eval()
+    events, last = torch.randn(3, 7, 16), torch.tensor([6, 2, 0])
+    states, added = encoder.newest(events, last)
+    torch.testing.assert_close(states, encoder(events)[torch.arange(3), last])
+    assert (added[1, 3:] == added[1, 3]).all()  # what comes later adds nothing but the mean that is taken off
+    assert added.shape == events.shape
+
+
+def test_what_events_add_is_all_that_there_is_but_for_the_dense_layers() -> None:
+    torch.manual_seed(0)
+    encoder = TransformerEncoder(TRANSFORMER).eval()
+    for layer in (encoder.blocks[0].mlp[2], encoder.blocks[0].attention.out):
+        torch.nn.init.zeros_(layer.bias)
+    torch.nn.init.zeros_(encoder.blocks[0].mlp[2].weight)
+    torch.nn.init.normal_(encoder.norm.weight)
+    events, last = torch.randn(2, 5, 16), torch.tensor([4, 3])
+    states, added = encoder.newest(events, last)
+    whole = added.sum(1)  # the norm's input, centred and weighed: the state but for its length
+    torch.testing.assert_close(torch.nn.functional.cosine_similarity(whole, states), torch.ones(2))
+
+
+def test_the_reason_is_the_event_that_the_item_follows() -> None:
+    model = Transformer.fit(chain(200, 8), NO_CONTENT, CHAIN, Training(seed=1))
+    asked = histories([[20, 5, 9], [3], [7, 8]])
+    assert model.reasons(asked, np.array([[10], [4], [9]], dtype=np.int32)).tolist() == [[2], [3], [5]]
+
+
+def test_the_fast_dropout_drops_its_share_and_keeps_the_mean() -> None:
+    torch.manual_seed(0)
+    dropout, ones = Dropout(0.3), torch.ones(1_000, 333)
+    dropped = dropout(ones)
+    assert float((dropped == 0).float().mean()) == pytest.approx(0.3, abs=0.005)
+    assert float(dropped.mean()) == pytest.approx(1.0, abs=0.005)
+    assert len(dropped.unique()) == 2
+    assert dropout.eval()(ones) is ones
