@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from pipeline_tasks.settings.source import Section
 
-MODELS = ("transformer", "item_knn", "popular")
+MODELS = ("transformer", "ncf", "mf", "als", "ease", "item_knn", "popular")
 MODEL_PATTERN = "^(" + "|".join(MODELS) + ")$"
 
 
@@ -112,7 +112,7 @@ class TrainSettings(Section):
     threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 leaves it alone. Same bytes need the same number."""
     dim: int = Field(64, ge=4)
-    """Width of the Transformer."""
+    """Width of the Transformer's vectors, and of those of ncf, mf and als."""
     blocks: int = Field(2, ge=1)
     """Transformer blocks."""
     heads: int = Field(2, ge=1)
@@ -137,6 +137,14 @@ class TrainSettings(Section):
     """Up to this catalogue the loss is over all items; beyond, over shared negatives."""
     negatives: int = Field(2_048, ge=1)
     """Negatives shared by a batch."""
+    ease_l2: float = Field(250.0, gt=0)
+    """L2 of ease; more where there are more events an item."""
+    ease_max_items: int = Field(20_000, ge=1)
+    """Items with events that ease takes on, at 16 bytes for each pair of them."""
+    als_alpha: float = Field(10.0, gt=0)
+    """How much more an event of weight 1 counts in als than none."""
+    als_regularization: float = Field(0.1, gt=0)
+    """L2 of als."""
     docker: DockerSettings = DockerSettings()
     """For launcher = "docker"."""
     kubernetes: KubernetesSettings = KubernetesSettings()

@@ -11,13 +11,17 @@ from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.model_store import KINDS, StoreCheckpoint
+from pipeline_tasks.models.als import AlsConfig
 from pipeline_tasks.models.checkpoint import config_bytes
 from pipeline_tasks.models.data import Histories
+from pipeline_tasks.models.ease import EaseConfig
 from pipeline_tasks.models.interface import Model, State, Training
 from pipeline_tasks.models.item_knn import ItemKnnConfig
+from pipeline_tasks.models.mf_fitting import MfConfig
+from pipeline_tasks.models.neumf import NcfConfig
 from pipeline_tasks.models.popular import PopularConfig
 from pipeline_tasks.models.transformer import TransformerConfig
-from pipeline_tasks.settings import Settings
+from pipeline_tasks.settings import Settings, TrainSettings
 from pipeline_tasks.training_data import TrainingData, read_training_data
 
 BASELINES = ("popular", "item_knn")
@@ -79,12 +83,29 @@ def _config(settings: Settings, name: str, data: TrainingData) -> Any:
         return PopularConfig(data.holdout.cut, settings.recommend.popular_days, data.weights)
     if name == "item_knn":
         return ItemKnnConfig(weights=data.weights)
-    own = TransformerConfig.__dataclass_fields__.keys() & type(settings.train).model_fields.keys()
+    wanted, novel = settings.train, settings.recommend.exclude_seen
+    if name == "ease":
+        return EaseConfig(l2=wanted.ease_l2, max_items=wanted.ease_max_items, weights=data.weights)
+    if name == "als":
+        return AlsConfig(
+            dim=wanted.dim,
+            alpha=wanted.als_alpha,
+            regularization=wanted.als_regularization,
+            weights=data.weights,
+        )
+    if name == "mf":
+        return MfConfig(novel_targets=novel, weights=data.weights, **_same_named(MfConfig, wanted))
+    if name == "ncf":
+        return NcfConfig(novel_targets=novel, weights=data.weights, **_same_named(NcfConfig, wanted))
     return TransformerConfig(
-        event_types=len(data.weights) - 1,
-        novel_targets=settings.recommend.exclude_seen,
-        **{key: getattr(settings.train, key) for key in own},
+        event_types=len(data.weights) - 1, novel_targets=novel, **_same_named(TransformerConfig, wanted)
     )
+
+
+def _same_named(kind: type[Any], wanted: TrainSettings) -> dict[str, Any]:
+    """Return the settings that the configuration has fields for."""
+    own = kind.__dataclass_fields__.keys() & TrainSettings.model_fields.keys()
+    return {key: getattr(wanted, key) for key in own}
 
 
 def _previous(settings: Settings, store: Store, run_date: date, name: str) -> State | None:
