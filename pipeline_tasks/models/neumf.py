@@ -72,7 +72,7 @@ class Network(nn.Module):
 
     def sums(self, items: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
         """Return (rows, 2 dim) the sum of the vectors of a row's known items, and (rows, 1) how many they are."""
-        known = self.known_items[items].float()
+        known = self.known_items[items].to(self.items.weight.dtype)
         total = F.embedding_bag(items, self.items.weight, offsets, mode="sum", per_sample_weights=known)
         ends = torch.cumsum(F.pad(known, (1, 0)), 0)
         stops = torch.cat([offsets[1:], offsets.new_tensor([len(items)])])
