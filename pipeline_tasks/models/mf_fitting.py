@@ -28,7 +28,7 @@ class MfConfig:
     """Items drawn for a batch, as zeros of all its users."""
     zero_weight: float = 0.1
     """Of a pair that did not happen; one that did has the weight of its event type."""
-    regularization: float = 0.01
+    regularization: float = 0.03
     """Of a user's and an item's parameters, for each pair that they have."""
     max_history: int = 200
     novel_targets: bool = True

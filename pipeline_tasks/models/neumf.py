@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 INITIAL_STD = 0.1
-# numbers of the tower's first layer kept at a time when all items are scored
-CELLS_AT_ONCE = 1 << 23
+# numbers of the tower's first layer at a time when all items are scored: these stay in the processor's cache
+CELLS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
