@@ -11,18 +11,23 @@ import torch
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Missing, Store
+from pipeline_tasks.models.als import Als
 from pipeline_tasks.models.caser import Caser
 from pipeline_tasks.models.checkpoint import config_bytes, read_state, weights_bytes
+from pipeline_tasks.models.ease import Ease
 from pipeline_tasks.models.gru4rec import Gru4Rec
 from pipeline_tasks.models.interface import Model, State
 from pipeline_tasks.models.item_knn import ItemKnn
+from pipeline_tasks.models.mf import Mf
+from pipeline_tasks.models.ncf import Ncf
 from pipeline_tasks.models.popular import Popular
 from pipeline_tasks.models.transformer import Transformer
 from pipeline_tasks.models.youtube_dnn import YoutubeDnn
 from pipeline_tasks.settings import TrainSettings
 
 KINDS: dict[str, type[Any]] = {
-    kind.name: kind for kind in (Transformer, Gru4Rec, Caser, YoutubeDnn, ItemKnn, Popular)
+    kind.name: kind
+    for kind in (Transformer, Gru4Rec, Caser, YoutubeDnn, Ncf, Mf, Als, Ease, ItemKnn, Popular)
 }
 WEIGHTS, CONFIG, METRICS = "weights.safetensors", "config.json", "metrics.json"
 

@@ -16,10 +16,9 @@ from pipeline_tasks.models.data import (
 )
 from pipeline_tasks.models.losses import full_softmax, sampled_softmax
 from pipeline_tasks.models.network import Network, SequenceConfig
+from pipeline_tasks.models.validation import mean_gain
 
 VALIDATION_SHARE = 0.25
-# users of a validation batch times items: scores kept at a time
-VALIDATION_CELLS = 1 << 23
 # events of a batch when users are encoded
 ENCODED_AT_ONCE = 16_384
 # negatives are drawn by the number of events to this power (Mikolov et al. 2013)
@@ -101,31 +100,17 @@ class Fitting:
         return sampled_softmax(hidden, table[place[targets]], table[place[drawn]], hits, expected.log())
 
     def validate(self) -> float | None:
-        """Return the mean of 1 / log2(1 + rank) of each validation user's next item among all items."""
-        histories, answers = self.validation
-        if not len(histories):
-            return None
+        """Return the mean gain of each validation user's next item among all items."""
         self.network.eval()
         with torch.inference_mode():
             vectors = self.network.all_vectors()
-            rows = max(1, VALIDATION_CELLS // len(vectors))
-            gains = [
-                self._gains(
-                    histories.rows(slice(first, first + rows)), answers[first : first + rows], vectors
-                )
-                for first in range(0, len(histories), rows)
-            ]
-        return float(torch.cat(gains).mean())
-
-    def _gains(self, histories: Histories, answers: NDArray[np.int64], vectors: Tensor) -> Tensor:
-        users, _ = encode(self.network, histories, vectors)
-        scores = users @ self.network.targets(vectors).T  # (rows, n_items + 1)
-        scores[:, 0] = -torch.inf
-        if self.config.novel_targets:
-            row, item = torch.from_numpy(histories.row_of_event), torch.from_numpy(histories.items).long()
-            scores[row.to(self.device), item.to(self.device)] = -torch.inf
-        own = scores.gather(1, torch.from_numpy(answers).to(self.device)[:, None])
-        return 1.0 / torch.log2(2.0 + (scores > own).sum(1))
+            targets = self.network.targets(vectors)
+            return mean_gain(
+                lambda block: encode(self.network, block, vectors)[0] @ targets.T,
+                *self.validation,
+                len(vectors) - 1,
+                exclude_seen=self.config.novel_targets,
+            )
 
     def _draw(self) -> Tensor:
         """Return items with events, drawn by a power of how often they occur, as negatives of a batch."""
@@ -140,19 +125,18 @@ def encode(network: Network, histories: Histories, vectors: Tensor) -> tuple[Ten
     windows, gaps = newest_windows(histories, network.config.max_length), histories.gap_buckets()
     users = vectors.new_zeros(len(histories), network.config.dim)
     added = vectors.new_zeros(len(histories), int(windows.lengths.max(initial=0)), network.config.dim)
-    for batch in length_batches(windows.lengths, ENCODED_AT_ONCE):
+    active = np.flatnonzero(windows.lengths)
+    for chosen in length_batches(windows.lengths[active], ENCODED_AT_ONCE):
+        batch = active[chosen]
         own = windows[batch]
-        if not own.lengths[0]:
-            continue  # these users have no events
         items, types, gap = (
             pad(values, own, vectors.device) for values in (histories.items, histories.types, gaps)
         )
-        last = torch.from_numpy(np.maximum(own.lengths - 1, 0)).to(vectors.device)
+        last = torch.from_numpy(own.lengths - 1).to(vectors.device)
         newest, shares = network.newest(vectors[items], types, gap, last)
         rows = torch.from_numpy(batch).to(vectors.device)
         users[rows] = newest
         added[rows, : shares.shape[1]] = shares
-    users[torch.from_numpy(windows.lengths == 0).to(vectors.device)] = 0
     return users, added
 
 

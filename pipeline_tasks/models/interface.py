@@ -51,7 +51,10 @@ class Training:
 
 
 class Model(Protocol):
-    """A fitted model. Score tensors have a column an item, column 0 for padding; -inf is "never"."""
+    """A fitted model. Score tensors have a column an item, column 0 for padding.
+
+    -inf is "never": also where the model knows nothing of the item or the user, or nothing that speaks for both.
+    """
 
     @property
     def name(self) -> str:
@@ -82,7 +85,10 @@ class Model(Protocol):
 
 @runtime_checkable
 class EmbeddingModel(Protocol):
-    """A model whose scores are inner products, so that ranking can go by blocks of items as well."""
+    """A model whose scores are inner products, so that ranking can go by blocks of items as well.
+
+    A vector of zeros is an item, or a user, that the model knows nothing of: it is never ranked.
+    """
 
     def encode(self, histories: Histories) -> Tensor:
         """Return (rows, dim): a vector a user."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pipeline_tasks.models.data import Catalogue, Histories, ranges
 from pipeline_tasks.models.interface import NO_REASON, State, Training
+from pipeline_tasks.models.tastes import Tastes, pieces, tastes_of
 
 # Pairs of items counted, and cells of a block of similarities, at a time: memory does not grow with users
 # times items, nor with items squared.
@@ -31,16 +32,6 @@ class ItemKnnConfig:
     weights: tuple[float, ...] = (0.0, 1.0)
 
 
-@dataclass(frozen=True)
-class _Tastes:
-    """Users times items, each pair once with its heaviest weight: by row, then item."""
-
-    rows: NDArray[np.int64]
-    items: NDArray[np.int64]
-    weights: NDArray[np.float64]
-    newest: NDArray[np.int64]  # the newest event of the pair
-
-
 class ItemKnn:
     """Neighbour lists of every item: `neighbours` (n_items + 1, k), 0 where there are fewer, and `weights`."""
 
@@ -55,7 +46,7 @@ class ItemKnn:
     def fit(
         cls, histories: Histories, catalogue: Catalogue, config: ItemKnnConfig, training: Training
     ) -> Self:
-        tastes = _tastes(histories.last(config.max_history), config)
+        tastes = tastes_of(histories.last(config.max_history), config.weights)
         neighbours, weights = _neighbours(tastes, catalogue.n_items, config)
         return cls(config, neighbours.to(training.device), weights.to(training.device))
 
@@ -83,7 +74,7 @@ class ItemKnn:
         scores = self.weights.new_zeros(len(histories) * items)
         for place, weight, _ in self._contributions(histories):
             scores.index_add_(0, place.flatten(), weight.flatten())
-        return scores.view(len(histories), items)
+        return scores.masked_fill_(scores <= 0, -torch.inf).view(len(histories), items)
 
     def similar(self, items: NDArray[np.int64]) -> Tensor:
         chosen = torch.from_numpy(items).to(self.weights.device)
@@ -122,10 +113,10 @@ class ItemKnn:
         Places and weights are (pairs, k), events (pairs,); a user's pairs come in one piece.
         """
         device, items = self.weights.device, len(self.neighbours)
-        tastes = _tastes(histories, self.config)
-        counts = np.bincount(tastes.rows, minlength=len(histories)) * self.neighbours.shape[1]
-        for first, last in _pieces(counts, PAIRS_AT_ONCE):
-            own = slice(*np.searchsorted(tastes.rows, [first, last]))
+        tastes = tastes_of(histories, self.config.weights)
+        counts = tastes.lengths * self.neighbours.shape[1]
+        for first, last in pieces(counts, PAIRS_AT_ONCE):
+            own = slice(tastes.offsets[first], tastes.offsets[last])
             item = torch.from_numpy(tastes.items[own]).to(device)
             row = torch.from_numpy(tastes.rows[own]).to(device)
             weight = torch.from_numpy(tastes.weights[own].astype(np.float32)).to(device)
@@ -136,29 +127,11 @@ class ItemKnn:
             )
 
 
-def _tastes(histories: Histories, config: ItemKnnConfig) -> _Tastes:
-    weights = np.asarray(config.weights)[histories.types]
-    events = np.arange(len(histories.items))
-    rows, items = histories.row_of_event, histories.items.astype(np.int64)
-    order = np.lexsort((events, items, rows))
-    starts = np.flatnonzero(
-        (np.diff(rows[order], prepend=-1) != 0) | (np.diff(items[order], prepend=-1) != 0)
-    )
-    if not len(starts):
-        return _Tastes(rows, items, weights, events)
-    heaviest = np.maximum.reduceat(weights[order], starts)
-    newest = np.maximum.reduceat(events[order], starts)
-    kept = heaviest > 0
-    first = order[starts][kept]
-    return _Tastes(rows[first], items[first], heaviest[kept], newest[kept])
-
-
-def _neighbours(tastes: _Tastes, n_items: int, config: ItemKnnConfig) -> tuple[Tensor, Tensor]:
+def _neighbours(tastes: Tastes, n_items: int, config: ItemKnnConfig) -> tuple[Tensor, Tensor]:
     """Return the (n_items + 1, k) most similar items and their cosines, blocks of items at a time."""
     by_item = np.argsort(tastes.items, kind="stable")
     touched = np.bincount(tastes.items, minlength=n_items + 1)
-    row_starts = np.searchsorted(tastes.rows, np.arange(int(tastes.rows.max(initial=0)) + 2))
-    row_lengths = np.diff(row_starts)
+    row_lengths = tastes.lengths
     pairs = np.bincount(tastes.items, row_lengths[tastes.rows], n_items + 1)
     norms = np.sqrt(np.bincount(tastes.items, tastes.weights**2, n_items + 1))
     item_starts = np.concatenate([[0], np.cumsum(touched)])
@@ -166,10 +139,10 @@ def _neighbours(tastes: _Tastes, n_items: int, config: ItemKnnConfig) -> tuple[T
     neighbours = torch.zeros(n_items + 1, k, dtype=torch.int32)
     weights = torch.zeros(n_items + 1, k)
     most = np.maximum(pairs, n_items * PAIRS_AT_ONCE / CELLS_AT_ONCE)
-    for first, last in _pieces(most, PAIRS_AT_ONCE):
+    for first, last in pieces(most, PAIRS_AT_ONCE):
         own = by_item[item_starts[first] : item_starts[last]]  # this block's (user, item) pairs
         lengths = row_lengths[tastes.rows[own]]
-        other = ranges(row_starts[tastes.rows[own]], lengths)  # with every item of the same user
+        other = ranges(tastes.offsets[tastes.rows[own]], lengths)  # with every item of the same user
         cell = np.repeat((tastes.items[own] - first) * (n_items + 1), lengths) + tastes.items[other]
         weight = np.repeat(tastes.weights[own], lengths) * tastes.weights[other]
         size = (last - first) * (n_items + 1)
@@ -182,10 +155,3 @@ def _neighbours(tastes: _Tastes, n_items: int, config: ItemKnnConfig) -> tuple[T
         weights[first:last], found = cosine.topk(k, dim=1)
         neighbours[first:last] = found * (weights[first:last] > 0)
     return neighbours, weights
-
-
-def _pieces(sizes: NDArray[np.number], budget: int) -> Iterator[tuple[int, int]]:
-    """Yield (first, last) runs of rows whose sizes sum to about `budget`, at least a row each."""
-    piece = (np.cumsum(sizes) // budget).astype(np.int64)
-    starts = np.flatnonzero(np.diff(piece, prepend=-1))
-    yield from zip(starts.tolist(), [*starts[1:].tolist(), len(sizes)], strict=True)

@@ -61,3 +61,23 @@ def sampled_softmax(
     own = (hidden * positives).sum(1)  # (t,)
     others = (hidden @ negatives.T - log_expected).masked_fill(hits, -torch.inf)  # (t, m)
     return F.softplus(torch.logsumexp(others, 1) - own).mean()
+
+
+def squared_error(own: Tensor, confidence: Tensor, zeros: Tensor, weight: float) -> Tensor:
+    """Squared error of implicit feedback, a mean over pairs: those that happened tend to 1, all to 0.
+
+    `own` (pairs,) are scores of what happened, `confidence` (pairs,) their weights; `zeros` are scores of any
+    pairs, each of `weight` (Hu, Koren and Volinsky 2008, "Collaborative filtering for implicit feedback
+    datasets", with the zeros of all pairs apart, as Rendle et al. 2022, "Revisiting the performance of iALS").
+    """
+    return ((confidence * (1 - own) ** 2).sum() + weight * zeros.square().sum()) / len(own)
+
+
+def bpr(own: Tensor, others: Tensor, hits: Tensor) -> Tensor:
+    """Mean of -ln sigmoid(own - other): `own` (t,) are scores of what happened, `others` (t, m) of what did not.
+
+    `hits` (t, m) says where another did happen, and is left out (Rendle et al. 2009, "BPR: Bayesian
+    personalized ranking from implicit feedback").
+    """
+    differences = F.softplus(others - own[:, None]).masked_fill(hits, 0.0)
+    return differences.sum() / (~hits).sum().clamp(min=1)

@@ -25,18 +25,18 @@ class SequenceConfig:
 
     event_types: int
     dim: int = 64
-    blocks: int = 2
-    heads: int = 2
+    blocks: int = 1
+    heads: int = 1
     max_length: int = 50
-    dropout: float = 0.2
+    dropout: float = 0.3
     id_dropout: float = 0.1
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.01
-    batch_events: int = 1024
-    epochs: int = 30
-    patience: int = 3
-    full_softmax_items: int = 20_000
-    negatives: int = 2_048
+    batch_events: int = 2048
+    epochs: int = 60
+    patience: int = 4
+    full_softmax_items: int = 2_000
+    negatives: int = 1_024
     temperature: float = 0.0
     """0: scores are inner products; else cosines over this."""
     novel_targets: bool = True

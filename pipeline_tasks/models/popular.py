@@ -92,7 +92,7 @@ class Popular:
         return type(self)(replace(self.config), grown)
 
     def score(self, histories: Histories) -> Tensor:
-        return self.scores.repeat(len(histories), 1)
+        return self.scores.masked_fill(self.scores <= 0, -torch.inf).repeat(len(histories), 1)
 
     def similar(self, items: NDArray[np.int64]) -> Tensor:
         return self.scores.new_full((len(items), len(self.scores)), -torch.inf)

@@ -38,17 +38,27 @@ def rank_users(
     users_a_block: int = 1024,
     items_a_block: int = ITEMS_A_BLOCK,
 ) -> Iterator[Ranked]:
-    """Yield every row's `k` best of the `allowed` (n_items + 1,) items, in the order of the rows."""
+    """Yield every row's `k` best of the `allowed` (n_items + 1,) items, in the order of the rows.
+
+    Of what the model knows nothing is never among them: scores of -inf, items and users whose vector is zero.
+    """
     vectors = model.item_vectors() if isinstance(model, EmbeddingModel) else None
+    if vectors is not None:
+        allowed = allowed & vectors.any(1).cpu().numpy()
     for first in range(0, len(histories), users_a_block):
         block = histories.rows(slice(first, first + users_a_block))
         seen = (block.row_of_event, block.items.astype(np.int64)) if exclude_seen else None
+        unknown: Tensor | None = None
         if isinstance(model, EmbeddingModel) and vectors is not None:
             users = model.encode(block)
+            unknown = ~users.any(1)
             scores: Iterator[Tensor] = (users @ part.T for part in torch.split(vectors, items_a_block))
         else:
             scores = iter(torch.split(model.score(block), items_a_block, dim=1))
-        yield _ranked(first, *best(scores, k, allowed, seen))
+        items, values = best(scores, k, allowed, seen)
+        if unknown is not None:
+            items[unknown], values[unknown] = 0, -torch.inf
+        yield _ranked(first, items, values)
 
 
 @torch.inference_mode()

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_tasks.models.data import Histories
-from pipeline_tasks.models.interface import NO_REASON, EmbeddingModel, Model
+from pipeline_tasks.models.interface import NO_REASON, Model
 from pipeline_tasks.ranking.blocks import Ranked, rank_users
 
 EVERYBODY = "all"
@@ -48,7 +48,7 @@ def fill_lists(
     exclude_seen: bool,
     users_a_block: int,
 ) -> Iterator[Filled]:
-    """Yield every row's list of `k` allowed items: the model's, then those of the popular lists.
+    """Yield every row's list of `k` allowed items: what the model ranks, then those of the popular lists.
 
     `own_list` (rows,) is the popular list of each row's segment; who has no history gets that one, and what
     is missing after it comes from everybody's. Without a model the popular lists serve everybody.
@@ -59,7 +59,6 @@ def fill_lists(
         ranked_blocks = rank_users(
             model, histories, k, allowed, exclude_seen=exclude_seen, users_a_block=users_a_block
         )
-    positive = not isinstance(model, EmbeddingModel)  # a sum of counts: zero says nothing of an item
     for ranked in ranked_blocks:
         rows = len(ranked.items)
         block = histories.rows(slice(ranked.first, ranked.first + rows))
@@ -69,8 +68,6 @@ def fill_lists(
         items[:, :width], scores[:, :width] = ranked.items, ranked.scores
         nothing_known = block.lengths == 0
         items[nothing_known] = 0
-        if positive:
-            items[scores <= 0] = 0
         by_model = items > 0
         reasons = np.zeros_like(items) if model is None else _own_items(model, block, items)
         for row in np.flatnonzero(~by_model.all(axis=1)):

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline_tasks.settings.source import Section
 
-MODELS = ("transformer", "gru4rec", "caser", "youtube_dnn", "item_knn", "popular")
+MODELS = ("transformer", "gru4rec", "caser", "youtube_dnn", "ncf", "mf", "als", "ease", "item_knn", "popular")
 _EITHER = "(" + "|".join(MODELS) + ")"
 # one of them, or several with commas between
 MODEL_PATTERN = f"^{_EITHER}(,{_EITHER})*$"
@@ -114,31 +114,39 @@ class TrainSettings(Section):
     threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 leaves it alone. Same bytes need the same number."""
     dim: int = Field(64, ge=4)
-    """Width of the Transformer."""
-    blocks: int = Field(2, ge=1)
-    """Transformer blocks."""
-    heads: int = Field(2, ge=1)
+    """Width of the Transformer's vectors, and of those of ncf, mf and als."""
+    blocks: int = Field(1, ge=1)
+    """Transformer blocks, or layers of gru4rec."""
+    heads: int = Field(1, ge=1)
     """Attention heads."""
     max_length: int = Field(50, ge=2)
     """Newest events of a user that the Transformer sees."""
-    dropout: float = Field(0.2, ge=0, lt=1)
+    dropout: float = Field(0.3, ge=0, lt=1)
     """In blocks and embeddings."""
     id_dropout: float = Field(0.1, ge=0, lt=1)
     """Share of id embeddings dropped in training, so that content alone can speak."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
     """Of AdamW."""
     weight_decay: float = Field(0.01, ge=0)
     """Of AdamW."""
-    batch_events: int = Field(1024, ge=1)
+    batch_events: int = Field(2048, ge=1)
     """Events a step of the Transformer."""
-    epochs: int = Field(30, ge=1)
+    epochs: int = Field(60, ge=1)
     """At most; training stops when `patience` epochs bring nothing."""
-    patience: int = Field(3, ge=1)
+    patience: int = Field(4, ge=1)
     """Epochs without a better validation before training stops."""
-    full_softmax_items: int = Field(20_000, ge=1)
+    full_softmax_items: int = Field(2_000, ge=1)
     """Up to this catalogue the loss is over all items; beyond, over shared negatives."""
-    negatives: int = Field(2_048, ge=1)
+    negatives: int = Field(1_024, ge=1)
     """Negatives shared by a batch."""
+    ease_l2: float = Field(250.0, gt=0)
+    """L2 of ease; more where there are more events an item."""
+    ease_max_items: int = Field(20_000, ge=1)
+    """Items with events that ease takes on, at 16 bytes for each pair of them."""
+    als_alpha: float = Field(10.0, gt=0)
+    """How much more an event of weight 1 counts in als than none."""
+    als_regularization: float = Field(0.1, gt=0)
+    """L2 of als."""
     docker: DockerSettings = DockerSettings()
     """For launcher = "docker"."""
     kubernetes: KubernetesSettings = KubernetesSettings()

@@ -1,6 +1,7 @@
 """What every model must do: learn a board whose answer is known, come back from disk, grow, explain itself."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from tests.models.worlds import CONFIGS, DAY, checkerboard, colours, fitted, his
 USERS, ITEMS = 80, 24
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 PERSONAL = [name for name in CONFIGS if name != "popular"]
+# these know an item by its events alone
+BY_EVENTS = ["popular", "item_knn", "ease", "als", "mf", "ncf"]
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,11 @@ def best(model: Any, rows: list[list[int]], k: int, items: int = ITEMS) -> list[
     everything = np.ones(items + 1, dtype=bool)
     blocks = rank_users(model, histories(rows), k, everything, exclude_seen=True)
     return [row.tolist() for block in blocks for row in block.items]
+
+
+def assert_scores(scores: torch.Tensor) -> None:
+    assert not torch.isnan(scores).any()
+    assert not torch.isposinf(scores).any()
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -83,21 +91,49 @@ def test_it_ranks_items_that_came_after_the_fit(name: str, model_of: Callable[[s
     scores = larger.score(known)
     assert scores.shape == (6, ITEMS + 5)
     torch.testing.assert_close(scores[:, : ITEMS + 1], model.score(known))
-    assert torch.isfinite(scores).all()
+    assert_scores(scores)
+    if name in BY_EVENTS:
+        assert torch.isneginf(scores[:, ITEMS + 1 :]).all()
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_scores_do_not_depend_on_who_else_is_scored(name: str, model_of: Callable[[str, str], Model]) -> None:
     model = model_of(name, "cpu")
     rows = [[1, 3, 5], [2], [2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24], [7, 9]]
-    together = model.score(histories(rows))
-    for number, row in enumerate(rows):
-        torch.testing.assert_close(model.score(histories([row]))[0], together[number])
+    known = histories(rows)
+    together = model.score(known)
+    for number in range(len(rows)):
+        torch.testing.assert_close(model.score(known.rows(np.array([number])))[0], together[number])
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_user_without_events_gets_finite_scores(name: str, model_of: Callable[[str, str], Model]) -> None:
-    assert torch.isfinite(model_of(name, "cpu").score(histories([[], [1]]))).all()
+def test_scores_are_numbers_or_never(name: str, model_of: Callable[[str, str], Model]) -> None:
+    assert_scores(model_of(name, "cpu").score(histories([[], [1]])))
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_a_user_without_events_is_told_nothing(name: str, model_of: Callable[[str, str], Model]) -> None:
+    lists = best(model_of(name, "cpu"), [[], [1, 3, 5], []], 4)
+    assert [lists[0], lists[2]] == [[0] * 4] * 2
+    assert all(lists[1])
+
+
+@pytest.mark.parametrize("name", BY_EVENTS)
+def test_what_came_after_the_fit_is_not_ranked_and_says_nothing(
+    name: str, model_of: Callable[[str, str], Model]
+) -> None:
+    model = model_of(name, "cpu")
+    larger = model.at(Catalogue(np.concatenate([colours(ITEMS).content, colours(2).content[1:]])))
+    new = [ITEMS + 1, ITEMS + 2]
+    lists = best(larger, [[1, 3, 5], [*new, 1, 3, 5], new], ITEMS + 2, items=ITEMS + 2)
+    assert not set(new) & {item for row in lists for item in row}
+    assert lists[0] == lists[1] or name == "ncf"  # a mean over more items moves nothing else
+    if name != "popular":
+        assert not any(lists[2])
+        similar = larger.similar(np.array([ITEMS + 1, 1]))
+        assert torch.isneginf(similar[0]).all()
+        assert torch.isneginf(similar[1, ITEMS + 1 :]).all()
+        assert (larger.reasons(histories([new]), np.array([[1, 2]], dtype=np.int32)) == NO_REASON).all()
 
 
 @pytest.mark.parametrize("name", PERSONAL)
@@ -135,7 +171,12 @@ def test_only_models_with_vectors_are_ranked_by_blocks_of_items(
     model_of: Callable[[str, str], Model],
 ) -> None:
     kinds = {name: isinstance(model_of(name, "cpu"), EmbeddingModel) for name in CONFIGS}
-    assert {name for name, by_vectors in kinds.items() if not by_vectors} == {"popular", "item_knn"}
+    assert {name for name, by_vectors in kinds.items() if not by_vectors} == {
+        "popular",
+        "item_knn",
+        "ease",
+        "ncf",
+    }
 
 
 def test_popular_counts_the_last_days_and_more_when_they_are_empty() -> None:
@@ -150,6 +191,85 @@ def test_popular_counts_the_last_days_and_more_when_they_are_empty() -> None:
         np.concatenate([old.times, new.times]),
     )
     order = best(kind.fit(both, colours(4), config, Training()), [[]], 4, items=4)
-    assert order == [[3, 2, 1, 4]]
+    assert order == [[3, 2, 1, 0]]  # of item 4 nothing is known
     order = best(kind.fit(old, colours(4), config, Training()), [[]], 4, items=4)
-    assert order == [[1, 2, 3, 4]]
+    assert order == [[1, 2, 0, 0]]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_users_with_one_event_alone_give_a_model(name: str) -> None:
+    model = fitted(name, histories([[1], [2], [1]]), colours(4))
+    assert_scores(model.score(histories([[1], [2], [1, 2]])))
+    lists = best(model, [[1], [2], [1, 2]], 4, items=4)
+    assert not any(1 in row for row in (lists[0], lists[2]))
+    if name in BY_EVENTS:
+        assert {item for row in lists for item in row} <= {0, 1, 2}
+
+
+@pytest.mark.parametrize("name", BY_EVENTS)
+def test_an_item_in_no_sequence_is_never_ranked(name: str) -> None:
+    model = fitted(name, checkerboard(20, ITEMS), colours(ITEMS + 2))
+    lists = best(model, [[1, 3, 5], [2, 4]], ITEMS + 2, items=ITEMS + 2)
+    assert not {ITEMS + 1, ITEMS + 2} & {item for row in lists for item in row}
+    assert all(row[0] for row in lists)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_catalogue_of_one_item_leaves_nothing_to_recommend_who_has_it(name: str) -> None:
+    model = fitted(name, histories([[1], [1, 1], []]), colours(1))
+    assert best(model, [[1], [1, 1]], 1, items=1) == [[0], [0]]
+    assert_scores(model.similar(np.array([1])))
+
+
+@pytest.mark.parametrize("rows", [[], [[], []]])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_without_any_event_nothing_is_known(name: str, rows: list[list[int]]) -> None:
+    model = fitted(name, histories(rows), colours(5))
+    assert_scores(model.score(histories([[1, 2], []])))
+    if name in BY_EVENTS:
+        assert best(model, [[1, 2], []], 2, items=5) == [[0, 0], [0, 0]]
+        assert torch.isneginf(model.similar(np.array([1, 2]))).all()
+        reasons = model.reasons(histories([[1, 2]]), np.array([[3]], dtype=np.int32))
+        assert reasons.tolist() == [[NO_REASON]]
+
+
+@pytest.mark.parametrize("name", ["als", "mf", "ncf"])
+def test_a_warm_start_goes_on_from_an_earlier_model_where_the_vocabulary_has_grown(name: str) -> None:
+    earlier = fitted(name, checkerboard(40, ITEMS - 4), colours(ITEMS - 4)).state()
+    kind, config = CONFIGS[name]
+    nothing = {"iterations": 0} if name == "als" else {"epochs": 1, "learning_rate": 1e-9}
+    config = replace(config, **nothing)  # what it knows it has from before
+    known, items = checkerboard(60, ITEMS), colours(ITEMS)
+    cold = kind.fit(known, items, config, Training(seed=5))
+    warm = kind.fit(known, items, config, Training(seed=5, previous=earlier))
+    assert own_colour(warm) > 0.9 > own_colour(cold)
+    assert len(warm.similar(np.array([1]))[0]) == ITEMS + 1
+
+
+@pytest.mark.parametrize("name", ["als", "mf", "ncf"])
+def test_a_model_of_another_width_is_not_gone_on_from(name: str) -> None:
+    kind, config = CONFIGS[name]
+    known, items = checkerboard(20, ITEMS), colours(ITEMS)
+    earlier = kind.fit(known, items, replace(config, dim=2 * config.dim), Training()).state()
+    found, cold = (
+        kind.fit(known, items, config, Training(previous=each)).state() for each in (earlier, None)
+    )
+    assert weights_bytes(found.tensors) == weights_bytes(cold.tensors)
+
+
+def own_colour(model: Any) -> float:
+    """Return the share of the first six places that are of the user's own colour."""
+    firsts = range(1, 9)
+    lists = best(model, [[first, first + 2, first + 4] for first in firsts], 6)
+    return float(
+        np.mean([item % 2 == first % 2 for first, row in zip(firsts, lists, strict=True) for item in row])
+    )
+
+
+@pytest.mark.parametrize("name", ["als", "ease", "mf", "ncf", "transformer"])
+def test_fitting_says_how_far_it_is(name: str) -> None:
+    said: list[str] = []
+    kind, config = CONFIGS[name]
+    kind.fit(checkerboard(20, ITEMS), colours(ITEMS), config, Training(say=said.append))
+    assert all(" s" in line for line in said)
+    assert len(said) >= 2

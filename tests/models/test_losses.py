@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from pipeline_tasks.models import losses
-from pipeline_tasks.models.losses import full_softmax, sampled_softmax
+from pipeline_tasks.models.losses import bpr, full_softmax, sampled_softmax, squared_error
 
 
 def some(seed: int = 0, targets: int = 50, items: int = 30, dim: int = 8) -> tuple[torch.Tensor, ...]:
@@ -54,3 +54,36 @@ def test_a_target_drawn_as_its_own_negative_does_not_count_against_itself() -> N
     nothing = torch.zeros(2, dtype=torch.float64)
     loss = sampled_softmax(hidden, table[:1], table, hit, nothing)
     torch.testing.assert_close(loss, F.cross_entropy(hidden @ table.T, torch.tensor([0])))
+
+
+def test_squared_error_is_torchs_over_the_whole_matrix() -> None:
+    scores = some()[0].detach().requires_grad_()  # users times items
+    generator = torch.Generator().manual_seed(3)
+    confidence = torch.rand(scores.shape, generator=generator, dtype=torch.float64) * 4
+    happened = torch.rand(scores.shape, generator=generator) < 0.2
+    weights = torch.where(happened, confidence, 0.0)
+    ones, zeros = torch.ones_like(scores), torch.zeros_like(scores)
+    squares = F.mse_loss(scores, ones, reduction="none") * weights + 0.3 * F.mse_loss(
+        scores, zeros, reduction="none"
+    )
+    expected = squares.sum() / happened.sum()
+    wanted = torch.autograd.grad(expected, scores)[0]
+    loss = squared_error(scores[happened], confidence[happened], scores, 0.3)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(torch.autograd.grad(loss, scores)[0], wanted)
+
+
+def test_bpr_is_the_log_likelihood_of_the_order() -> None:
+    own, others = some()[0].detach()[:, 0].requires_grad_(), some(seed=1)[0].detach()
+    hits = torch.rand(others.shape, generator=torch.Generator().manual_seed(3)) < 0.3
+    pairs = [
+        -F.logsigmoid(own[row] - others[row, place])
+        for row in range(len(own))
+        for place in range(others.shape[1])
+        if not hits[row, place]
+    ]
+    expected = torch.stack(pairs).mean()
+    loss = bpr(own, others, hits)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(torch.autograd.grad(loss, own), torch.autograd.grad(expected, own))
+    assert bpr(own, others, torch.ones_like(hits)) == 0

@@ -10,7 +10,7 @@ import pytest
 from pipeline_tasks.models.checkpoint import config_bytes, fingerprint, pack, unpack, weights_bytes
 from pipeline_tasks.models.interface import State, Training
 from pipeline_tasks.models.transformer import Transformer
-from tests.models.worlds import TRANSFORMER, checkerboard, colours
+from tests.models.worlds import CONFIGS, TRANSFORMER, checkerboard, colours
 
 CONFIG = replace(TRANSFORMER, epochs=6, patience=6)
 
@@ -50,6 +50,23 @@ def test_a_killed_run_ends_like_an_unbroken_one(die_at: int) -> None:
     killed.die_at, killed.writes = None, 0
     assert run(killed) == run(Kept())
     assert killed.writes == 6 - epochs_before
+
+
+@pytest.mark.parametrize("name", ["mf", "ncf"])
+def test_other_models_that_are_killed_end_like_unbroken_ones(name: str) -> None:
+    kind, config = CONFIGS[name]
+
+    def fit(checkpoint: Kept) -> bytes:
+        training = Training(5, checkpoint=checkpoint)
+        model = kind.fit(checkerboard(40, 20), colours(20), replace(config, epochs=4, patience=4), training)
+        return weights_bytes(model.state().tensors) + config_bytes(model.facts)
+
+    killed = Kept(die_at=3)
+    with pytest.raises(KeyboardInterrupt):
+        fit(killed)
+    killed.die_at, killed.writes = None, 0
+    assert fit(killed) == fit(Kept())
+    assert killed.writes == 2
 
 
 def test_a_checkpoint_of_another_run_is_not_gone_on_from() -> None:

@@ -7,12 +7,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline_tasks.models.als import Als, AlsConfig
 from pipeline_tasks.models.caser import Caser
 from pipeline_tasks.models.data import Catalogue, Histories
+from pipeline_tasks.models.ease import Ease, EaseConfig
 from pipeline_tasks.models.gru4rec import Gru4Rec
 from pipeline_tasks.models.interface import Model, Training
 from pipeline_tasks.models.item_knn import ItemKnn, ItemKnnConfig
+from pipeline_tasks.models.mf import Mf
+from pipeline_tasks.models.mf_fitting import MfConfig
+from pipeline_tasks.models.ncf import Ncf
 from pipeline_tasks.models.network import SequenceConfig
+from pipeline_tasks.models.neumf import NcfConfig
 from pipeline_tasks.models.popular import Popular, PopularConfig
 from pipeline_tasks.models.transformer import Transformer
 from pipeline_tasks.models.youtube_dnn import YoutubeDnn
@@ -74,9 +80,16 @@ TRANSFORMER = SequenceConfig(
     patience=8,
     learning_rate=5e-3,
 )
+# the board has two colours: more factors than that learn who left out what
+MF = MfConfig(dim=2, batch_events=64, epochs=40, patience=10, learning_rate=2e-2, zero_weight=0.3)
+NCF = NcfConfig(dim=16, batch_events=64, epochs=40, patience=10, learning_rate=5e-3, dropout=0.0)
 CONFIGS: dict[str, tuple[Any, Any]] = {
     "popular": (Popular, PopularConfig(until=100 * DAY)),
     "item_knn": (ItemKnn, ItemKnnConfig()),
+    "ease": (Ease, EaseConfig(l2=10.0)),
+    "als": (Als, AlsConfig(dim=2)),
+    "mf": (Mf, MF),
+    "ncf": (Ncf, NCF),
     **{kind.name: (kind, TRANSFORMER) for kind in (Transformer, Gru4Rec, Caser, YoutubeDnn)},
 }
 

@@ -99,6 +99,26 @@ def test_blocks_give_what_ranking_at_once_gives(
     assert np.isneginf(scores[found == 0]).all()
 
 
+@pytest.mark.parametrize("kind", ["vectors", "full"])
+def test_of_what_nothing_is_known_nothing_is_ranked(kind: str) -> None:
+    """A vector of zeros, or -inf for a score, is no better than a bad score: it is none."""
+    vectors, known = Vectors(1), histories()
+    vectors.items[[3, 50]] = 0
+    vectors.users[[1, 8]] = 0
+    scores = vectors.score(known)
+    scores[:, [3, 50]] = -torch.inf
+    scores[[0, 7]] = -torch.inf
+    full: Any = Full(vectors)
+    full.score = lambda block: scores[torch.from_numpy(block.users).long() - 1]
+    model: Any = vectors if kind == "vectors" else full
+    everything = np.ones(ITEMS + 1, dtype=bool)
+    blocks = rank_users(model, known, ITEMS, everything, exclude_seen=False, users_a_block=5, items_a_block=9)
+    found = np.concatenate([block.items for block in blocks])
+    assert not found[[0, 7]].any()
+    others = np.setdiff1d(np.arange(USERS), [0, 7])
+    assert (np.sort(found[others], 1)[:, 2:] == np.setdiff1d(np.arange(1, ITEMS + 1), [3, 50])).all()
+
+
 def test_an_item_is_not_its_own_neighbour() -> None:
     model, items = Vectors(2), np.arange(1, ITEMS + 1)
     everything = np.ones(ITEMS + 1, dtype=bool)

@@ -169,11 +169,19 @@ def test_too_little_evidence_lets_the_popular_list_serve(make_settings, lake) ->
     assert len(staged(lake, "similar_items"))
 
 
-def test_another_model_by_setting(make_settings, lake) -> None:
-    settings = make_settings(**{**QUICK, "train": {"model": "item_knn"}})
+@pytest.mark.parametrize("name", ["item_knn", "ease", "als", "mf", "ncf"])
+def test_another_model_by_setting(name, make_settings, lake) -> None:
+    settings = make_settings(**{**QUICK, "train": {**QUICK["train"], "model": name}})
     write_training_tables(lake)
     reports = run_all(settings)
-    assert reports["evaluate"].facts["serving"]["name"] == "item_knn"
+    assert name in reports["train"].summary
+    assert reports["evaluate"].facts["serving"]["name"] == name
+    lists, seen = staged(lake, "top_n"), histories(lake)
+    by_model = lists[lists["source"] == "model"]
+    assert set(by_model["user_id"]) == set(seen)
+    assert all(row.reason in seen[row.user_id] for row in by_model.itertuples())
+    assert not {"i23", "i24"} & set(by_model["item_id"])  # nobody has touched these
+    assert len(staged(lake, "similar_items"))
 
 
 def test_all_users_cold_is_a_night_of_popular_lists(settings, lake) -> None:
