@@ -15,11 +15,13 @@ from torch import Tensor
 
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import EmbeddingModel, Model
-from pipeline_tasks.ranking.top_k import LARGEST_GROUP, top_k
+from pipeline_tasks.ranking.top_k import LARGEST_GROUP, larger, top_k
 
-ITEMS_A_BLOCK = 131_072
-# rows scored at a time: enough for the product to be fast, few enough for memory to be small
-ROWS_A_PRODUCT = 256
+# A block of scores and what is then looked at again stay in the processor's cache.
+ITEMS_A_BLOCK = 16_384
+ROWS_A_BLOCK = 256
+# items of a product: more would drive each other's vectors and scores out of the nearest cache
+ITEMS_A_PRODUCT = 2_048
 
 Pairs = tuple[Tensor, Tensor]  # rows and columns, (n,) each
 
@@ -44,7 +46,7 @@ class Shelf:
         self.width = min(items_a_block, max(1, len(self.items)))
         self.vectors = None if vectors is None else vectors[self.items]
         stride = -(-self.width // LARGEST_GROUP) * LARGEST_GROUP  # rows begin where groups begin
-        self.room = None if vectors is None else vectors.new_empty(ROWS_A_PRODUCT, stride)
+        self.room = None if vectors is None else vectors.new_empty(ROWS_A_BLOCK, stride)
 
     def scores(self, rows: Tensor) -> Iterator[Tensor]:
         """Yield (rows, some columns) after another, each written over by the next.
@@ -55,8 +57,12 @@ class Shelf:
             for items in self.items.to(rows.device).split(self.width):
                 yield rows.index_select(1, items)
             return
-        for vectors in self.vectors.split(self.width):
-            yield torch.mm(rows, vectors.T, out=self.room[: len(rows), : len(vectors)])
+        for block in self.vectors.split(self.width):
+            scores = self.room[: len(rows), : len(block)]
+            for start in range(0, len(block), ITEMS_A_PRODUCT):
+                some = slice(start, start + ITEMS_A_PRODUCT)
+                torch.mm(rows, block[some].T, out=scores[:, some])
+            yield scores
 
     def pairs(self, rows: NDArray[np.int64], items: NDArray[np.integer]) -> Pairs:
         """Return those of the (row, item) pairs whose item is allowed, by column."""
@@ -91,10 +97,10 @@ def rank_users(
         block = histories.rows(slice(first, first + users_a_block))
         whole = model.encode(block) if isinstance(model, EmbeddingModel) else model.score(block)
         parts = []
-        for start in range(0, len(block), ROWS_A_PRODUCT):
-            part = block.rows(slice(start, start + ROWS_A_PRODUCT))
+        for start in range(0, len(block), ROWS_A_BLOCK):
+            part = block.rows(slice(start, start + ROWS_A_BLOCK))
             seen = shelf.pairs(part.row_of_event, part.items) if exclude_seen else None
-            parts.append(best(shelf.scores(whole[start : start + ROWS_A_PRODUCT]), k, seen))
+            parts.append(best(shelf.scores(whole[start : start + ROWS_A_BLOCK]), k, seen))
         yield shelf.ranked(first, parts, k)
 
 
@@ -123,18 +129,17 @@ def best(scores: Iterator[Tensor], k: int, masked: Pairs | None) -> tuple[Tensor
     start = 0
     columns = values = None
     for block in scores:
-        stop = start + block.shape[1]
         if masked is not None:
-            here = (masked[1] >= start) & (masked[1] < stop)
+            here = (masked[1] >= start) & (masked[1] < start + block.shape[1])
             block[masked[0][here], masked[1][here] - start] = -torch.inf
-        top, found = top_k(block, k)
-        found += start
         if columns is None or values is None:
-            columns, values = found, top
+            values, columns = top_k(block, k)
         else:  # all columns so far are smaller than the block's: ties stay in order
+            more = larger(block, values[:, -1]) if values.shape[1] == k > 0 else None
+            top, found = top_k(block, k) if more is None else more
             values, place = top_k(torch.cat([values, top], 1), k)
-            columns = torch.cat([columns, found], 1).gather(1, place)
-        start = stop
+            columns = torch.cat([columns, found + start], 1).gather(1, place)
+        start += block.shape[1]
     if columns is None or values is None:
         raise ValueError("there are no blocks of scores")
     return columns, values

@@ -14,6 +14,9 @@ SHORT_ROW = 64
 LARGEST_GROUP = 64
 # Groups that there are for each of the k, at least: with fewer, too many values reach the bound.
 GROUPS_A_PLACE = 3
+# What lies beside one another in a row and was found wanting or not, a byte each, is read as one number.
+WORD = 8
+
 
 
 def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -27,34 +30,77 @@ def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
         values, order = scores.sort(dim=1, descending=True, stable=True)
         return values[:, :k], order[:, :k]
     size = _group_size(columns, k)
-    grouped = columns // size * size
-    row, column, value = _candidates(scores, k, size)
-    values, places = _padded(row, rows, value, -torch.inf), _padded(row, rows, column, 0)
-    if grouped < columns:  # too few to be a group: all are candidates, behind the others
-        values = torch.cat([values, scores[:, grouped:]], 1)
-        tail = torch.arange(grouped, columns, device=scores.device)
-        places = torch.cat([places, tail.expand(rows, -1)], 1)
-    if values.shape[1] < k:
-        missing = (0, k - values.shape[1])
-        values = torch.nn.functional.pad(values, missing, value=-torch.inf)
-        places = torch.nn.functional.pad(places, missing)
+    maxima = _maxima(scores, size)
+    bound = maxima.topk(k, dim=1, sorted=False)[0].amin(1)  # (rows,): no smaller is a row's k-th best
+    bound.clamp_(min=torch.finfo(bound.dtype).min)
+    row, group = (maxima >= bound[:, None]).nonzero(as_tuple=True)
+    kept = _first_ties(row, maxima[row, group], bound, k)
+    values, places = _inside(scores, size, row[kept], group[kept], bound, k)
     values, order = top_k(values, k)
     return values, places.gather(1, order)
 
 
-def _candidates(scores: Tensor, k: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return row, column and value of what may be among the rows' k best, in the order of rows and columns."""
-    maxima = scores[:, : scores.shape[1] // size * size].unflatten(1, (-1, size)).amax(2)  # (rows, groups)
-    bound = maxima.topk(k, dim=1, sorted=False)[0].amin(1)  # (rows,): no smaller is a row's k-th best
-    row, group = ((maxima >= bound[:, None]) & (maxima > -torch.inf)).nonzero(as_tuple=True)
-    kept = _first_ties(row, maxima[row, group], bound, k)
-    row, group = row[kept], group[kept]
+def larger(scores: Tensor, than: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return (rows, some) all values above `than` (rows,), or -inf, and their columns, in the order of the columns.
+
+    None if they are so many that `top_k` is the quicker way.
+    """
+    bound = torch.nextafter(than, torch.full_like(than, torch.inf))
+    maxima = _maxima(scores, LARGEST_GROUP)
+    row, group = (maxima >= bound[:, None]).nonzero(as_tuple=True)
+    if GROUPS_A_PLACE * len(row) > 2 * maxima.numel():
+        return None
+    return _inside(scores, LARGEST_GROUP, row, group, bound, 0)
+
+
+def _inside(
+    scores: Tensor, size: int, row: Tensor, group: Tensor, bound: Tensor, k: int
+) -> tuple[Tensor, Tensor]:
+    """Return (rows, some) what reaches the bound in these groups, and the columns; -inf fills rows up.
+
+    Of values that are equal to their row's bound the first `k` are kept, or all where it is 0; as many columns
+    there are at least.
+    """
     groups, step = _groups(scores, size)
-    inside = groups.index_select(0, row * step + group)  # (groups looked into, size)
-    nth, place = ((inside >= bound[row, None]) & (inside > -torch.inf)).nonzero(as_tuple=True)
-    row, column, value = row[nth], group[nth] * size + place, inside[nth, place]
-    kept = _first_ties(row, value, bound, k)
-    return row[kept], column[kept], value[kept]
+    looked_into = groups.index_select(0, row * step + group)  # (n, size)
+    at = _true(looked_into >= bound[row, None])
+    nth = at // size
+    row, column, value = row[nth], group[nth] * size + at % size, looked_into.view(-1)[at]
+    if k:
+        kept = _first_ties(row, value, bound, k)
+        row, column, value = row[kept], column[kept], value[kept]
+    values, columns = _padded(row, column, value, len(scores), k)
+    grouped = scores.shape[1] // size * size
+    tail = torch.arange(grouped, scores.shape[1], device=scores.device)  # too few columns to be a group
+    return (
+        torch.cat([values, scores[:, grouped:]], 1),
+        torch.cat([columns, tail.expand(len(scores), -1)], 1),
+    )
+
+
+def _true(found: Tensor) -> Tensor:
+    """Return where `found` (n, size) is true, in its flattened form; it seldom is."""
+    if found.shape[1] % WORD:
+        return found.view(-1).nonzero()[:, 0]
+    words = found.view(-1).view(torch.int64).nonzero()[:, 0]
+    nth, place = found.view(-1, WORD)[words].nonzero(as_tuple=True)
+    return words[nth] * WORD + place
+
+
+def _padded(row: Tensor, column: Tensor, value: Tensor, rows: int, least: int) -> tuple[Tensor, Tensor]:
+    """Return (rows, longest, or `least`) each row's values from its beginning, -inf behind them, and their columns."""
+    counts = torch.bincount(row, minlength=rows)
+    starts = counts.cumsum(0) - counts
+    width = max(least, int(counts.max()))
+    place = torch.arange(len(row), device=row.device) + (row * width - starts[row])
+    values = value.new_full((rows * width,), -torch.inf).index_copy_(0, place, value)
+    columns = column.new_zeros(rows * width).index_copy_(0, place, column)
+    return values.view(rows, width), columns.view(rows, width)
+
+
+def _maxima(scores: Tensor, size: int) -> Tensor:
+    """Return (rows, groups); columns that are too few to be a group are left out."""
+    return scores[:, : scores.shape[1] // size * size].unflatten(1, (-1, size)).amax(2)
 
 
 def _first_ties(row: Tensor, value: Tensor, bound: Tensor, k: int) -> Tensor:
@@ -67,20 +113,12 @@ def _first_ties(row: Tensor, value: Tensor, bound: Tensor, k: int) -> Tensor:
 
 def _groups(scores: Tensor, size: int) -> tuple[Tensor, int]:
     """Return all groups, (n, size), as they lie in memory, and how many lie from one row to the next."""
+    groups = scores.shape[1] // size
     if scores.stride(1) != 1 or scores.stride(0) % size:
-        scores = scores[:, : scores.shape[1] // size * size].contiguous()
+        scores = scores[:, : groups * size].contiguous()
     step = scores.stride(0) // size
-    n = (len(scores) - 1) * step + scores.shape[1] // size
+    n = (len(scores) - 1) * step + groups
     return scores.as_strided((n, size), (size, 1)), step
-
-
-def _padded(row: Tensor, rows: int, value: Tensor, empty: float) -> Tensor:
-    """Return (rows, longest), each row's values from its beginning."""
-    counts = torch.bincount(row, minlength=rows)
-    starts = counts.cumsum(0) - counts
-    padded = value.new_full((rows, int(counts.max())), empty)
-    padded[row, torch.arange(len(row), device=row.device) - starts[row]] = value
-    return padded
 
 
 def _group_size(columns: int, k: int) -> int:
