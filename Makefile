@@ -1,7 +1,7 @@
 # Two commands do everything: `make nightly` and `make test`. Each sets up what is missing first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup nightly test lint format airflow lock clean
+.PHONY: help setup nightly test lint format airflow peers lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,6 +41,15 @@ format: $(READY)  ## let ruff format
 airflow: $(READY) $(if $(filter sample,$(DATA)),sample/sample.json)  ## the UI and the schedule, on 127.0.0.1:8080
 	@NIGHTJAR_DATA="$(DATA)" $(BIN)/python -m pipeline_tasks airflow standalone
 
+peers: .peers/.ready  ## install the libraries that the benchmarks compare with, in .peers
+
+# A CPU build of torch where there is one; else pip takes what its index has.
+.peers/.ready: benchmarks/peers/requirements.txt
+	@$(PYTHON) -m venv .peers
+	@.peers/bin/pip install -q --no-deps "$$(grep ^torch== $<)+cpu" 2>/dev/null || true
+	@.peers/bin/pip install -q -r $<
+	@touch $@
+
 lock:  ## pin all dependencies anew, with hashes
 	@$(PYTHON) -m venv .lock && .lock/bin/pip install -q uv
 	@.lock/bin/uv pip compile pyproject.toml --extra torch-needs --extra dev --universal --python-version 3.11 \
@@ -48,4 +57,4 @@ lock:  ## pin all dependencies anew, with hashes
 	@rm -rf .lock
 
 clean:  ## remove all that was made here: environment, Airflow's home, lakes, sample
-	@rm -rf $(VENV) .airflow .nightjar .lock sample lake lake-*/ .mypy_cache .ruff_cache
+	@rm -rf $(VENV) .airflow .nightjar .lock .peers sample lake lake-*/ .mypy_cache .ruff_cache

@@ -1,21 +1,29 @@
 """The best items of every user: a fitted model and histories in, ranked lists out, block by block.
 
 Exact, with ties broken by the smaller item; memory is a block of users by a block of items, whatever the
-number of either. What a user may not get (seen, unavailable) is masked in the block, before its best are taken.
+number of either. What a user has seen is masked in the block, before its best are taken.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import EmbeddingModel, Model
+from pipeline_tasks.ranking.top_k import LARGEST_GROUP, larger, top_k
 
-ITEMS_A_BLOCK = 8_192
+# A block of scores and what is then looked at again stay in the processor's cache.
+ITEMS_A_BLOCK = 16_384
+ROWS_A_BLOCK = 256
+# items of a product: more would drive each other's vectors and scores out of the nearest cache
+ITEMS_A_PRODUCT = 2_048
+
+Pairs = tuple[Tensor, Tensor]  # rows and columns, (n,) each
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,57 @@ class Ranked:
     first: int
     items: NDArray[np.int32]
     scores: NDArray[np.float32]  # (rows, k), -inf where there are no more
+
+
+@dataclass(frozen=True)
+class RankedUsers(Ranked):
+    """Lists of users, with the `histories` that these were encoded from: reasons are asked of the same."""
+
+    histories: Histories
+
+
+class Shelf:
+    """The allowed items as columns, in the order of the items: what may not be shown is never scored."""
+
+    def __init__(self, allowed: NDArray[np.bool_], items_a_block: int, vectors: Tensor | None = None) -> None:
+        device = torch.device("cpu") if vectors is None else vectors.device
+        self.items = torch.from_numpy(1 + np.flatnonzero(allowed[1:])).to(device)  # (columns,)
+        self.columns = torch.full((len(allowed),), -1, device=device)  # (n_items + 1,), -1 is not allowed
+        self.columns[self.items] = torch.arange(len(self.items), device=device)
+        self.width = min(items_a_block, max(1, len(self.items)))
+        self.vectors = None if vectors is None else vectors[self.items]
+        stride = -(-self.width // LARGEST_GROUP) * LARGEST_GROUP  # rows begin where groups begin
+        self.room = None if vectors is None else vectors.new_empty(ROWS_A_BLOCK, stride)
+
+    def scores(self, rows: Tensor) -> Iterator[Tensor]:
+        """Yield (rows, some columns) after another, each written over by the next.
+
+        `rows` are users' vectors where the model has vectors, else scores of all items.
+        """
+        if self.vectors is None or self.room is None:
+            for items in torch.split(self.items.to(rows.device), self.width):
+                yield rows.index_select(1, items)
+            return
+        for block in torch.split(self.vectors, self.width):
+            scores = self.room[: len(rows), : len(block)]
+            for start in range(0, len(block), ITEMS_A_PRODUCT):
+                some = slice(start, start + ITEMS_A_PRODUCT)
+                torch.mm(rows, block[some].T, out=scores[:, some])
+            yield scores
+
+    def pairs(self, rows: NDArray[np.int64], items: NDArray[np.integer]) -> Pairs:
+        """Return those of the (row, item) pairs whose item is allowed, by column."""
+        column = self.columns[torch.from_numpy(items).to(self.columns.device).long()]
+        row = torch.from_numpy(rows).to(column.device)
+        return row[column >= 0], column[column >= 0]
+
+    def ranked(self, first: int, parts: Sequence[tuple[Tensor, Tensor]], k: int) -> Ranked:
+        """Return the parts' columns and values, of consecutive rows, as items and scores."""
+        columns, values = (torch.cat(found) for found in zip(*parts, strict=True))
+        items = self.items.to(columns.device)[columns].masked_fill(values == -torch.inf, 0)
+        missing = min(k, len(self.columns)) - items.shape[1]
+        items, values = F.pad(items, (0, missing)), F.pad(values, (0, missing), value=-torch.inf)
+        return Ranked(first, items.int().cpu().numpy(), values.float().cpu().numpy())
 
 
 @torch.inference_mode()
@@ -37,7 +96,7 @@ def rank_users(
     exclude_seen: bool,
     users_a_block: int = 1024,
     items_a_block: int = ITEMS_A_BLOCK,
-) -> Iterator[Ranked]:
+) -> Iterator[RankedUsers]:
     """Yield every row's `k` best of the `allowed` (n_items + 1,) items, in the order of the rows.
 
     Of what the model knows nothing is never among them: scores of -inf, items and users whose vector is zero.
@@ -45,20 +104,19 @@ def rank_users(
     vectors = model.item_vectors() if isinstance(model, EmbeddingModel) else None
     if vectors is not None:
         allowed = allowed & vectors.any(1).cpu().numpy()
+    shelf = Shelf(allowed, items_a_block, vectors)
     for first in range(0, len(histories), users_a_block):
         block = histories.rows(slice(first, first + users_a_block))
-        seen = (block.row_of_event, block.items.astype(np.int64)) if exclude_seen else None
-        unknown: Tensor | None = None
-        if isinstance(model, EmbeddingModel) and vectors is not None:
-            users = model.encode(block)
-            unknown = ~users.any(1)
-            scores: Iterator[Tensor] = (users @ part.T for part in torch.split(vectors, items_a_block))
-        else:
-            scores = iter(torch.split(model.score(block), items_a_block, dim=1))
-        items, values = best(scores, k, allowed, seen)
-        if unknown is not None:
-            items[unknown], values[unknown] = 0, -torch.inf
-        yield _ranked(first, items, values)
+        whole = model.encode(block) if isinstance(model, EmbeddingModel) else model.score(block)
+        parts = []
+        for start in range(0, len(block), ROWS_A_BLOCK):
+            part, own = block.rows(slice(start, start + ROWS_A_BLOCK)), whole[start : start + ROWS_A_BLOCK]
+            seen = shelf.pairs(part.row_of_event, part.items) if exclude_seen else None
+            columns, values = best(shelf.scores(own), k, seen)
+            if vectors is not None:
+                values[~own.any(1)] = -torch.inf
+            parts.append((columns, values))
+        yield RankedUsers(**vars(shelf.ranked(first, parts, k)), histories=block)
 
 
 @torch.inference_mode()
@@ -71,78 +129,32 @@ def rank_similar(
     items_a_block: int = 1024,
 ) -> Iterator[Ranked]:
     """Yield the `k` most alike of the `allowed` items for each of `items`, never the item itself."""
+    shelf = Shelf(allowed, ITEMS_A_BLOCK)
     for first in range(0, len(items), items_a_block):
         block = items[first : first + items_a_block]
-        itself = (np.arange(len(block)), block)
-        yield _ranked(first, *best(iter([model.similar(block)]), k, allowed, itself))
+        itself = shelf.pairs(np.arange(len(block)), block)
+        yield shelf.ranked(first, [best(shelf.scores(model.similar(block)), k, itself)], k)
 
 
-def best(
-    scores: Iterator[Tensor],
-    k: int,
-    allowed: NDArray[np.bool_],
-    masked: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
-) -> tuple[Tensor, Tensor]:
-    """Return the (rows, k) best items and scores of blocks of consecutive columns, which are changed in place.
+def best(scores: Iterator[Tensor], k: int, masked: Pairs | None) -> tuple[Tensor, Tensor]:
+    """Return the (rows, k) columns and values of the best of blocks of consecutive columns, changed in place.
 
-    Column 0 is never among them, nor what is not `allowed`, nor the `masked` (row, item) pairs.
+    The `masked` (row, column) pairs have the value -inf.
     """
     start = 0
-    items = values = None
+    columns = values = None
     for block in scores:
-        stop = start + block.shape[1]
-        _mask(block, start, allowed, masked)
-        top, found = top_k(block, k)
-        found += start
-        if items is None or values is None:
-            items, values = found, top
-        else:  # all items so far are smaller than the block's: ties stay in order
+        if masked is not None:
+            here = (masked[1] >= start) & (masked[1] < start + block.shape[1])
+            block[masked[0][here], masked[1][here] - start] = -torch.inf
+        if columns is None or values is None:
+            values, columns = top_k(block, k)
+        else:  # all columns so far are smaller than the block's: ties stay in order
+            more = larger(block, values[:, -1]) if values.shape[1] == k > 0 else None
+            top, found = top_k(block, k) if more is None else more
             values, place = top_k(torch.cat([values, top], 1), k)
-            items = torch.cat([items, found], 1).gather(1, place)
-        start = stop
-    if items is None or values is None:
+            columns = torch.cat([columns, found + start], 1).gather(1, place)
+        start += block.shape[1]
+    if columns is None or values is None:
         raise ValueError("there are no blocks of scores")
-    return items.masked_fill(values == -torch.inf, 0), values
-
-
-def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the (rows, k) largest values and their columns, equal ones by the smaller column.
-
-    torch.topk may take any of equal values; where the k-th has equals outside, the row is done again by sorting.
-    """
-    k = min(k, scores.shape[1])
-    values, columns = scores.topk(k, dim=1, sorted=True)
-    if k == 0:
-        return values, columns
-    last = values[:, -1:]
-    torn = ((scores == last).sum(1) > (values == last).sum(1)) & (last[:, 0] > -torch.inf)
-    if torn.any():
-        full, order = scores[torn].sort(dim=1, descending=True, stable=True)
-        values[torn], columns[torn] = full[:, :k], order[:, :k]
-    columns, order = columns.sort(dim=1)
-    values, order = values.gather(1, order).sort(dim=1, descending=True, stable=True)
-    return values, columns.gather(1, order)
-
-
-def _mask(
-    block: Tensor,
-    start: int,
-    allowed: NDArray[np.bool_],
-    masked: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
-) -> None:
-    stop = start + block.shape[1]
-    unwanted = ~allowed[start:stop]
-    if start == 0:
-        unwanted[0] = True
-    block[:, torch.from_numpy(unwanted).to(block.device)] = -torch.inf
-    if masked is None:
-        return
-    rows, items = masked
-    here = (items >= start) & (items < stop)
-    block[
-        torch.from_numpy(rows[here]).to(block.device), torch.from_numpy(items[here] - start).to(block.device)
-    ] = -torch.inf
-
-
-def _ranked(first: int, items: Tensor, scores: Tensor) -> Ranked:
-    return Ranked(first, items.int().cpu().numpy(), scores.float().cpu().numpy())
+    return columns, values

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import NO_REASON, Model
-from pipeline_tasks.ranking.blocks import Ranked, rank_users
+from pipeline_tasks.ranking.blocks import RankedUsers, rank_users
 
 EVERYBODY = "all"
 
@@ -54,14 +54,14 @@ def fill_lists(
     is missing after it comes from everybody's. Without a model the popular lists serve everybody.
     """
     if model is None:
-        ranked_blocks = _nothing_ranked(len(histories), users_a_block)
+        ranked_blocks = _nothing_ranked(histories, users_a_block)
     else:
         ranked_blocks = rank_users(
             model, histories, k, allowed, exclude_seen=exclude_seen, users_a_block=users_a_block
         )
     for ranked in ranked_blocks:
         rows = len(ranked.items)
-        block = histories.rows(slice(ranked.first, ranked.first + rows))
+        block = ranked.histories
         items = np.zeros((rows, k), dtype=np.int32)
         scores = np.zeros((rows, k), dtype=np.float32)
         width = ranked.items.shape[1]
@@ -76,10 +76,11 @@ def fill_lists(
         yield Filled(ranked.first, items, scores, by_model, reasons)
 
 
-def _nothing_ranked(users: int, users_a_block: int) -> Iterator[Ranked]:
-    for first in range(0, users, users_a_block):
-        rows = min(users_a_block, users - first)
-        yield Ranked(first, np.zeros((rows, 0), dtype=np.int32), np.zeros((rows, 0), dtype=np.float32))
+def _nothing_ranked(histories: Histories, users_a_block: int) -> Iterator[RankedUsers]:
+    for first in range(0, len(histories), users_a_block):
+        block = histories.rows(slice(first, first + users_a_block))
+        none = np.zeros((len(block), 0))
+        yield RankedUsers(first, none.astype(np.int32), none.astype(np.float32), block)
 
 
 def _own_items(model: Model, block: Histories, items: NDArray[np.int32]) -> NDArray[np.int32]:

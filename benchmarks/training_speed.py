@@ -1,0 +1,162 @@
+"""The speed of training: sequences in, real events a second of ours and of RecTools' SASRec at the same sizes.
+
+    python benchmarks/training_speed.py --sequences ../shared/data/amazon-beauty/sequences.txt
+    python benchmarks/training_speed.py --users 500 --items 3500 --length 200 --batch-events 1600
+
+Both train the same width, blocks, heads, length and number of negatives, in the same threads, in turns. An
+event counts when it is a target that is learnt from; padding never does. RecTools cuts a history to its newest
+length + 1 events, ours cuts it into pieces and learns from all of them: each is divided by its own seconds.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import pipeline_tasks  # noqa: F401 - says how torch's threads wait
+from benchmarks.peer import cores, run_peer
+from pipeline_tasks.models.data import Catalogue, Histories
+from pipeline_tasks.models.interface import Training
+from pipeline_tasks.models.sequence_model import Transformer
+from pipeline_tasks.models.transformer import TransformerConfig
+
+
+def read_sequences(path: Path) -> list[NDArray[np.int32]]:
+    """Return the items of every user of a file of lines "user item item …", less the last two: held out."""
+    lines = path.read_text().splitlines()
+    return [np.array(line.split()[1:-2], dtype=np.int32) for line in lines]
+
+
+def random_sequences(users: int, items: int, events: int) -> list[NDArray[np.int32]]:
+    """Return histories of `events` items each, drawn by 1 / rank as popularity goes."""
+    generator = np.random.default_rng(0)
+    chances = 1.0 / np.arange(1, items + 1)
+    drawn = generator.choice(items, (users, events), p=chances / chances.sum()) + 1
+    return list(drawn.astype(np.int32))
+
+
+def as_histories(sequences: list[NDArray[np.int32]]) -> Histories:
+    """Return the sequences as rows; an event's time is its place."""
+    lengths = [len(own) for own in sequences]
+    items = np.concatenate(sequences)
+    return Histories(
+        np.arange(1, len(sequences) + 1, dtype=np.int32),
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        items,
+        np.ones(len(items), np.int8),
+        np.arange(len(items), dtype=np.int64),
+    )
+
+
+def ours(histories: Histories, n_items: int, options: argparse.Namespace) -> list[float]:
+    """Return the seconds of each epoch; nothing is validated on."""
+    config = TransformerConfig(
+        event_types=1,
+        dim=options.dim,
+        blocks=options.blocks,
+        heads=options.heads,
+        max_length=options.length,
+        batch_events=options.batch_events,
+        epochs=options.epochs,
+        patience=options.epochs,
+        full_softmax_items=0,
+        negatives=options.negatives,
+        novel_targets=False,
+        validation_users=0,
+    )
+    moments = [time.perf_counter()]
+    training = Training(say=lambda line: moments.append(time.perf_counter()))
+    catalogue = Catalogue(np.zeros((n_items + 1, 0), np.float32))
+    Transformer.fit(histories, catalogue, config, training)
+    return np.diff(moments).tolist()
+
+
+def theirs(histories: Histories, n_items: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what RecTools took for one epoch."""
+    _, facts = run_peer(
+        "rectools",
+        histories.offsets,
+        histories.items,
+        n_items,
+        threads=options.threads,
+        dim=options.dim,
+        blocks=options.blocks,
+        heads=options.heads,
+        max_length=options.length,
+        negatives=options.negatives,
+        epochs=1,
+    )
+    return facts
+
+
+def measured(number: int, histories: Histories, options: argparse.Namespace) -> dict[str, Any]:
+    """Return one run: first ours, then RecTools."""
+    n_items = int(histories.items.max())
+    tokens = int(np.maximum(histories.lengths - 1, 0).sum())
+    seconds = ours(histories, n_items, options)
+    peer = theirs(histories, n_items, options)
+    own = tokens / median(seconds)
+    return {
+        "run": number,
+        "users": len(histories),
+        "items": n_items,
+        "events": tokens,
+        "ours_seconds_per_epoch": [round(value, 3) for value in seconds],
+        "ours_tokens_per_second": own,
+        "rectools_seconds_per_epoch": peer["seconds_per_epoch"],
+        "rectools_tokens_per_second": peer["tokens_per_second"],
+        "ratio": own / peer["tokens_per_second"],
+    }
+
+
+def parsed() -> argparse.Namespace:
+    """Return the command line's options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sequences", type=Path, help="lines of a user and items; by default they are drawn")
+    parser.add_argument("--users", type=int, default=500)
+    parser.add_argument("--items", type=int, default=3_500)
+    parser.add_argument("--length", type=int, default=50)
+    parser.add_argument("--dim", type=int, default=64)
+    parser.add_argument("--blocks", type=int, default=2)
+    parser.add_argument("--heads", type=int, default=2)
+    parser.add_argument("--negatives", type=int, default=256)
+    parser.add_argument("--batch-events", type=int, default=TransformerConfig(1).batch_events)
+    parser.add_argument("--epochs", type=int, default=3, help="of ours a run; RecTools makes one")
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=cores())
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure and print."""
+    options = parsed()
+    torch.set_num_threads(options.threads)
+    if options.sequences:
+        sequences = read_sequences(options.sequences)
+    else:
+        sequences = random_sequences(options.users, options.items, options.length + 1)
+    histories = as_histories(sequences)
+    runs = []
+    for number in range(1, options.runs + 1):
+        runs.append(measured(number, histories, options))
+        print(json.dumps(runs[-1]), flush=True)
+    print(f"\n{'':<9} {'events/s':>10}   medians of {options.runs} run(s), {options.threads} threads")
+    for name in ("ours", "rectools"):
+        print(f"{name:<9} {median(run[f'{name}_tokens_per_second'] for run in runs):>10,.0f}")
+    print(f"{'ratio':<9} {median(run['ratio'] for run in runs):>10.1f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
