@@ -1,33 +1,41 @@
 """Items' content in feature snapshots: each content is encoded once, by its digest, and kept for later nights."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
+from pipeline_tasks.contracts import ITEM_TEXTS
 from pipeline_tasks.encoders.images import Descriptors
 from pipeline_tasks.encoders.sentences import SentenceEncoder
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
-from pipeline_tasks.lake.records import Report
-from pipeline_tasks.settings import Settings
+from pipeline_tasks.settings import Settings, SourceTable
+from pipeline_tasks.spark.staging import Staging, open_staging
 from pipeline_tasks.stages import features, preprocess
-from pipeline_tasks.stages.features import embeddings
+from pipeline_tasks.stages.features import texts
+from pipeline_tasks.stages.features.embedded import Embedded
+from pipeline_tasks.stages.features.images import embed_pictures
+from pipeline_tasks.stages.features.vectors import embed_own, vector_key
 from tests.builders import START
 from tests.encoders.pictures import picture
 from tests.sources_on_disk import ITEMS
+from tests.spark.frames import items as frame
 from tests.stages.raw_lake import put_night, rows_of, shop
 
 NIGHTS = FIRST, SECOND, THIRD = [date(2026, 1, day) for day in (1, 2, 3)]
-NO_TEXT = dict.fromkeys(("title", "title_zh", "description", "description_zh"))
+NO_TEXT: dict[str, Any] = dict.fromkeys(ITEM_TEXTS)
 MAPPED = {**ITEMS, "columns": {**ITEMS["columns"], "image": "image", "embedding": "vec"}}
+KEPT = "features/encoded/text-test"
 
 pytestmark = pytest.mark.usefixtures("spark")
-Run = Callable[..., Report]
+Embed = Callable[..., Embedded]
 
 
 class Model:
@@ -43,35 +51,41 @@ class Model:
 
 
 @pytest.fixture
+def model() -> Model:
+    return Model()
+
+
+@pytest.fixture
 def settings(make_settings: Any, tmp_path: Path) -> Settings:
     made = shop(make_settings, tmp_path, items=MAPPED)
     return made.model_copy(update={"features": made.features.model_copy(update={"snapshots": 1})})
 
 
 @pytest.fixture
-def run(settings: Settings, lake: Any) -> Run:
-    """Return a function that makes a night's clean tables of these items, and its features."""
-
-    def night(day: date, items: list[dict[str, Any]]) -> Report:
-        noon = START + timedelta(days=(day - FIRST).days, hours=12)
-        put_night(settings, lake, day, [{"event_time": noon, "item_id": items[0]["item_id"]}], items)
-        preprocess.run(settings, day)
-        return features.run(settings, day)
-
-    return night
+def staging(settings: Settings) -> Iterator[Staging]:
+    with open_staging(settings, "tests") as opened:
+        yield opened
 
 
 @pytest.fixture
-def model(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """Let the settings' text encoder be `Model`."""
-    made = Model()
-    encoders = embeddings.Encoders(SentenceEncoder("text-test", 3, made), Descriptors())
-    monkeypatch.setattr(features, "open_encoders", lambda _: encoders)
-    return made
+def embed_texts(staging: Staging, model: Model) -> Embed:
+    """Return a function that embeds titles, of as many items, on a night."""
+
+    def embed(night: date, *titles: str | None) -> Embedded:
+        versions = frame(staging.spark, *[item(f"i{n}", title) for n, title in enumerate(titles)])
+        return texts.embed_by_model(staging, night, SentenceEncoder("text-test", 3, model), versions)
+
+    return embed
 
 
-def vectors(lake: Any, night: date, name: str) -> dict[str, list[float]]:
-    return {row["item_id"]: row[name] for row in rows_of(lake, "features/item_features", night)}
+def item(name: str, title: str | None = "x", **fields: Any) -> dict[str, Any]:
+    return {**NO_TEXT, "item_id": name, "title": title, **fields}
+
+
+def found(embedded: Embedded) -> dict[Any, list[float]]:
+    vectors = embedded.vectors
+    assert vectors.frame is not None
+    return {row[vectors.key]: row[vectors.name] for row in vectors.frame.collect()}
 
 
 def files_of(lake: Any, night: date) -> dict[str, bytes]:
@@ -79,103 +93,126 @@ def files_of(lake: Any, night: date) -> dict[str, bytes]:
     return {key: lake.read(key) for key in places}
 
 
-def item(name: str, title: str, **fields: Any) -> dict[str, Any]:
-    return {**NO_TEXT, "item_id": name, "title": title, **fields}
-
-
-def test_a_night_encodes_only_the_texts_that_are_new(lake: Any, run: Run, model: Model) -> None:
-    none = {**NO_TEXT, "item_id": "i3"}
-    first = run(FIRST, [item("i1", "kettle"), item("i2", "pan"), none])
+def test_a_night_encodes_only_the_texts_that_are_new(lake: Any, embed_texts: Embed, model: Model) -> None:
+    first = embed_texts(FIRST, "kettle", "pan", None)
     assert sorted(model.seen) == ["kettle", "pan"]
     assert first.facts["texts"] == first.facts["texts_encoded"] == 2
     model.seen.clear()
-    second = run(SECOND, [item("i1", "iron kettle"), item("i2", "pan"), none, item("i4", "pan")])
+    second = embed_texts(SECOND, "iron kettle", "pan", None, "pan")
     assert model.seen == ["iron kettle"]
     assert (second.facts["texts"], second.facts["texts_encoded"]) == (2, 1)
-    assert "1 of 2 texts encoded anew" in second.summary
-    before, after = (vectors(lake, night, "text_embedding") for night in (FIRST, SECOND))
-    assert after["i2"] == after["i4"] == before["i2"]
-    assert after["i1"] != before["i1"]
-    assert after["i3"] == [0.0, 0.0, 0.0]
+    pan = hashlib.sha256(b"pan").hexdigest()
+    assert found(second)[pan] == found(first)[pan]
     # what nothing has any more is not carried along
-    assert len(rows_of(lake, "features/encoded/text-test", SECOND)) == 2
+    assert {row["digest"] for row in rows_of(lake, KEPT, SECOND)} == set(found(second))
 
 
-def test_a_night_without_new_texts_adds_nothing(lake: Any, run: Run, model: Model) -> None:
-    run(FIRST, [item("i1", "kettle")])
+def test_a_night_without_new_texts_adds_nothing(lake: Any, embed_texts: Embed, model: Model) -> None:
+    embed_texts(FIRST, "kettle")
     model.seen.clear()
-    report = run(SECOND, [item("i1", "kettle"), item("i2", "kettle")])
+    report = embed_texts(SECOND, "kettle", "kettle")
     assert model.seen == []
-    assert tables.committed(lake, "features/encoded/text-test") == [FIRST]
-    kept = layout.night("features/encoded/text-test", FIRST)
-    assert report.inputs[kept] == tables.require_commit(lake, kept, "features").digest
-    assert not [place for place in report.outputs if "encoded" in place]
+    assert tables.committed(lake, KEPT) == [FIRST]
+    kept = layout.night(KEPT, FIRST)
+    assert report.inputs == {kept: tables.require_commit(lake, kept, "features").digest}
+    assert report.outputs == {}
 
 
 def test_an_earlier_night_again_looks_back_only_and_gives_the_same_bytes(
-    lake: Any, run: Run, settings: Settings, model: Model
+    lake: Any, embed_texts: Embed, model: Model
 ) -> None:
-    run(FIRST, [item("i1", "kettle")])
-    run(SECOND, [item("i1", "kettle"), item("i2", "pan")])
-    run(THIRD, [item("i1", "kettle"), item("i2", "pan"), item("i3", "hose")])
+    embed_texts(FIRST, "kettle")
+    embed_texts(SECOND, "kettle", "pan")
+    embed_texts(THIRD, "kettle", "pan", "hose")
     made = [files_of(lake, night) for night in NIGHTS]
     model.seen.clear()
-    features.run(settings, SECOND)
+    embed_texts(SECOND, "kettle", "pan")
     assert model.seen == ["pan"]
     assert [files_of(lake, night) for night in NIGHTS] == made
 
 
-def test_a_catalogue_without_a_text_is_zeros(lake: Any, run: Run, model: Model) -> None:
-    report = run(FIRST, [{**NO_TEXT, "item_id": "i1"}])
+def test_a_catalogue_without_a_text_has_no_vectors(lake: Any, embed_texts: Embed, model: Model) -> None:
+    report = embed_texts(FIRST, None, None)
     assert report.facts["texts"] == 0
-    assert vectors(lake, FIRST, "text_embedding") == {"i1": [0.0, 0.0, 0.0]}
+    assert found(report) == {}
     assert model.seen == []
+    assert tables.committed(lake, KEPT) == []
 
 
-def test_a_night_encodes_only_the_images_that_are_new(lake: Any, run: Run, tmp_path: Path) -> None:
+def test_a_night_encodes_only_the_images_that_are_new(lake: Any, staging: Staging, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     for name, data in {"a": picture("red"), "b": picture("blue"), "torn": picture("red")[:50]}.items():
         (folder / f"{name}.png").write_bytes(data)
-    items = [item(f"i{n}", "x", image=f"{name}.png") for n, name in enumerate(("a", "b", "torn", "gone"))]
-    first = run(FIRST, items)
-    assert [first.facts[f"images{what}"] for what in ("", "_encoded", "_missing")] == [4, 3, 2]
-    assert "2 of 4 images cannot be read" in first.summary
+    (folder / "same.png").write_bytes(picture("blue"))
+    declared = SourceTable(**{**MAPPED, "uri": (folder / "items.jsonl").as_uri()})
+
+    def embed(night: date, *names: str) -> Embedded:
+        versions = frame(staging.spark, *[item(name, image=f"{name}.png") for name in names])
+        return embed_pictures(staging, night, Descriptors(), declared, versions)
+
+    def counts(embedded: Embedded) -> list[int]:
+        return [embedded.facts[f"images{what}"] for what in ("", "_encoded", "_missing")]
+
+    first = embed(FIRST, "a", "b", "torn", "gone")
+    assert counts(first) == [4, 3, 2]
+    before = found(first)
     (folder / "a.png").write_bytes(picture("green"))
-    second = run(SECOND, [*items, item("i9", "x", image="b.png")])
-    assert [second.facts[f"images{what}"] for what in ("", "_encoded", "_missing")] == [4, 1, 2]
-    before, after = (vectors(lake, night, "image_embedding") for night in (FIRST, SECOND))
-    assert after["i0"] != before["i0"]
-    assert after["i1"] == after["i9"] == before["i1"]
-    assert any(after["i1"])
-    assert not any(after["i2"])
-    assert len(after["i3"]) == Descriptors().width
+    second = embed(SECOND, "a", "b", "torn", "gone", "same")
+    assert counts(second) == [5, 1, 2]
+    after = found(second)
+    assert after["a.png"] != before["a.png"]
+    assert after["b.png"] == after["same.png"] == before["b.png"]
+    assert after["torn.png"] is None
+    assert "gone.png" not in after
 
 
-def test_the_sources_own_vectors_are_of_one_length(lake: Any, run: Run) -> None:
-    own = {"i1": [3.0, 4.0], "i2": [0.0, 0.0], "i3": [0.0, 2.0], "i4": [1.0, 2.0, 3.0], "i5": None, "i6": []}
-    report = run(FIRST, [item(name, "x", embedding=vector) for name, vector in own.items()])
-    zeros = [0.0, 0.0]
-    assert vectors(lake, FIRST, "embedding") == {
-        "i1": pytest.approx([0.6, 0.8]), "i2": zeros, "i3": [0.0, 1.0], "i4": zeros, "i5": zeros, "i6": zeros,
+def own(versions: DataFrame) -> tuple[Embedded, dict[str, list[float] | None]]:
+    """Return the embedding by the source's own vectors, and each item's."""
+    embedded = embed_own(FIRST, SourceTable(**MAPPED), versions)
+    vectors = found(embedded)
+    keyed = versions.select("item_id", F.col("updated_at"), vector_key().alias("key")).collect()
+    return embedded, {row["item_id"]: vectors.get(row["key"]) for row in keyed}
+
+
+def test_the_sources_own_vectors_are_of_one_length(staging: Staging) -> None:
+    given = {"i1": [3.0, 4.0], "i2": [0.0, 0.0], "i3": [0.0, 2.0], "i4": [1.0, 2.0, 3.0], "i5": None, "i6": []}
+    versions = frame(staging.spark, *[item(name, embedding=vector) for name, vector in given.items()])
+    embedded, vectors = own(versions)
+    assert vectors == {
+        "i1": pytest.approx([0.6, 0.8]), "i2": [0.0, 0.0], "i3": [0.0, 1.0], "i4": None, "i5": None, "i6": None,
     }  # fmt: skip
-    assert report.facts["vectors"] == 4
-    assert report.facts["vectors_of_wrong_length"] == 1
-    assert "1 of 4 vectors left out: their length is not 2" in report.summary
+    assert embedded.facts == {"vectors": 4, "vectors_width": 2, "vectors_of_wrong_length": 1}
 
 
-def test_the_newest_vectors_say_how_long_they_are(lake: Any, run: Run) -> None:
-    old = [
-        item("i1", "x", updated_at=START - timedelta(days=n), embedding=[1.0, 0.0, 0.0]) for n in (2, 3, 4)
+def test_the_newest_vectors_say_how_long_they_are(staging: Staging) -> None:
+    old = [item("i1", updated_at=START - timedelta(days=n), embedding=[1.0, 0.0, 0.0]) for n in (2, 3, 4)]
+    new = [item(f"i{n}", updated_at=START, embedding=[0.0, 1.0]) for n in (2, 1)]
+    embedded, vectors = own(frame(staging.spark, *old, *new))
+    assert embedded.facts["vectors_width"] == 2
+    assert vectors["i1"] == vectors["i2"] == [0.0, 1.0]
+
+
+def test_content_lands_in_the_snapshot_and_what_is_missing_is_zeros(
+    lake: Any, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "data" / "a.png").write_bytes(picture("red"))
+    items = [
+        item("i1", "kettle", image="a.png", embedding=[0.0, 2.0]),
+        item("i2", None, image="gone.png", embedding=[1.0]),
+        item("i3", "pan", embedding=[5.0, 0.0]),
     ]
-    new = [item(f"i{n}", "x", updated_at=START, embedding=[0.0, 1.0]) for n in (1, 2)]
-    report = run(FIRST, [*old, *new])
-    assert report.facts["vectors_width"] == 2
-    assert vectors(lake, FIRST, "embedding") == {"i1": [0.0, 1.0], "i2": [0.0, 1.0]}
-
-
-def test_items_without_vectors_of_their_own_have_none(lake: Any, run: Run) -> None:
-    run(FIRST, [item("i1", "x")])
-    assert vectors(lake, FIRST, "embedding") == {"i1": None}
+    put_night(settings, lake, FIRST, [{"event_time": START + timedelta(hours=12)}], items)
+    preprocess.run(settings, FIRST)
+    report = features.run(settings, FIRST)
+    rows = {row["item_id"]: row for row in rows_of(lake, "features/item_features", FIRST)}
+    assert {name: row["embedding"] for name, row in rows.items()} == {
+        "i1": [0.0, 1.0], "i2": [0.0, 0.0], "i3": [1.0, 0.0],
+    }  # fmt: skip
+    for name, width in (("text_embedding", settings.features.text_dim), ("image_embedding", Descriptors().width)):
+        assert any(rows["i1"][name])
+        assert rows["i2"][name] == [0.0] * width
+    assert "1 of 2 images cannot be read" in report.summary
+    assert "1 of 3 vectors left out: their length is not 2" in report.summary
 
 
 def test_an_encoder_that_cannot_be_used_is_refused_before_anything_is_read(settings: Settings) -> None:
