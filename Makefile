@@ -15,7 +15,8 @@ RUN_DATE ?= $(if $(filter sample,$(DATA)),2026-06-30)
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
 
-setup: $(READY)  ## make the virtual environment, find Java
+setup: $(READY)  ## make the virtual environment, find Java: [EXTRAS="text image"]
+	@$(if $(EXTRAS),EXTRAS="$(EXTRAS)" bash .ci/setup "$(PYTHON)" "$(VENV)")
 
 $(READY): requirements.txt .ci/setup
 	@bash .ci/setup "$(PYTHON)" "$(VENV)"

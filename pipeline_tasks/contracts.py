@@ -110,8 +110,12 @@ ITEMS = Contract(
         Column("appeared_at", "timestamp", "when the item entered the catalogue (UTC)"),
         Column("available", "boolean", "whether it can be had now; by default yes"),
         Column("image", "string", "a file, relative to the items' folder, or a URI", max_characters=4_000),
+        Column("embedding", "vector", "a ready-made vector, as long as the other items'"),
     ),
 )  # fmt: skip
+
+# what an item's text is made of, in this order
+ITEM_TEXTS = ("title", "title_zh", "description", "description_zh")
 
 USERS = Contract(
     name="users",
@@ -179,10 +183,12 @@ ITEM_FEATURES = Contract(
         Column("price_in_category", "float", "log price minus the mean log price of its category"),
         Column("topics", "vector", "TF-IDF of categories and tags, hashed like a user's affinity, "
                "L2-normalized", nullable=False),
-        Column("text_embedding", "vector", "TF-IDF and SVD of titles and descriptions; zeros without text",
+        Column("text_embedding", "vector", "titles and descriptions by the text encoder; zeros without text",
                nullable=False),
-        Column("image_embedding", "vector", "colour and texture descriptors; zeros without an image",
+        Column("image_embedding", "vector", "the image by the image encoder; zeros without one",
                nullable=False),
+        Column("embedding", "vector", "the source's own vector, L2-normalized; zeros without one, null where "
+               "no item has one"),
     ),
 )  # fmt: skip
 

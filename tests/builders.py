@@ -47,6 +47,7 @@ def item(**fields: Any) -> dict[str, Any]:
         "appeared_at": None,
         "available": True,
         "image": None,
+        "embedding": None,
         **fields,
     }
 

@@ -79,6 +79,11 @@ def test_spark_and_quality_never_meet_torch(part: str) -> None:
     assert [pair for pair in imported(part) if pair[1].split(".")[0] == "torch"] == []
 
 
+def test_encoders_know_no_spark_and_none_of_ours_but_errors() -> None:
+    assert ours("encoders", "errors") == []
+    assert [pair for pair in imported("encoders") if pair[1].split(".")[0] == "pyspark"] == []
+
+
 def test_nothing_imports_stages_but_the_command_line() -> None:
     found = [
         path.name

@@ -17,6 +17,11 @@ def night(table: str, run_date: date) -> str:
     return f"{table}/run_date={run_date}"
 
 
+def encoded(encoder: str) -> str:
+    """The table of the vectors that an encoder, named by its digest, has made."""
+    return f"features/encoded/{encoder}"
+
+
 def record(run_date: date, stage: str) -> str:
     """The record of a stage's newest run for a night."""
     return f"runs/{run_date}/{stage}.json"

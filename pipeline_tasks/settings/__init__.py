@@ -42,6 +42,7 @@ from pipeline_tasks.settings.stages import (
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 __all__ = [
+    "CHECKOUT",
     "MODELS",
     "MODEL_PATTERN",
     "AirflowSettings",

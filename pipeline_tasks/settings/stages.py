@@ -1,5 +1,6 @@
 """The settings of the stages: one section a subject, a docstring a key."""
 
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -55,12 +56,26 @@ class FeatureSettings(Section):
     """Days of feature snapshots to have (K)."""
     affinity_dim: int = Field(32, ge=4)
     """Width of the hashed category and tag affinity."""
+    text_encoder: str = Field("tfidf", pattern=r"^(tfidf|sentence-transformers:.+)$")
+    """tfidf, or sentence-transformers:<name or folder> of a model that is on this machine; nothing is downloaded."""
     text_dim: int = Field(48, ge=2)
-    """Width of the text embedding (TF-IDF and SVD)."""
+    """Width of the text embedding by tfidf (TF-IDF and SVD)."""
     refit_days: int = Field(28, ge=1)
-    """The text encoder is fitted anew after so many days, else the newest one before the night is kept."""
+    """tfidf is fitted anew after so many days, else the newest one before the night is kept."""
+    image_encoder: str = Field("descriptors", pattern=r"^(descriptors|(torchvision|timm):[\w.]+)$")
+    """descriptors (colour and texture), torchvision:<model> or timm:<model>."""
+    image_weights: Path | None = None
+    """The network's weights: a file (safetensors, or a state_dict of torch), or a folder with one."""
     feast: str = "feature_repo/feature_store.yaml"
     """Feast's configuration, from the checkout; another file can name another registry and online store."""
+
+    @model_validator(mode="after")
+    def _networks_have_weights(self) -> Self:
+        if self.image_encoder != "descriptors" and self.image_weights is None:
+            raise ValueError(
+                f"image_weights: {self.image_encoder} needs a file of weights; nothing is downloaded"
+            )
+        return self
 
 
 class DatasetSettings(Section):

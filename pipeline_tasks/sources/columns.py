@@ -157,9 +157,10 @@ def _usable(kind: pa.DataType, wanted: ColumnType) -> bool:
     """Say whether values of an Arrow type can be made into values of the contract's type."""
     if pa.types.is_dictionary(kind):
         return _usable(kind.value_type, wanted)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return wanted == "strings" and _usable(kind.value_type, "string")
     types = pa.types
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        of: dict[ColumnType, ColumnType] = {"strings": "string", "vector": "float"}
+        return wanted in of and _usable(kind.value_type, of[wanted])
     text = (
         types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind) or types.is_null(kind)
     )

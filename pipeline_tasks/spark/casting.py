@@ -22,6 +22,7 @@ ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "boolean": pa.bool_(),
     "timestamp": pa.timestamp("us", "UTC"),
     "strings": pa.list_(pa.string()),
+    "vector": pa.list_(pa.float32()),
 }
 TRUE, FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
@@ -31,6 +32,7 @@ ISO_NO_ZONE = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?$"
 ISO_ANY = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ?([Zz]|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
 )
+AROUND_NUMBERS, BETWEEN_NUMBERS = "[]\"' \t\n\r", r"[\"'\s]*[,;|\s][\"'\s]*"
 # a Unix time below the first is in seconds, then milliseconds, then microseconds, then nanoseconds
 SECONDS_BELOW, MILLISECONDS_BELOW, MICROSECONDS_BELOW = 1e11, 1e14, 1e17
 NANOSECONDS_BELOW = 2.0**63
@@ -62,6 +64,7 @@ def to_type(
         "float": to_numbers,
         "boolean": to_booleans,
         "timestamp": to_timestamps,
+        "vector": to_vectors,
     }
     return make[kind](values)
 
@@ -166,6 +169,25 @@ def to_lists(values: pa.Array, separator: str, null_values: Collection[str]) -> 
         return [each for each in trimmed if each not in nothing]
 
     return pa.array([parts(value) for value in values.to_pylist()], ARROW_TYPES["strings"])
+
+
+def to_vectors(values: pa.Array) -> pa.Array:
+    """Return lists of finite float32: native lists, JSON arrays, or text with numbers between commas,
+    semicolons, bars or spaces; null for one with anything else in it."""
+    if _is_text(values.type):
+        text = pc.utf8_trim(values.cast(pa.string()), AROUND_NUMBERS)
+        parts = pc.split_pattern_regex(text, BETWEEN_NUMBERS)
+        values = pc.if_else(pc.equal(text, ""), pa.scalar([], parts.type), parts)
+    lists = values.cast(pa.list_(values.type.value_type))
+    lengths = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
+    numbers = to_numbers(lists.flatten()).to_numpy(zero_copy_only=False)  # NaN for null
+    with np.errstate(over="ignore"):
+        single = numbers.astype(np.float32)
+    broken = np.zeros(len(lists), bool)
+    broken[np.repeat(np.arange(len(lists)), lengths)[~np.isfinite(single)]] = True
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+    nothing = pc.or_(pa.array(broken), pc.is_null(lists))
+    return pc.if_else(nothing, None, pa.ListArray.from_arrays(offsets, pa.array(single)))
 
 
 def _json_list(text: str) -> list[Any] | None:

@@ -1,71 +1,93 @@
-"""Image embeddings: images by name in, vectors of colour and texture out; none where one cannot be read."""
+"""Image embeddings: images by name in; the digests of their bytes, and vectors by digest, out."""
 
-from collections.abc import Sequence
-from functools import cache
-from io import BytesIO
+import hashlib
+from collections.abc import Iterator
+from functools import cache, partial
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, FloatType
+from pyspark.sql.types import StringType
 
+from pipeline_tasks.encoders.images import open_image
 from pipeline_tasks.lake.store import Store, open_store
 
-HUES, SATURATIONS, VALUES, TEXTURES = 12, 5, 5, 10
-WIDTH = HUES + SATURATIONS + VALUES + TEXTURES
-SIDE = 64
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SCHEMA = "digest string, vector array<float>"
+VECTOR = pa.list_(pa.float32())
 
 
-def describe_image(data: bytes) -> npt.NDArray[np.float32]:
-    """Return (WIDTH,), L2-normalized: histograms of hue, saturation, value, and local binary patterns.
+class ImageEncoder(Protocol):
+    """What makes vectors of pictures; it travels to Spark's workers."""
 
-    Raises whatever Pillow raises for bytes that are no image. Texture: Ojala et al., "Multiresolution
-    Gray-Scale and Rotation Invariant Texture Classification with Local Binary Patterns", 2002.
-    """
-    from PIL import Image
-    from skimage.color import rgb2gray, rgb2hsv
-    from skimage.feature import local_binary_pattern
+    @property
+    def digest(self) -> str:
+        """Names the encoder: equal digests make equal vectors."""
 
-    with Image.open(BytesIO(data)) as image:
-        pixels = np.asarray(image.convert("RGB").resize((SIDE, SIDE)))
-    hue, saturation, value = np.moveaxis(rgb2hsv(pixels), -1, 0)
-    gray = (rgb2gray(pixels) * 255).astype(np.uint8)
-    texture = local_binary_pattern(gray, TEXTURES - 2, 1, "uniform")
-    parts = [
-        # bins around the pure colours, so that reds on both sides of 0 are alike; the hue of a grey or black
-        # pixel means nothing
-        np.histogram((hue + 0.5 / HUES) % 1, HUES, (0, 1), weights=saturation * value)[0],
-        np.histogram(saturation, SATURATIONS, (0, 1))[0],
-        np.histogram(value, VALUES, (0, 1))[0],
-        np.histogram(texture, TEXTURES, (0, TEXTURES))[0],
-    ]
-    # square roots of shares: each part then weighs the same, and the dot product is Hellinger's
-    vector = np.concatenate([np.sqrt(part / max(part.sum(), 1e-12)) for part in parts])
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+    @property
+    def width(self) -> int:
+        """Length of a vector."""
+
+    def encode(self, image: "Image") -> npt.NDArray[np.float32]:
+        """Return (width,)."""
 
 
-def embed_images(images: DataFrame, folder: str) -> DataFrame:
-    """Return (image, image_embedding): null where the image is not there or is none.
+def digest_images(images: DataFrame, folder: str) -> DataFrame:
+    """Return (image, digest): SHA-256 of the bytes, null where the image is not there.
 
     `image` is a file:// or s3:// URI, or a key under the URI `folder`.
     """
 
-    def embed(names: pa.Array) -> pa.Array:
-        return pa.array([_embed(name, folder) for name in names.to_pylist()], pa.list_(pa.float32()))
+    def digests(names: pa.Array) -> pa.Array:
+        found = [_read(name, folder) for name in names.to_pylist()]
+        return pa.array([None if data is None else _digest(data) for data in found], pa.string())
 
-    vectors = F.arrow_udf(embed, ArrayType(FloatType()))  # type: ignore[attr-defined]  # missing in its stub
-    return images.select("image", vectors("image").alias("image_embedding"))
+    digest = F.arrow_udf(digests, StringType())  # type: ignore[attr-defined]  # missing in its stub
+    return images.select("image", digest("image").alias("digest"))
 
 
-def _embed(name: str, folder: str) -> Sequence[float] | None:
-    root, key = name.rsplit("/", 1) if "://" in name else (folder, name)
+def embed_images(images: DataFrame, folder: str, encoder: ImageEncoder) -> DataFrame:
+    """Return (digest, vector) of the bytes behind each `image`: null where they are no whole picture.
+
+    No row for an image that is there no more.
+    """
+    return images.select("image").mapInArrow(partial(_embed, folder, encoder), SCHEMA)
+
+
+def _embed(folder: str, encoder: ImageEncoder, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        read = (_read(name, folder) for name in batch.column(0).to_pylist())
+        rows = [(_digest(data), _vector(data, encoder)) for data in read if data is not None]
+        digests, vectors = ([row[place] for row in rows] for place in (0, 1))
+        yield pa.RecordBatch.from_arrays(
+            [pa.array(digests, pa.string()), pa.array(vectors, VECTOR)], ["digest", "vector"]
+        )
+
+
+def _vector(data: bytes, encoder: ImageEncoder) -> npt.NDArray[np.float32] | None:
     try:
-        found: list[float] = describe_image(_store(root).read(key)).tolist()
+        image = open_image(data)
     except Exception:  # whatever an image's bytes can raise: it is counted as missing
         return None
-    return found
+    vector = encoder.encode(image)
+    return vector if np.isfinite(vector).all() else None
+
+
+def _read(name: str, folder: str) -> bytes | None:
+    root, key = name.rsplit("/", 1) if "://" in name else (folder, name)
+    try:
+        return _store(root).read(key)
+    except Exception:  # a name is whatever the source says: it is counted as missing
+        return None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 @cache

@@ -20,7 +20,7 @@ POPULARITY = {f"events_{days}d": f"popularity_{days}d" for days in WINDOWS_DAYS}
 class Embedding:
     """Vectors of `width` by the value of an items' column `key`; none where `frame` is None.
 
-    `frame` has the columns `key` and `name`.
+    `frame` has the columns `key` and `name`. A `width` of 0 says that nobody knows how long one would be.
     """
 
     name: str
@@ -67,7 +67,7 @@ def make_item_features(
 def _join_embedding(rows: DataFrame, embedding: Embedding) -> DataFrame:
     name, zeros = embedding.name, topics.zeros(embedding.width)
     if embedding.frame is None:
-        return rows.withColumn(name, zeros)
+        return rows.withColumn(name, zeros) if embedding.width else rows
     joined = rows.join(embedding.frame, embedding.key, "left")
     return joined.withColumn(name, F.coalesce(name, zeros))
 

@@ -32,6 +32,7 @@ NOUNS: dict[ColumnType, str] = {
     "boolean": "boolean",
     "timestamp": "timestamp",
     "strings": "list",
+    "vector": "list of finite numbers",
 }
 SHOWN_CHARACTERS = 60
 

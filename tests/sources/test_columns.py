@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline_tasks.contracts import INTERACTIONS
+from pipeline_tasks.contracts import INTERACTIONS, ITEMS
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings import SourceTable
 from pipeline_tasks.sources import Declared, Layout, layouts
@@ -142,3 +142,22 @@ def test_a_parquet_column_of_a_useless_type_is_refused(tmp_path: Path, kind: pa.
     said = refusal(tmp_path, format="parquet")
     assert f"column 'time' holds {name}" in said
     assert "of which no timestamp (event_time) can be made" in said
+
+
+def vectors(tmp_path: Path, kind: pa.DataType) -> list[Layout]:
+    uri = parquet(tmp_path / "items.parquet", item=pa.string(), vec=kind).as_uri()
+    table = SourceTable(uri=uri, format="parquet", columns={"item_id": "item", "embedding": "vec"})
+    return layouts(Declared(table, ITEMS, "sources.tiny.items"))
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.float32()), pa.list_(pa.float64(), 3), pa.string()])
+def test_a_parquet_column_of_lists_of_numbers_or_of_text_may_hold_vectors(
+    tmp_path: Path, kind: pa.DataType
+) -> None:
+    assert len(vectors(tmp_path, kind)) == 1
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.list_(pa.bool_())])
+def test_a_parquet_column_of_other_things_holds_no_vectors(tmp_path: Path, kind: pa.DataType) -> None:
+    with pytest.raises(Refused, match=r"of which no vector \(embedding\) can be made"):
+        vectors(tmp_path, kind)

@@ -132,6 +132,30 @@ def test_lists_come_from_text_json_and_arrays() -> None:
     assert cast("strings", "a.b", separator=".") == [["a", "b"]]
 
 
+def test_vectors_come_from_text_json_and_arrays() -> None:
+    texts = ["[0.5, -1e-2, 3]", '["0.5", "-0.01", "3"]', "0.5,-0.01,3", " 0.5 | -0.01 | 3 ", "0.5;-0.01;3",
+             "(0.5 -0.01\t3"]  # fmt: skip
+    expected = [0.5, pytest.approx(-0.01), 3.0]
+    assert cast("vector", *texts) == [expected] * 5 + [None]
+    assert cast("vector", "[]", None, "[7]") == [[], None, [7.0]]
+    for of in (pa.list_(pa.float64()), pa.list_(pa.float64(), 3), pa.large_list(pa.float32())):
+        assert cast("vector", [0.5, -0.01, 3], None, of=of) == [expected, None]
+    assert cast("vector", [1, 2], [], None) == [[1.0, 2.0], [], None]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["[1, NaN]", "1,inf", "[1, null]", "[1, 1e39]", "1,,2", "[[1], [2]]", "[1, x]", "none"]
+)
+def test_what_is_no_vector_of_finite_numbers_is_none(wrong: str) -> None:
+    assert cast("vector", "1,2", wrong, "3,4") == [[1.0, 2.0], None, [3.0, 4.0]]
+
+
+def test_arrays_with_a_number_that_is_none_are_no_vectors() -> None:
+    assert cast("vector", [1.0, float("nan")], [1.0, None], [float("inf")], [1.0, 2.0]) == [None] * 3 + [
+        [1.0, 2.0]
+    ]
+
+
 def test_what_says_nothing_is_null() -> None:
     assert cast("string", "", "  ", "?", None, "a", null_values=("?",)) == [None] * 4 + ["a"]
 
@@ -147,5 +171,5 @@ def test_numeric_ids_become_text_without_a_fraction() -> None:
 
 
 def test_empty_batches_are_typed() -> None:
-    for kind in ("string", "integer", "float", "boolean", "timestamp", "strings"):
+    for kind in ("string", "integer", "float", "boolean", "timestamp", "strings", "vector"):
         assert cast(kind, of=pa.string()) == []

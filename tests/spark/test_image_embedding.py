@@ -1,49 +1,26 @@
-"""Image embeddings: colour and texture, and images that cannot be read."""
+"""Images in Spark's workers: their digests, their vectors, and images that cannot be read."""
 
-from io import BytesIO
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pytest
-from PIL import Image, ImageDraw
 from pyspark.sql import SparkSession
 
-from pipeline_tasks.spark.image_embedding import WIDTH, describe_image, embed_images
+from pipeline_tasks.encoders.images import Descriptors, open_image
+from pipeline_tasks.spark.image_embedding import digest_images, embed_images
+from tests.encoders.pictures import picture
 
 
-def picture(colour: str, striped: bool = False, side: int = 32) -> bytes:
-    image = Image.new("RGB", (side, side), colour)
-    if striped:
-        for x in range(0, side, 4):
-            ImageDraw.Draw(image).rectangle((x, 0, x + 1, side), fill="black")
-    data = BytesIO()
-    image.save(data, "PNG")
-    return data.getvalue()
-
-
-def test_a_picture_is_a_unit_vector_of_fixed_width() -> None:
-    for found in (picture("red"), picture("black"), picture("red", striped=True, side=7)):
-        vector = describe_image(found)
-        assert vector.shape == (WIDTH,)
-        assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
-
-
-def test_colour_and_texture_tell_pictures_apart() -> None:
-    red, crimson, blue = (describe_image(picture(name)) for name in ("red", "crimson", "blue"))
-    assert red @ crimson > red @ blue
-    striped = describe_image(picture("red", striped=True))
-    assert red @ red > red @ striped
-
-
-def test_images_are_read_from_the_folder_or_a_uri_and_missing_ones_are_null(
-    spark: SparkSession, tmp_path: Path
-) -> None:
-    (tmp_path / "a b").mkdir()
-    (tmp_path / "a b" / "red.png").write_bytes(picture("red"))
-    (tmp_path / "torn.png").write_bytes(picture("red")[:40])
-    (tmp_path / "text.png").write_text("no image")
-    uri = (tmp_path / "a b").as_uri() + "/red.png"
-    names = [
+def put_images(folder: Path) -> list[str]:
+    """Write two good names of one picture, two that are no pictures, and name four that cannot be read."""
+    (folder / "a b").mkdir()
+    (folder / "a b" / "red.png").write_bytes(picture("red"))
+    (folder / "torn.png").write_bytes(picture("red", striped=True)[:60])
+    (folder / "text.png").write_text("no image")
+    uri = (folder / "a b").as_uri() + "/red.png"
+    return [
         "a b/red.png",
         uri,
         "torn.png",
@@ -53,8 +30,43 @@ def test_images_are_read_from_the_folder_or_a_uri_and_missing_ones_are_null(
         "/red.png",
         "http://x/y.png",
     ]
+
+
+def test_images_are_told_by_their_bytes_and_those_that_are_not_there_by_nothing(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    names = put_images(tmp_path)
     frame = spark.createDataFrame([(name,) for name in names], "image string")
-    found = {row.image: row.image_embedding for row in embed_images(frame, tmp_path.as_uri()).collect()}
-    expected = describe_image(picture("red")).tolist()
-    assert found["a b/red.png"] == found[uri] == expected
-    assert [found[name] for name in names[2:]] == [None] * 6
+    found = {row.image: row.digest for row in digest_images(frame, tmp_path.as_uri()).collect()}
+    assert found["a b/red.png"] == found[names[1]] == hashlib.sha256(picture("red")).hexdigest()
+    assert len({found[name] for name in names[1:4]}) == 3
+    assert [found[name] for name in names[4:]] == [None] * 4
+
+
+def test_images_become_vectors_by_digest_and_what_is_no_picture_none(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    names = put_images(tmp_path)
+    frame = spark.createDataFrame([(name,) for name in names[1:]], "image string")
+    rows = embed_images(frame, tmp_path.as_uri(), Descriptors()).collect()
+    assert len(rows) == 3
+    found = {row.digest: row.vector for row in rows}
+    red = hashlib.sha256(picture("red")).hexdigest()
+    assert found.pop(red) == Descriptors().encode(open_image(picture("red"))).tolist()
+    assert set(found.values()) == {None}
+
+
+@dataclass(frozen=True)
+class Diverging:
+    digest: str = "diverging"
+    width: int = 2
+
+    def encode(self, image: Any) -> np.ndarray:
+        return np.array([np.nan, 1.0], np.float32)
+
+
+def test_a_vector_that_is_not_finite_is_none(spark: SparkSession, tmp_path: Path) -> None:
+    names = put_images(tmp_path)
+    frame = spark.createDataFrame([(names[0],)], "image string")
+    (row,) = embed_images(frame, tmp_path.as_uri(), Diverging()).collect()
+    assert row.vector is None

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline_tasks.spark.text import tokenize
 from pipeline_tasks.spark.text_embedding import TextEncoder, align, fit_encoder
 
 KITCHEN = [["copper", "kettle", "stove"], ["steel", "kettle", "stove"], ["copper", "pan", "stove"]]
@@ -17,6 +18,25 @@ def test_texts_about_the_same_lie_together() -> None:
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(6), abs=1e-5)
     assert likeness[0, 1] > likeness[0, 3:].max()
     assert likeness[3, 5] > likeness[3, :3].max()
+
+
+def test_english_and_chinese_meet_where_items_have_both() -> None:
+    both = [
+        ("Copper kettle for the stove", "铜水壶 炉灶用"),
+        ("Steel kettle with a whistle", "鸣笛不锈钢水壶"),
+        ("Kettle of enamel", "搪瓷水壶"),
+        ("Garden hose, green", "绿色花园软管"),
+        ("Long hose for the garden", "花园用长软管"),
+        ("Garden rake", "花园耙子"),
+    ]
+    encoder = fit_encoder([tokenize(f"{english}\n{chinese}") for english, chinese in both], 3, 7)
+    english, chinese = (
+        encoder.encode([tokenize("a kettle"), tokenize("garden")]),
+        encoder.encode([tokenize("水壶"), tokenize("花园")]),
+    )
+    alike = english @ chinese.T
+    assert alike[0, 0] > alike[0, 1] + 0.5
+    assert alike[1, 1] > alike[1, 0] + 0.5
 
 
 def test_the_same_texts_and_seed_give_the_same_numbers() -> None:

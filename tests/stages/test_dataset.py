@@ -104,7 +104,7 @@ def test_items_are_the_vocabulary_as_their_newest_versions_say(lake: Store, sett
     ]
     write_night(lake, items=versions)
     write_snapshots(lake, [NIGHT], USERS, [])
-    one = {"topics": [1.0, 0.0], "image_embedding": [0.0]}
+    one = {"topics": [1.0, 0.0], "image_embedding": [0.0], "embedding": None, "price": None}
     features = [
         {"item_id": "i2", "text_embedding": [0.0, 3.0], **one},
         {"item_id": "i1", "text_embedding": [2.0, 0.0], **one},

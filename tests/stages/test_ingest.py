@@ -292,3 +292,20 @@ def test_a_lake_keeps_to_one_source(make_settings: Make, lake: Any, tmp_path: Pa
     same = declare()
     same["sources"]["tiny"]["identity"] = json.loads(lake.read(layout.IDENTITY))["source"]
     take(make_settings(data=str(tmp_path / "other"), **same), SECOND)
+
+
+def test_a_vector_that_is_none_keeps_its_item_out_with_the_reason(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    write_interactions(data, "u,i1,view,2026-01-10T12:00:00Z")
+    vectors = {"i1": [0.5, 1], "i2": "0.5,1", "i3": [0.5, float("nan")], "i4": ["a"], "i5": None}
+    write_items(data, [{"item": name, "vec": vector} for name, vector in vectors.items()])
+    columns = {"item_id": "item", "embedding": "vec"}
+    take(make_settings(**declare(items={"columns": columns})), FIRST)
+    taken = {row["item_id"]: row["embedding"] for row in rows(lake, "items", FIRST)}
+    assert taken == {"i1": [0.5, 1.0], "i2": [0.5, 1.0], "i5": None}
+    rejected = {row["id"]: row["reason"] for row in rows(lake, "items_rejected", FIRST)}
+    assert rejected == {
+        "i3": 'embedding: \'["0.5", "NaN"]\' is no list of finite numbers',
+        "i4": "embedding: '[\"a\"]' is no list of finite numbers",
+    }

@@ -25,7 +25,8 @@ from pipeline_tasks.spark.snapshots import STAMP, newest_versions
 from pipeline_tasks.spark.staging import Staging, open_staging
 from pipeline_tasks.spark.topics import add_slots
 from pipeline_tasks.spark.user_features import make_user_features
-from pipeline_tasks.stages.features.embeddings import Embedded, embed_images, embed_texts, with_text_key
+from pipeline_tasks.stages.features.embedded import Embedded
+from pipeline_tasks.stages.features.embeddings import embed_items, keyed, open_encoders
 from pipeline_tasks.stages.features.events import read_events
 
 KEPT = StorageLevel.MEMORY_AND_DISK
@@ -34,18 +35,19 @@ DAY = "snapshot_day"
 
 
 def run(settings: Settings, run_date: date) -> Report:
-    """Write the missing snapshots; raises Refused where preprocess has not run for the night."""
+    """Write the missing snapshots.
+
+    Raises Refused where preprocess has not run for the night, or an encoder cannot be used.
+    """
     source = choose(settings).source
+    encoders = open_encoders(settings.features)
     with open_staging(settings, "features") as staging:
         days = missing_days(staging.store, run_date, settings.features.snapshots)
         read = Read(staging, run_date, source)
-        embedded = [
-            embed_texts(staging, run_date, settings.features, settings.seed, read.versions),
-            embed_images(source.items, read.versions),
-        ]
-        made = make_snapshots(
-            read, embedded, [night_end(day) for day in days], settings.features.affinity_dim
-        )
+        embedded = embed_items(staging, run_date, settings, source, encoders, read.versions)
+        stamps = [night_end(day) for day in days]
+        versions = keyed(read.versions, encoders)
+        made = make_snapshots(read, versions, embedded, stamps, settings.features.affinity_dim)
         commits = {name: _write(staging, name, snapshots, days, run_date) for name, snapshots in made.items()}
     return _report(read, days, embedded, commits)
 
@@ -65,11 +67,13 @@ class Read:
 
 
 def make_snapshots(
-    read: Read, embedded: list[Embedded], stamps: list[datetime], width: int
+    read: Read, versions: DataFrame, embedded: list[Embedded], stamps: list[datetime], width: int
 ) -> dict[str, DataFrame | list[pa.Table]]:
-    """Return each view's rows of all stamps; the context's, which are few, as a table a stamp."""
-    versions = add_slots(with_text_key(read.versions), width)
-    items = newest_versions(versions, "item_id", stamps).persist(KEPT)
+    """Return each view's rows of all stamps; the context's, which are few, as a table a stamp.
+
+    `versions` are the items' with the embeddings' keys.
+    """
+    items = newest_versions(add_slots(versions, width), "item_id", stamps).persist(KEPT)
     vectors = [each.vectors for each in embedded]
     return {
         CONTEXT_FEATURES.name: make_context_features(read.events, stamps),
@@ -121,10 +125,22 @@ def _report(
         read.inputs.update(each.inputs)
         outputs.update(each.outputs)
         facts.update(each.facts)
-    summary = (
-        f"features of {rows[USER_FEATURES.name]:,} users and {rows[ITEM_FEATURES.name]:,} items, "
-        f"{len(days)} {'snapshot' if len(days) == 1 else 'snapshots'}"
-    )
+    return Report(_summary(rows, facts), rows=rows, inputs=read.inputs, outputs=outputs, facts=facts)
+
+
+def _summary(rows: dict[str, int], facts: dict[str, Any]) -> str:
+    parts = [
+        f"features of {rows[USER_FEATURES.name]:,} users and {rows[ITEM_FEATURES.name]:,} items",
+        f"{len(facts['days'])} {'snapshot' if len(facts['days']) == 1 else 'snapshots'}",
+    ]
+    parts += [
+        f"{facts[f'{what}_encoded']:,} of {facts[what]:,} {what} encoded anew"
+        for what in ("texts", "images")
+        if facts[f"{what}_encoded"] < facts[what]
+    ]
     if facts["images_missing"]:
-        summary += f", {facts['images_missing']:,} of {facts['images']:,} images cannot be read"
-    return Report(summary, rows=rows, inputs=read.inputs, outputs=outputs, facts=facts)
+        parts.append(f"{facts['images_missing']:,} of {facts['images']:,} images cannot be read")
+    if facts.get("vectors_of_wrong_length"):
+        wrong = f"{facts['vectors_of_wrong_length']:,} of {facts['vectors']:,} vectors"
+        parts.append(f"{wrong} left out: their length is not {facts['vectors_width']}")
+    return ", ".join(parts)

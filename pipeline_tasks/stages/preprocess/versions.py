@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipeline_tasks.contracts import ITEMS, Contract
+from pipeline_tasks.contracts import ITEM_TEXTS, ITEMS, Contract
 from pipeline_tasks.spark import cleaning
 from pipeline_tasks.spark.missing import REASON, count_missing
 from pipeline_tasks.spark.text import add_tokens
 from pipeline_tasks.stages.preprocess.work import KEPT, Work
-
-TEXTS = ("title", "title_zh", "description", "description_zh")
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,6 @@ def write_versions(work: Work, versions: CleanedVersions, vocabulary: DataFrame)
     work.quarantine(contract, versions.frame.where(F.col(REASON).isNotNull()))
     clean = versions.clean()
     if contract is ITEMS:
-        clean = add_tokens(clean, TEXTS)
+        clean = add_tokens(clean, ITEM_TEXTS)
     numbered = clean.join(vocabulary, contract.key[0]).select(*clean.columns, vocabulary.columns[1])
     work.write(f"clean/{contract.name}", numbered, contract.key, facts={"fitted": versions.fitted})

@@ -1,0 +1,1 @@
+"""Encoders of content: texts and images in, vectors of length 1 out. They know no Spark and download nothing."""
