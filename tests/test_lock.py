@@ -21,13 +21,21 @@ def pinned() -> dict[str, list[str]]:
     return found
 
 
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+# installed only where they are asked for, so their pins stand in pyproject.toml
+ASKED_FOR = ("text", "image")
+
+
 def declared() -> list[Requirement]:
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"].values()
-    return [
-        Requirement(text)
-        for text in (*project["dependencies"], *(line for extra in extras for line in extra))
-    ]
+    extras = PROJECT["optional-dependencies"]
+    named = [line for name, lines in extras.items() if name not in ASKED_FOR for line in lines]
+    return [Requirement(text) for text in (*PROJECT["dependencies"], *named)]
+
+
+def test_what_is_installed_only_when_asked_for_is_pinned() -> None:
+    for extra in ASKED_FOR:
+        for requirement in map(Requirement, PROJECT["optional-dependencies"][extra]):
+            assert [each.operator for each in requirement.specifier] == ["=="], requirement
 
 
 def test_every_declared_dependency_is_pinned_within_its_range() -> None:
