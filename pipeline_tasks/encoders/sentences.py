@@ -38,6 +38,8 @@ class SentenceEncoder:
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return (texts, width), on the CPU. Raises Refused where a vector is not finite."""
+        if not len(texts):
+            return np.zeros((0, self.width), np.float32)
         vectors = self.model.encode(
             list(texts), batch_size=TEXTS_AT_ONCE, normalize_embeddings=True, show_progress_bar=False
         )

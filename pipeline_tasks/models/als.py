@@ -129,7 +129,7 @@ def _solver(config: AlsConfig, training: Training, tastes: Tastes, items: int) -
     except ImportError as error:
         raise Refused(
             f"als needs a package that is not installed: {error}",
-            "pip install implicit==0.7.2, or train another model",
+            "pip install implicit==0.7.3, or train another model",
         ) from error
     solver = AlternatingLeastSquares(
         factors=config.dim,
