@@ -15,10 +15,10 @@ from torch import Tensor
 
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import EmbeddingModel, Model
-from pipeline_tasks.ranking.top_k import LARGEST_GROUP, larger, top_k
+from pipeline_tasks.ranking.top_k import LARGEST_GROUP, top_k
 
-# A block of scores and what is then looked at again stay in the processor's cache.
-ITEMS_A_BLOCK = 16_384
+# Items of a block of scores: with ROWS_A_BLOCK users 128 MiB.
+ITEMS_A_BLOCK = 131_072
 ROWS_A_BLOCK = 256
 # items of a product: more would drive each other's vectors and scores out of the nearest cache
 ITEMS_A_PRODUCT = 2_048
@@ -147,13 +147,13 @@ def best(scores: Iterator[Tensor], k: int, masked: Pairs | None) -> tuple[Tensor
         if masked is not None:
             here = (masked[1] >= start) & (masked[1] < start + block.shape[1])
             block[masked[0][here], masked[1][here] - start] = -torch.inf
+        top, found = top_k(block, k)
+        found += start
         if columns is None or values is None:
-            values, columns = top_k(block, k)
+            values, columns = top, found
         else:  # all columns so far are smaller than the block's: ties stay in order
-            more = larger(block, values[:, -1]) if values.shape[1] == k > 0 else None
-            top, found = top_k(block, k) if more is None else more
             values, place = top_k(torch.cat([values, top], 1), k)
-            columns = torch.cat([columns, found + start], 1).gather(1, place)
+            columns = torch.cat([columns, found], 1).gather(1, place)
         start += block.shape[1]
     if columns is None or values is None:
         raise ValueError("there are no blocks of scores")

@@ -39,36 +39,20 @@ def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return values, places.gather(1, order)
 
 
-def larger(scores: Tensor, than: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Return (rows, some) all values above `than` (rows,), or -inf, and their columns, in the order of the columns.
-
-    None if they are so many that `top_k` is the quicker way.
-    """
-    bound = torch.nextafter(than, torch.full_like(than, torch.inf))
-    maxima = _maxima(scores, LARGEST_GROUP)
-    row, group = (maxima >= bound[:, None]).nonzero(as_tuple=True)
-    if GROUPS_A_PLACE * len(row) > 2 * maxima.numel():
-        return None
-    return _inside(scores, LARGEST_GROUP, row, group, bound, 0)
-
-
 def _inside(
     scores: Tensor, size: int, row: Tensor, group: Tensor, bound: Tensor, k: int
 ) -> tuple[Tensor, Tensor]:
     """Return (rows, some) what reaches the bound in these groups, and the columns; -inf fills rows up.
 
-    Of values that are equal to their row's bound the first `k` are kept, or all where it is 0; as many columns
-    there are at least.
+    Of values that are equal to their row's bound the first `k` are kept; as many columns there are at least.
     """
     groups, step = _groups(scores, size)
     looked_into = groups.index_select(0, row * step + group)  # (n, size)
     at = _true(looked_into >= bound[row, None])
     nth = at // size
     row, column, value = row[nth], group[nth] * size + at % size, looked_into.view(-1)[at]
-    if k:
-        kept = _first_ties(row, value, bound, k)
-        row, column, value = row[kept], column[kept], value[kept]
-    values, columns = _padded(row, column, value, len(scores), k)
+    kept = _first_ties(row, value, bound, k)
+    values, columns = _padded(row[kept], column[kept], value[kept], len(scores), k)
     grouped = scores.shape[1] // size * size
     tail = torch.arange(grouped, scores.shape[1], device=scores.device)  # too few columns to be a group
     return (
