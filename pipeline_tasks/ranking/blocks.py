@@ -1,10 +1,14 @@
 """The best items of every user: a fitted model and histories in, ranked lists out, block by block.
 
 Exact, with ties broken by the smaller item; memory is a block of users by a block of items, whatever the
-number of either. What a user has seen is masked in the block, before its best are taken.
+number of either. What a user has seen is masked in the block, before its best are taken. On a CPU each thread
+has a block of its own, from the product to the lists: threads that share one wait for one another at every step.
 """
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +21,7 @@ from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import EmbeddingModel, Model
 from pipeline_tasks.ranking.top_k import LARGEST_GROUP, top_k
 
-# Items of a block of scores: with ROWS_A_BLOCK users 128 MiB.
+# Items of a block of scores: with ROWS_A_BLOCK users 128 MiB, for each thread.
 ITEMS_A_BLOCK = 131_072
 ROWS_A_BLOCK = 256
 # items of a product: more would drive each other's vectors and scores out of the nearest cache
@@ -52,24 +56,31 @@ class Shelf:
         self.columns[self.items] = torch.arange(len(self.items), device=device)
         self.width = min(items_a_block, max(1, len(self.items)))
         self.vectors = None if vectors is None else vectors[self.items]
-        stride = -(-self.width // LARGEST_GROUP) * LARGEST_GROUP  # rows begin where groups begin
-        self.room = None if vectors is None else vectors.new_empty(ROWS_A_BLOCK, stride)
+        self._own = threading.local()
 
     def scores(self, rows: Tensor) -> Iterator[Tensor]:
         """Yield (rows, some columns) after another, each written over by the next.
 
         `rows` are users' vectors where the model has vectors, else scores of all items.
         """
-        if self.vectors is None or self.room is None:
+        if self.vectors is None:
             for items in torch.split(self.items.to(rows.device), self.width):
                 yield rows.index_select(1, items)
             return
         for block in torch.split(self.vectors, self.width):
-            scores = self.room[: len(rows), : len(block)]
+            scores = self._room(self.vectors)[: len(rows), : len(block)]
             for start in range(0, len(block), ITEMS_A_PRODUCT):
                 some = slice(start, start + ITEMS_A_PRODUCT)
                 torch.mm(rows, block[some].T, out=scores[:, some])
             yield scores
+
+    def _room(self, vectors: Tensor) -> Tensor:
+        """Return the thread's own room for scores, whose rows begin where groups of columns may begin."""
+        if not hasattr(self._own, "room"):
+            stride = -(-self.width // LARGEST_GROUP) * LARGEST_GROUP
+            self._own.room = vectors.new_empty(ROWS_A_BLOCK, stride)
+        room: Tensor = self._own.room
+        return room
 
     def pairs(self, rows: NDArray[np.int64], items: NDArray[np.integer]) -> Pairs:
         """Return those of the (row, item) pairs whose item is allowed, by column."""
@@ -105,18 +116,39 @@ def rank_users(
     if vectors is not None:
         allowed = allowed & vectors.any(1).cpu().numpy()
     shelf = Shelf(allowed, items_a_block, vectors)
-    for first in range(0, len(histories), users_a_block):
-        block = histories.rows(slice(first, first + users_a_block))
-        whole = model.encode(block) if isinstance(model, EmbeddingModel) else model.score(block)
-        parts = []
-        for start in range(0, len(block), ROWS_A_BLOCK):
-            part, own = block.rows(slice(start, start + ROWS_A_BLOCK)), whole[start : start + ROWS_A_BLOCK]
-            seen = shelf.pairs(part.row_of_event, part.items) if exclude_seen else None
-            columns, values = best(shelf.scores(own), k, seen)
-            if vectors is not None:
-                values[~own.any(1)] = -torch.inf
-            parts.append((columns, values))
-        yield RankedUsers(**vars(shelf.ranked(first, parts, k)), histories=block)
+
+    def lists(part: Histories, own: Tensor) -> tuple[Tensor, Tensor]:
+        seen = shelf.pairs(part.row_of_event, part.items) if exclude_seen else None
+        columns, values = best(shelf.scores(own), k, seen)
+        if vectors is not None:
+            values[~own.any(1)] = -torch.inf
+        return columns, values
+
+    with _side_by_side(shelf.items.device) as each:
+        for first in range(0, len(histories), users_a_block):
+            block = histories.rows(slice(first, first + users_a_block))
+            whole = model.encode(block) if isinstance(model, EmbeddingModel) else model.score(block)
+            rows = [slice(start, start + ROWS_A_BLOCK) for start in range(0, len(block), ROWS_A_BLOCK)]
+            parts = list(each(lists, [block.rows(some) for some in rows], [whole[some] for some in rows]))
+            yield RankedUsers(**vars(shelf.ranked(first, parts, k)), histories=block)
+
+
+@contextmanager
+def _side_by_side(device: torch.device) -> Iterator[Callable[..., Iterable[tuple[Tensor, Tensor]]]]:
+    """Give a `map` whose calls run in as many threads as torch has, each alone in its own."""
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    if threads == 1:
+        yield map
+        return
+
+    def alone() -> None:
+        torch.set_num_threads(1)
+
+    with ThreadPoolExecutor(threads, initializer=alone) as pool:
+        try:
+            yield lambda work, *parts: pool.map(torch.inference_mode()(work), *parts)
+        finally:
+            torch.set_num_threads(threads)  # what threads that are yet to come begin with
 
 
 @torch.inference_mode()
