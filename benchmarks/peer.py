@@ -37,7 +37,7 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "rectools-ease": ("rectools_ease", {"regularization": [100.0, 250.0, 500.0]}),
     "implicit": (
         "implicit_als",
-        {"factors": 128, "iterations": 15, "alpha": [1.0, 10.0, 40.0], "regularization": [0.01, 1.0]},
+        {"factors": 128, "iterations": 15, "alpha": [10.0, 40.0, 100.0], "regularization": [0.01, 1.0]},
     ),
     "implicit-item-knn": (
         "implicit_item_knn",

@@ -10,6 +10,7 @@ from typing import Any
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit_models import lists_of, matrix
 from protocol import Arrays, Job, answer
+from threadpoolctl import threadpool_limits
 from validation import Option, pick
 
 
@@ -22,7 +23,8 @@ def _fitted(job: Job, option: Option) -> tuple[Any, Any]:
         random_state=job.options["seed"],
         **option,
     )
-    model.fit(seen, show_progress=False)
+    with threadpool_limits(1, "blas"):  # as implicit asks for
+        model.fit(seen, show_progress=False)
     return model, seen
 
 
