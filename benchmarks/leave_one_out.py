@@ -1,7 +1,7 @@
 """Leave-one-out on a file of sequences: a model is fitted on all events but each user's last, which it must find.
 
 All items are ranked but those that the user has seen. The event before the last of some users is kept from
-training for early stopping. Prints a JSON line a run.
+training for early stopping. Prints a JSON line a run. With --peer another library does the work, and ours measures it.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.peer import PEERS, run_peer
 from benchmarks.sequences import read_catalogue, read_sequences, without_last
 from pipeline_tasks import settings
 from pipeline_tasks.evaluation.metrics import measure
@@ -36,17 +37,17 @@ def main() -> None:
     known, truth = without_last(histories)
     n_items = int(histories.items.max())
     catalogue = read_catalogue(n_items, asked.item_text, asked.item_attributes, asked.seed)
-    lists, facts = _ours(asked, known, catalogue)
+    lists, facts = _theirs(asked, known, n_items) if asked.peer else _ours(asked, known, catalogue)
     found = measure(lists, truth, K, n_items)
     line = {
-        "model": asked.model,
+        "model": asked.peer or asked.model,
         "seed": asked.seed,
         "set": asked.set,
         f"HR@{K}": round(float(found.recall.mean()), 4),
         f"NDCG@{K}": round(float(found.ndcg.mean()), 4),
         "coverage": round(found.coverage, 3),
-        **facts,
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        **facts,
     }
     print(json.dumps(line), flush=True)
 
@@ -69,6 +70,22 @@ def _ours(asked: argparse.Namespace, known: Histories, catalogue: Catalogue) -> 
     return lists, {**facts, "users_per_second": round(users_per_second)}
 
 
+def _theirs(asked: argparse.Namespace, known: Histories, n_items: int) -> tuple[Any, dict[str, Any]]:
+    options: dict[str, Any] = {
+        key: json.loads(value) for key, value in (pair.split("=", 1) for pair in asked.set)
+    }
+    return run_peer(
+        asked.peer,
+        known.offsets,
+        known.items,
+        n_items,
+        k=K,
+        threads=asked.threads,
+        seed=asked.seed,
+        **options,
+    )
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sequences", type=Path, required=True, help="one user a line: user item item …")
@@ -76,9 +93,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--item-text", type=Path, help="TSV: item, …, text")
     parser.add_argument("--item-attributes", type=Path, help="JSON: item to a list of attribute ids")
     parser.add_argument("--model", choices=sorted(KINDS), default="transformer")
+    parser.add_argument("--peer", choices=sorted(PEERS), help="a library of make peers, in place of a model")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves it alone")
-    parser.add_argument("--set", nargs="*", default=[], help="train settings, for instance dim=128")
+    parser.add_argument(
+        "--set",
+        nargs="*",
+        default=[],
+        help="train settings, for instance dim=128; of a peer its options, as JSON: seconds=300",
+    )
     return parser.parse_args()
 
 

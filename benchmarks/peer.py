@@ -32,9 +32,10 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
             "dropout": 0.2,
             "learning_rate": 1e-3,
             "batch_size": 128,
+            "seconds": 600,
         },
     ),
-    "rectools-ease": ("rectools_ease", {"regularization": [100.0, 250.0, 500.0]}),
+    "rectools-ease": ("rectools_ease", {"regularization": [250.0]}),
     "implicit": (
         "implicit_als",
         {"factors": 128, "iterations": 15, "alpha": [10.0, 40.0, 100.0], "regularization": [0.01, 1.0]},
@@ -61,7 +62,8 @@ def run_peer(
 
     Row r has the events offsets[r] .. offsets[r + 1] of `items` (1 .. n_items), oldest first. The facts hold
     train_seconds, users_per_second, peak_bytes (of the whole process), and of `rectools` also
-    seconds_per_epoch and tokens_per_second. `seconds` or `epochs` bound its training.
+    seconds_per_epoch and tokens_per_second. `seconds` and `epochs` bound its training,
+    whichever ends first.
     """
     script, defaults = PEERS[name]
     job = {

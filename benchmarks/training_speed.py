@@ -26,8 +26,8 @@ import pipeline_tasks  # noqa: F401 - says how torch's threads wait
 from benchmarks.peer import cores, run_peer
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import Training
-from pipeline_tasks.models.sequence_model import Transformer
-from pipeline_tasks.models.transformer import TransformerConfig
+from pipeline_tasks.models.network import SequenceConfig
+from pipeline_tasks.models.transformer import Transformer
 
 
 def read_sequences(path: Path) -> list[NDArray[np.int32]]:
@@ -59,7 +59,7 @@ def as_histories(sequences: list[NDArray[np.int32]]) -> Histories:
 
 def ours(histories: Histories, n_items: int, options: argparse.Namespace) -> list[float]:
     """Return the seconds of each epoch; nothing is validated on."""
-    config = TransformerConfig(
+    config = SequenceConfig(
         event_types=1,
         dim=options.dim,
         blocks=options.blocks,
@@ -75,7 +75,7 @@ def ours(histories: Histories, n_items: int, options: argparse.Namespace) -> lis
     )
     moments = [time.perf_counter()]
     training = Training(say=lambda line: moments.append(time.perf_counter()))
-    catalogue = Catalogue(np.zeros((n_items + 1, 0), np.float32))
+    catalogue = Catalogue(np.zeros((n_items + 1, 1), np.float32))
     Transformer.fit(histories, catalogue, config, training)
     return np.diff(moments).tolist()
 
@@ -131,7 +131,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--blocks", type=int, default=2)
     parser.add_argument("--heads", type=int, default=2)
     parser.add_argument("--negatives", type=int, default=256)
-    parser.add_argument("--batch-events", type=int, default=TransformerConfig(1).batch_events)
+    parser.add_argument("--batch-events", type=int, default=SequenceConfig(1).batch_events)
     parser.add_argument("--epochs", type=int, default=3, help="of ours a run; RecTools makes one")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--threads", type=int, default=cores())
