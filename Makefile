@@ -1,7 +1,7 @@
 # Two commands do everything: `make nightly` and `make test`. Each sets up what is missing first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup nightly test lint format airflow peers lock clean
+.PHONY: help setup extras nightly test lint format airflow peers lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,8 +15,11 @@ RUN_DATE ?= $(if $(filter sample,$(DATA)),2026-06-30)
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
 
-setup: $(READY)  ## make the virtual environment, find Java: [EXTRAS="text image"]
-	@$(if $(EXTRAS),EXTRAS="$(EXTRAS)" bash .ci/setup "$(PYTHON)" "$(VENV)")
+setup: $(if $(EXTRAS),extras,$(READY))  ## make the virtual environment, find Java: [EXTRAS="text image"]
+
+extras:
+	@EXTRAS="$(EXTRAS)" bash .ci/setup "$(PYTHON)" "$(VENV)"
+	@touch $(READY)
 
 $(READY): requirements.txt .ci/setup
 	@bash .ci/setup "$(PYTHON)" "$(VENV)"
@@ -57,5 +60,5 @@ lock:  ## pin all dependencies anew, with hashes
 		--generate-hashes --no-annotate --no-header --quiet -o requirements.txt
 	@rm -rf .lock
 
-clean:  ## remove all that was made here: environment, Airflow's home, lakes, sample
+clean:  ## remove all that was made here: environments, Airflow's home, lakes, sample
 	@rm -rf $(VENV) .airflow .nightjar .lock .peers sample lake lake-*/ .mypy_cache .ruff_cache

@@ -10,19 +10,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.ours import arguments, fitted
 from benchmarks.sequences import read_catalogue, read_sequences
-from pipeline_tasks import settings
+from pipeline_tasks.evaluation.lists import top_lists
 from pipeline_tasks.evaluation.metrics import measure
-from pipeline_tasks.model_configs import model_config
-from pipeline_tasks.model_store import KINDS
 from pipeline_tasks.models.data import Histories
-from pipeline_tasks.models.interface import Model, Training
-from pipeline_tasks.ranking.blocks import rank_users
+from pipeline_tasks.models.interface import Model
 
 AT = (10, 50)
 
@@ -49,26 +46,17 @@ def hide(
 
 def recalls(model: Model, known: Histories, truth: Histories, allowed: NDArray[np.bool_]) -> dict[str, float]:
     """Return recall at each of AT of lists of the allowed items."""
-    lists = np.zeros((len(known), max(AT)), dtype=np.int32)
-    for block in rank_users(model, known, max(AT), allowed, exclude_seen=True):
-        lists[block.first : block.first + len(block.items), : block.items.shape[1]] = block.items
+    lists = top_lists(model, known, max(AT), len(allowed) - 1, exclude_seen=True, allowed=allowed)
     return {f"recall@{k}": float(measure(lists, truth, k, len(allowed) - 1).recall.mean()) for k in AT}
 
 
 def main() -> None:
     asked = _arguments()
-    if asked.threads:
-        torch.set_num_threads(asked.threads)
     histories = read_sequences(asked.sequences)
     n_items = int(histories.items.max())
     hidden, learnt, known, truth = hide(histories, n_items, asked.share, asked.seed)
     catalogue = read_catalogue(n_items, asked.item_text, asked.item_attributes, asked.seed)
-    chosen = dict(pair.split("=", 1) for pair in asked.set)
-    config = model_config(
-        settings.load(train=chosen), asked.model, (0.0, 1.0), int(histories.times.max()) + 1
-    )
-    training = Training(asked.seed, say=lambda line: print(line, file=sys.stderr, flush=True))
-    model = KINDS[asked.model].fit(learnt, catalogue, config, training)
+    model, _ = fitted(asked, learnt, catalogue)
     everything = np.ones(n_items + 1, dtype=bool)
     line = {
         "model": asked.model,
@@ -84,15 +72,8 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sequences", type=Path, required=True, help="one user a line: user item item …")
-    parser.add_argument("--item-text", type=Path, help="TSV: item, …, text")
-    parser.add_argument("--item-attributes", type=Path, help="JSON: item to a list of attribute ids")
-    parser.add_argument("--model", choices=sorted(KINDS), default="transformer")
+    parser = arguments(__doc__)
     parser.add_argument("--share", type=float, default=0.1, help="of the items, hidden from training")
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves it alone")
-    parser.add_argument("--set", nargs="*", default=[], help="train settings, for instance dim=128")
     return parser.parse_args()
 
 

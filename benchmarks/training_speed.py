@@ -20,40 +20,27 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 import pipeline_tasks  # noqa: F401 - says how torch's threads wait
 from benchmarks.peer import cores, run_peer
+from benchmarks.sequences import read_sequences, without_last
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import Training
 from pipeline_tasks.models.network import SequenceConfig
 from pipeline_tasks.models.transformer import Transformer
 
 
-def read_sequences(path: Path) -> list[NDArray[np.int32]]:
-    """Return the items of every user of a file of lines "user item item …", less the last two: held out."""
-    lines = path.read_text().splitlines()
-    return [np.array(line.split()[1:-2], dtype=np.int32) for line in lines]
-
-
-def random_sequences(users: int, items: int, events: int) -> list[NDArray[np.int32]]:
-    """Return histories of `events` items each, drawn by 1 / rank as popularity goes."""
+def random_sequences(users: int, items: int, events: int) -> Histories:
+    """Return histories of `events` items each, drawn by 1 / rank as popularity goes; a time is an event's number."""
     generator = np.random.default_rng(0)
     chances = 1.0 / np.arange(1, items + 1)
-    drawn = generator.choice(items, (users, events), p=chances / chances.sum()) + 1
-    return list(drawn.astype(np.int32))
-
-
-def as_histories(sequences: list[NDArray[np.int32]]) -> Histories:
-    """Return the sequences as rows; an event's time is its place."""
-    lengths = [len(own) for own in sequences]
-    items = np.concatenate(sequences)
+    drawn = generator.choice(items, users * events, p=chances / chances.sum()) + 1
     return Histories(
-        np.arange(1, len(sequences) + 1, dtype=np.int32),
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        items,
-        np.ones(len(items), np.int8),
-        np.arange(len(items), dtype=np.int64),
+        np.arange(1, users + 1, dtype=np.int32),
+        np.arange(users + 1, dtype=np.int64) * events,
+        drawn.astype(np.int32),
+        np.ones(len(drawn), np.int8),
+        np.arange(len(drawn), dtype=np.int64),
     )
 
 
@@ -142,11 +129,10 @@ def main() -> int:
     """Measure and print."""
     options = parsed()
     torch.set_num_threads(options.threads)
-    if options.sequences:
-        sequences = read_sequences(options.sequences)
+    if options.sequences:  # the test's event and validation's are no part of it
+        histories = without_last(without_last(read_sequences(options.sequences))[0])[0]
     else:
-        sequences = random_sequences(options.users, options.items, options.length + 1)
-    histories = as_histories(sequences)
+        histories = random_sequences(options.users, options.items, options.length + 1)
     runs = []
     for number in range(1, options.runs + 1):
         runs.append(measured(number, histories, options))

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -55,6 +56,14 @@ def _night(text: str | None) -> date:
     return settings.parse_run_date(found)
 
 
+def _models(text: str) -> str:
+    if not re.match(settings.MODEL_PATTERN, text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; name {', '.join(settings.MODELS)}, commas between several"
+        )
+    return text
+
+
 def _tune(loaded: settings.Settings, options: argparse.Namespace) -> int:
     from pipeline_tasks.lake.store import open_store
     from pipeline_tasks.models.checkpoint import fingerprint
@@ -104,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--run-date", help="the night, YYYY-MM-DD; by default NIGHTJAR_RUN_DATE")
     nightly = commands.add_parser("nightly", help="run a whole night through Airflow and sum it up")
     nightly.add_argument("--run-date", help="the night, YYYY-MM-DD; by default yesterday (UTC)")
-    nightly.add_argument("--model", choices=settings.MODELS, help="another challenger than train.model")
+    nightly.add_argument("--model", type=_models, help="another challenger than train.model, or several")
     nightly.add_argument("--publish", choices=("auto", "off"), help="off leaves the version unpublished")
     tuned = commands.add_parser("tune", help="search for better train settings on a night's training tables")
     tuned.add_argument("--run-date", help="the night, YYYY-MM-DD; by default NIGHTJAR_RUN_DATE")

@@ -47,11 +47,11 @@ def tune(
 ) -> optuna.Study:
     """Return the study kept in `journal`, gone on with until it has `trials` trials or `minutes` have passed.
 
-    Raises Refused for a model that has no validation of its own, and where a journal is of other data.
+    A journal belongs to one model, data and settings. Raises Refused unless `train.model` is one sequence model.
     """
     name = settings.train.model
-    if not issubclass(KINDS[name], SequenceModel):
-        raise Refused(f"train.model is {name}, which has nothing to tune", "choose a sequence model")
+    if not issubclass(KINDS.get(name, object), SequenceModel):
+        raise Refused(f"train.model is {name}, which cannot be tuned", "name one sequence model")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     journal.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
@@ -105,8 +105,9 @@ def summary(study: optuna.Study) -> str:
     finished = [trial for trial in study.trials if trial.value is not None]
     if not finished:
         raise Refused("no trial has finished", "allow more minutes, or look at what the trials said")
-    best, first = study.best_trial, finished[0]
-    said = f"{len(finished)} trials: {first.value:.4f} as it is, {best.value:.4f} in trial {best.number + 1}"
+    best, first = study.best_trial, study.trials[0]
+    as_it_is = f"{first.value:.4f}" if first.value is not None else "failed"
+    said = f"{len(finished)} of {len(study.trials)} trials finished: {as_it_is} as it is, {best.value:.4f} in trial {best.number + 1}"
     changed = {key: value for key, value in best.params.items() if first.params.get(key) != value}
     if not changed:
         return f"{said}\nThe settings may stay as they are."

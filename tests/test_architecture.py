@@ -23,7 +23,7 @@ HEAVY = (
 )
 LIGHT = ("numpy", "pyarrow", "torch", "safetensors", "boto3", "botocore", "pydantic", "pydantic_settings")
 # these are imported inside the function that fits, which refuses where they are missing
-FITTED_BY = {"models/als.py": {"implicit", "scipy"}}
+FITTED_BY = {"models/als.py": {"implicit", "scipy", "threadpoolctl"}}
 
 
 def imports(path: Path, *, everywhere: bool = True) -> Iterator[str]:

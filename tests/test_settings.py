@@ -95,8 +95,17 @@ def test_only_keys_that_change_results_are_in_the_digest(make_settings) -> None:
         == here
     )
     assert make_settings(train={"launcher": "docker"}).results_digest() == here
+    network = {"image_encoder": "timm:resnet18"}
+    first, moved = (make_settings(features={**network, "image_weights": f"/{place}/w.pt"}) for place in "ab")
+    assert first.results_digest() == moved.results_digest() != here
     assert make_settings(train={"dim": 32}).results_digest() != here
     assert make_settings(seed=8).results_digest() != here
+
+
+@pytest.mark.parametrize("written", ["'ease,gru4rec'", "'ease, gru4rec'", "['ease', 'gru4rec', 'ease']"])
+def test_several_models_are_named_in_a_list_or_with_commas(config: Path, written: str) -> None:
+    config.write_text(f"[train]\nmodel = {written}\n")
+    assert settings.load().train.models == ("ease", "gru4rec")
 
 
 def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,9 @@ def test_a_study_goes_on_where_it_ended(make_settings, tmp_path) -> None:
 def test_the_summary_names_only_what_changes(make_settings, tmp_path) -> None:
     study, _ = search(make_settings(train=SMALL), tmp_path / "study.journal", 3)
     text = summary(study)
-    assert text.startswith(f"3 trials: {study.trials[0].value:.4f} as it is, {study.best_value:.4f} in trial")
+    assert text.startswith(
+        f"3 of 3 trials finished: {study.trials[0].value:.4f} as it is, {study.best_value:.4f} in trial"
+    )
     for key, value in study.best_params.items():
         assert (f"\n{key} = " in text) == (value != study.trials[0].params[key])
 
@@ -51,10 +53,12 @@ def test_a_trial_that_diverges_fails_alone(make_settings, tmp_path) -> None:
     settings = make_settings(train={**SMALL, "learning_rate": 1e20})
     study, said = search(settings, tmp_path / "study.journal", 2)
     assert "failed" in said[0]
-    assert any(trial.value is not None for trial in study.trials)
+    assert study.trials[0].value is None
+    assert summary(study).startswith("1 of 2 trials finished: failed as it is")
 
 
-def test_what_cannot_be_tuned_is_refused(make_settings, tmp_path) -> None:
-    settings = make_settings(train={**SMALL, "model": "popular"})
-    with pytest.raises(Refused, match="popular, which has nothing to tune"):
+@pytest.mark.parametrize("model", ["popular", "als", "transformer,gru4rec"])
+def test_what_cannot_be_tuned_is_refused(model: str, make_settings, tmp_path) -> None:
+    settings = make_settings(train={**SMALL, "model": model})
+    with pytest.raises(Refused, match=f"{model}, which cannot be tuned"):
         search(settings, tmp_path / "study.journal", 1)

@@ -3,18 +3,14 @@
 Options: factors, iterations; `alpha` and `regularization`, values of which validation picks.
 """
 
-import time
-from itertools import product
-from typing import Any
-
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit_models import lists_of, matrix
-from protocol import Arrays, Job, answer
+from protocol import Job, answer
 from threadpoolctl import threadpool_limits
-from validation import Option, pick
+from validation import Fitted, Option, search
 
 
-def _fitted(job: Job, option: Option) -> tuple[Any, Any]:
+def _fitted(job: Job, option: Option) -> Fitted:
     seen = matrix(job)
     model = AlternatingLeastSquares(
         factors=job.options["factors"],
@@ -28,19 +24,5 @@ def _fitted(job: Job, option: Option) -> tuple[Any, Any]:
     return model, seen
 
 
-def run(job: Job) -> tuple[Arrays, dict[str, Any]]:
-    grid = product(job.options["alpha"], job.options["regularization"])
-    chosen, search = pick(
-        job,
-        [{"alpha": alpha, "regularization": regularization} for alpha, regularization in grid],
-        lambda known, option: lists_of(*_fitted(known, option), known)[0],
-    )
-    begin = time.perf_counter()
-    model, seen = _fitted(job, chosen)
-    seconds = time.perf_counter() - begin
-    lists, speed = lists_of(model, seen, job)
-    return {"lists": lists}, {"train_seconds": seconds, **search, **speed}
-
-
 if __name__ == "__main__":
-    answer(run)
+    answer(lambda job: search(job, ["alpha", "regularization"], _fitted, lists_of))

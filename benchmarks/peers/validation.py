@@ -1,14 +1,36 @@
-"""Choosing a peer's options without the test: the one whose lists rank each user's last known event best."""
+"""A peer's options chosen without the test, and its lists: a job and ways to fit and to list in, lists and cost out.
+
+Chosen is what ranks each user's last known event best.
+"""
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from protocol import Job
+from protocol import Arrays, Job
 
 Option = dict[str, Any]
+Fitted = tuple[Any, Any]  # a model, and the events as its library takes them
+
+
+def search(
+    job: Job,
+    names: Sequence[str],
+    fitted: Callable[[Job, Option], Fitted],
+    lists_of: Callable[[Any, Any, Job], tuple[NDArray[np.int32], dict[str, float]]],
+) -> tuple[Arrays, dict[str, Any]]:
+    """Return the lists of the best of all combinations of the job's options `names`, and what they cost."""
+    combinations = product(*(job.options[name] for name in names))
+    options = [dict(zip(names, values, strict=True)) for values in combinations]
+    chosen, tried = pick(job, options, lambda known, option: lists_of(*fitted(known, option), known)[0])
+    begin = time.perf_counter()
+    model, events = fitted(job, chosen)
+    seconds = time.perf_counter() - begin
+    lists, speed = lists_of(model, events, job)
+    return {"lists": lists}, {"train_seconds": seconds, **tried, **speed}
 
 
 def pick(

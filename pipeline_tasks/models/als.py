@@ -16,9 +16,10 @@ from torch import Tensor
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.models import factors
+from pipeline_tasks.models.checkpoint import config_of
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import NO_REASON, State, Training
-from pipeline_tasks.models.tastes import Tastes, heaviest_event, tastes_of
+from pipeline_tasks.models.tastes import Tastes, tastes_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Als:
                 factors.carry_over(start, previous.tensors["items"])
                 solver.item_factors = start.numpy()
                 solver.user_factors = cls(config, start).encode(known).numpy()
-            solver.fit(matrix, show_progress=False, callback=_saying(training.say, config.iterations))
+            with _one_blas_thread():
+                solver.fit(matrix, show_progress=False, callback=_saying(training.say, config.iterations))
             items = torch.from_numpy(solver.item_factors)
         return cls(config, items.to(training.device))
 
@@ -67,10 +69,7 @@ class Als:
 
     @classmethod
     def from_state(cls, state: State, device: torch.device) -> Self:
-        config = state.facts["config"]
-        return cls(
-            AlsConfig(**{**config, "weights": tuple(config["weights"])}), state.tensors["items"].to(device)
-        )
+        return cls(config_of(AlsConfig, state.facts), state.tensors["items"].to(device))
 
     def at(self, catalogue: Catalogue) -> Self:
         return type(self)(self.config, factors.grown(self._items, catalogue.n_items + 1))
@@ -107,9 +106,7 @@ class Als:
             matrices, _ = self._equations(own, weights, confidence)
             asked = wanted[rows].to(device)  # (batch, k)
             pulls = self._items[own] * confidence[:, :, None]  # (batch, pairs, dim)
-            shares = torch.cholesky_solve(pulls.mT, torch.linalg.cholesky(matrices)).mT
-            adds = shares @ self._items[asked].mT  # (batch, pairs, k)
-            events[rows] = heaviest_event(adds, newest, asked).cpu()
+            events[rows] = factors.adding_most(pulls, matrices, self._items, newest, asked).cpu()
         return events.numpy()
 
     def _equations(self, items: Tensor, weights: Tensor, confidence: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,17 +128,25 @@ def _solver(config: AlsConfig, training: Training, tastes: Tastes, items: int) -
             f"als needs a package that is not installed: {error}",
             "pip install implicit==0.7.3, or train another model",
         ) from error
-    solver = AlternatingLeastSquares(
-        factors=config.dim,
-        regularization=config.regularization,
-        alpha=1.0,  # the confidences are made here
-        iterations=config.iterations,
-        num_threads=torch.get_num_threads(),
-        random_state=training.seed,
-    )
+    with _one_blas_thread():
+        solver = AlternatingLeastSquares(
+            factors=config.dim,
+            regularization=config.regularization,
+            alpha=1.0,  # the confidences are made here
+            iterations=config.iterations,
+            num_threads=torch.get_num_threads(),
+            random_state=training.seed,
+        )
     confidence = (1 + config.alpha * tastes.weights).astype(np.float32)
     shape = (len(tastes.offsets) - 1, items)
     return solver, csr_matrix((confidence, tastes.items, tastes.offsets), shape=shape)
+
+
+def _one_blas_thread() -> Any:
+    """Return a context for implicit: its threads share the work out, and those of BLAS would be in their way."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, "blas")
 
 
 def _saying(say: Callable[[str], None], iterations: int) -> Callable[[int, float, Any], None]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from safetensors.torch import load as load_tensors
@@ -12,6 +12,7 @@ from torch import Tensor
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.models.interface import State
 
+Config = TypeVar("Config")
 # One key only: safetensors writes several in any order, and equal models must be equal bytes.
 FACTS = "facts"
 
@@ -25,6 +26,12 @@ def weights_bytes(tensors: dict[str, Tensor]) -> bytes:
 def config_bytes(facts: dict[str, Any]) -> bytes:
     """Return what is no tensor as JSON; equal facts give equal bytes."""
     return json.dumps(facts, sort_keys=True, indent=1, ensure_ascii=False).encode()
+
+
+def config_of(kind: type[Config], facts: dict[str, Any]) -> Config:
+    """Return the configuration, a dataclass, of a model's facts; JSON has lists where it has tuples."""
+    named = facts["config"].items()
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in named})
 
 
 def read_state(weights: bytes, config: bytes) -> State:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline_tasks.errors import Refused
+from pipeline_tasks.models.checkpoint import config_of
 from pipeline_tasks.models.data import Catalogue, Histories, ranges
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.tastes import Tastes, heaviest_event, pieces, tastes_of
@@ -72,9 +73,8 @@ class Ease:
 
     @classmethod
     def from_state(cls, state: State, device: torch.device) -> Self:
-        config = state.facts["config"]
         return cls(
-            EaseConfig(**{**config, "weights": tuple(config["weights"])}),
+            config_of(EaseConfig, state.facts),
             state.facts["n_items"],
             state.tensors["known"].to(device),
             state.tensors["links"].to(device),

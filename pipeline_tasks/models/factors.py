@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import EmbeddingModel, State
+from pipeline_tasks.models.tastes import heaviest_event
 
 # numbers of a block of equations at a time
 CELLS_AT_ONCE = 1 << 22
@@ -34,6 +35,18 @@ def equations(table: Tensor, items: Tensor, weights: Tensor, values: Tensor) -> 
 def solve(matrices: Tensor, right: Tensor) -> Tensor:
     """Return x of matrices (batch, dim, dim), positive definite, times x = right (batch, dim)."""
     return torch.cholesky_solve(right[:, :, None], torch.linalg.cholesky(matrices))[:, :, 0]
+
+
+def adding_most(pulls: Tensor, matrices: Tensor, table: Tensor, newest: Tensor, asked: Tensor) -> Tensor:
+    """Return (batch, k), for each of `asked` (batch, k) the event whose pair adds most to its score.
+
+    A user's factors are the inverse of `matrices` (batch, dim, dim) times a sum over the user's pairs; what each
+    `pulls` (batch, pairs, dim) into the sum is its share (section 5 of Hu, Koren and Volinsky 2008,
+    "Collaborative filtering for implicit feedback datasets"). `table` (n_items + 1, dim or fewer) scores.
+    """
+    shares = torch.cholesky_solve(pulls.mT, torch.linalg.cholesky(matrices)).mT  # (batch, pairs, dim)
+    adds = shares[:, :, : table.shape[1]] @ table[asked].mT  # (batch, pairs, k)
+    return heaviest_event(adds, newest, asked)
 
 
 def scores(model: EmbeddingModel, histories: Histories) -> Tensor:

@@ -18,32 +18,10 @@ from pipeline_tasks.models.losses import full_softmax, sampled_softmax
 from pipeline_tasks.models.network import Network, SequenceConfig
 from pipeline_tasks.models.validation import mean_gain
 
-VALIDATION_SHARE = 0.25
 # events of a batch when users are encoded
 ENCODED_AT_ONCE = 16_384
 # negatives are drawn by the number of events to this power (Mikolov et al. 2013)
 NEGATIVES_POWER = 0.75
-
-
-def hold_out(histories: Histories, config: SequenceConfig) -> tuple[Histories, Histories, NDArray[np.int64]]:
-    """Return what to learn from, the histories of the validation users, and the item that each has next.
-
-    A validation user's last target, and what came after it, is left out of the learning. Who is one depends
-    on the user alone, so that a model that goes on from an earlier night's has not seen the answers.
-    """
-    targets = histories.novel() if config.novel_targets else np.ones(len(histories.items), dtype=bool)
-    targets[histories.offsets[:-1][histories.lengths > 0]] = False  # nothing comes before the first event
-    last = np.full(len(histories), -1)
-    events = np.flatnonzero(targets)
-    last[histories.row_of_event[events]] = events  # the last that is written stays
-    share = min(VALIDATION_SHARE, config.validation_users / max(1, len(histories)))
-    chosen = np.flatnonzero((_uniform(histories.users) < share) & (last >= 0))
-    keep = np.ones(len(histories.items), dtype=bool)
-    for row in chosen:
-        keep[last[row] : histories.offsets[row + 1]] = False
-    learnt = histories.where(keep)
-    rows = np.searchsorted(learnt.users, histories.users[chosen])
-    return learnt, learnt.rows(rows), histories.items[last[chosen]].astype(np.int64)
 
 
 class Fitting:
@@ -92,7 +70,7 @@ class Fitting:
         types = pad(self.histories.types, windows, self.device)[:, :-1]
         gaps = pad(self.gaps, windows, self.device)[:, :-1]
         hidden = self.network(table[place[items[:, :-1]]], types, gaps)[asked]  # (targets, dim)
-        targets, table = wanted[asked], self.network.targets(table)  # (targets,), (used, dim)
+        targets = wanted[asked]  # (targets,)
         if whole:
             return full_softmax(hidden, table[1:], place[targets] - 1)  # row 0 is padding
         expected = self.chances[torch.searchsorted(self.known, drawn)] * len(drawn)
@@ -104,9 +82,8 @@ class Fitting:
         self.network.eval()
         with torch.inference_mode():
             vectors = self.network.all_vectors()
-            targets = self.network.targets(vectors)
             return mean_gain(
-                lambda block: encode(self.network, block, vectors)[0] @ targets.T,
+                lambda block: encode(self.network, block, vectors)[0] @ vectors.T,
                 *self.validation,
                 len(vectors) - 1,
                 exclude_seen=self.config.novel_targets,
@@ -148,11 +125,3 @@ def _numbered(items: Tensor, drawn: Tensor, n: int) -> tuple[Tensor, Tensor]:
     used[0] = True
     place = torch.cumsum(used, 0) - 1
     return used.nonzero().flatten(), place
-
-
-def _uniform(users: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return a number in [0, 1) that depends on the user alone (SplitMix64's mixing)."""
-    mixed = users.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (mixed >> np.uint64(11)) / float(1 << 53)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline_tasks.models.checkpoint import config_of
 from pipeline_tasks.models.data import Catalogue, Histories, ranges
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.tastes import Tastes, pieces, tastes_of
@@ -57,9 +58,8 @@ class ItemKnn:
 
     @classmethod
     def from_state(cls, state: State, device: torch.device) -> Self:
-        config = state.facts["config"]
         return cls(
-            ItemKnnConfig(**{**config, "weights": tuple(config["weights"])}),
+            config_of(ItemKnnConfig, state.facts),
             state.tensors["neighbours"].to(device),
             state.tensors["weights"].to(device),
         )

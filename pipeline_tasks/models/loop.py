@@ -8,14 +8,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pipeline_tasks.errors import NightjarError, Refused
-from pipeline_tasks.models.checkpoint import pack, unpack
+from pipeline_tasks.models import checkpoint
+from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import State, Training
 
 Batch = TypeVar("Batch")
@@ -64,6 +65,23 @@ class Progress:
     def done(self, schedule: Schedule) -> bool:
         """Say whether there is nothing left to do."""
         return self.epoch >= schedule.epochs or self.epoch - self.best_epoch >= schedule.patience
+
+
+def fit(
+    module: nn.Module,
+    work: Work[Batch],
+    schedule: Schedule,
+    config: Any,
+    histories: Histories,
+    training: Training,
+    *,
+    warm: bool,
+) -> dict[str, Any]:
+    """Train a module that is to learn `histories` by `config`, a dataclass; return what the model says of it."""
+    state = module.state_dict().values()
+    run = checkpoint.fingerprint(asdict(config), training.seed, *vars(histories).values(), *state)
+    progress = train(module, work, schedule, training, run, warm=warm)
+    return {"config": asdict(config), "warm_start": warm, "training": asdict(progress)}
 
 
 def train(
@@ -142,7 +160,7 @@ def _resumed(
 ) -> tuple[Progress, Tensors]:
     """Load the run's last checkpoint, if it is of this very run; return its progress and best weights."""
     data = training.checkpoint.read() if training.checkpoint else None
-    state = unpack(data) if data else None
+    state = checkpoint.unpack(data) if data else None
     if state is None or state.facts["fingerprint"] != fingerprint:
         return Progress(), _copy(module.state_dict())
     module.load_state_dict(_under("module.", state.tensors))
@@ -172,7 +190,7 @@ def _keep(
     for number, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in moments.items()}
     facts = {"fingerprint": fingerprint, "progress": asdict(progress)}
-    training.checkpoint.write(pack(State(tensors, facts)))
+    training.checkpoint.write(checkpoint.pack(State(tensors, facts)))
 
 
 def _line(progress: Progress, schedule: Schedule, events: int, seconds: float) -> str:

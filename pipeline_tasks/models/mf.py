@@ -6,8 +6,7 @@ zeros. In training a user has a vector of its own; served is the one that minimi
 user's history, so that those who came after the fit have one too.
 """
 
-from dataclasses import asdict
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,13 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline_tasks.models import factors, loop
-from pipeline_tasks.models.checkpoint import fingerprint
+from pipeline_tasks.models.checkpoint import config_of
 from pipeline_tasks.models.data import Catalogue, Histories
-from pipeline_tasks.models.fitting import hold_out
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.mf_fitting import Fitting, MfConfig, Network
-from pipeline_tasks.models.tastes import Tastes, heaviest_event, tastes_of
-from pipeline_tasks.models.validation import mean_gain
+from pipeline_tasks.models.tastes import Tastes, tastes_of
+from pipeline_tasks.models.validation import hold_out, mean_gain
 
 
 class Mf:
@@ -45,8 +43,7 @@ class Mf:
 
     @classmethod
     def fit(cls, histories: Histories, catalogue: Catalogue, config: MfConfig, training: Training) -> Self:
-        # of the configuration it reads only novel_targets and validation_users
-        learnt, known, answers = hold_out(histories, cast(Any, config))
+        learnt, known, answers = hold_out(histories, config.validation_users, novel=config.novel_targets)
         learnt = learnt.last(config.max_history)
         tastes, rows = tastes_of(learnt, config.weights), catalogue.n_items + 1
         with torch.random.fork_rng():
@@ -64,13 +61,9 @@ class Mf:
             return mean_gain(cls(config, items, {}).score, known, answers, len(items) - 1, exclude_seen=seen)
 
         fitting = Fitting(network, tastes, config, quality)
-        run = fingerprint(
-            asdict(config), training.seed, *vars(histories).values(), *network.state_dict().values()
-        )
         schedule = loop.Schedule(config.epochs, config.patience, config.learning_rate, weight_decay=0.0)
         warm = previous is not None
-        progress = loop.train(network, fitting, schedule, training, run, warm=warm)
-        facts = {"config": asdict(config), "warm_start": warm, "training": asdict(progress)}
+        facts = loop.fit(network, fitting, schedule, config, histories, training, warm=warm)
         return cls(config, fitting.item_table(), facts)
 
     def state(self) -> State:
@@ -78,9 +71,8 @@ class Mf:
 
     @classmethod
     def from_state(cls, state: State, device: torch.device) -> Self:
-        config = state.facts["config"]
         return cls(
-            MfConfig(**{**config, "weights": tuple(config["weights"])}),
+            config_of(MfConfig, state.facts),
             state.tensors["items"].to(device),
             state.facts,
         )
@@ -105,20 +97,14 @@ class Mf:
         return factors.cosines(self._items[:, :-1], items)
 
     def reasons(self, histories: Histories, items: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The event whose item adds most to the score; of equals the newest.
-
-        A user's vector is a matrix times a sum over the history, and what each item adds to the sum is its
-        share (as section 5 of Hu, Koren and Volinsky 2008 does for their model).
-        """
+        """The event whose item adds most to the score; of equals the newest."""
         events = torch.full(items.shape, NO_REASON, dtype=torch.long)
         tastes, wanted = tastes_of(histories, self.config.weights), torch.from_numpy(items).long()
         for rows in tastes.alike(factors.rows_at_once(self.config.dim + 1)):
             own, values, newest, matrices, _ = self._equations(tastes, rows)
             pulls = self._design[own] * values[:, :, None]  # (batch, pairs, dim + 1)
-            shares = torch.cholesky_solve(pulls.mT, torch.linalg.cholesky(matrices)).mT
-            asked = wanted[rows].to(shares.device)  # (batch, k)
-            adds = shares[:, :, :-1] @ self._items[asked][:, :, :-1].mT  # (batch, pairs, k)
-            events[rows] = heaviest_event(adds, newest, asked).cpu()
+            asked = wanted[rows].to(pulls.device)  # (batch, k)
+            events[rows] = factors.adding_most(pulls, matrices, self._items[:, :-1], newest, asked).cpu()
         return events.numpy()
 
     def _solved(self, histories: Histories) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pipeline_tasks.models.losses import squared_error
 from pipeline_tasks.models.tastes import Tastes
+from pipeline_tasks.models.validation import VALIDATION_USERS
 
 INITIAL_STD = 0.1
 
@@ -32,7 +33,7 @@ class MfConfig:
     """Of a user's and an item's parameters, for each pair that they have."""
     max_history: int = 200
     novel_targets: bool = True
-    validation_users: int = 2_000
+    validation_users: int = VALIDATION_USERS
     weights: tuple[float, ...] = (0.0, 1.0)
 
 

@@ -1,7 +1,6 @@
 """NeuMF as a model: fitted on histories by pairs of items, it scores blocks of items and explains by gradients."""
 
-from dataclasses import asdict
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -9,13 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline_tasks.models import factors, loop
-from pipeline_tasks.models.checkpoint import fingerprint
+from pipeline_tasks.models.checkpoint import config_of
 from pipeline_tasks.models.data import Catalogue, Histories
-from pipeline_tasks.models.fitting import hold_out
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.ncf_fitting import Fitting, context, score, vectors
 from pipeline_tasks.models.neumf import NcfConfig, Network
 from pipeline_tasks.models.tastes import heaviest_event, tastes_of
+from pipeline_tasks.models.validation import hold_out
 
 # pairs of a user's item and a recommended one, times the width of a vector, at a time
 CELLS_AT_ONCE = 1 << 24
@@ -31,8 +30,7 @@ class Ncf:
 
     @classmethod
     def fit(cls, histories: Histories, catalogue: Catalogue, config: NcfConfig, training: Training) -> Self:
-        # of the configuration it reads only novel_targets and validation_users
-        learnt, known, answers = hold_out(histories, cast(Any, config))
+        learnt, known, answers = hold_out(histories, config.validation_users, novel=config.novel_targets)
         learnt = learnt.last(config.max_length)
         tastes = tastes_of(learnt, config.weights)
         users = torch.zeros(int(histories.users.max(initial=0)) + 1, dtype=torch.bool)
@@ -45,21 +43,16 @@ class Ncf:
         warm = _go_on(network, factors.goes_on(training.previous, config.dim))
         network.to(training.device)
         fitting = Fitting(network, learnt, tastes, (known, answers))
-        run = fingerprint(
-            asdict(config), training.seed, *vars(histories).values(), *network.state_dict().values()
-        )
         schedule = loop.Schedule(config.epochs, config.patience, config.learning_rate, config.weight_decay)
-        progress = loop.train(network, fitting, schedule, training, run, warm=warm)
-        return cls(network, {"config": asdict(config), "warm_start": warm, "training": asdict(progress)})
+        return cls(network, loop.fit(network, fitting, schedule, config, histories, training, warm=warm))
 
     def state(self) -> State:
         return State(dict(self.network.state_dict()), self.facts)
 
     @classmethod
     def from_state(cls, state: State, device: torch.device) -> Self:
-        config = state.facts["config"]
         network = Network(
-            NcfConfig(**{**config, "weights": tuple(config["weights"])}),
+            config_of(NcfConfig, state.facts),
             state.tensors["known_users"],
             state.tensors["known_items"],
         )

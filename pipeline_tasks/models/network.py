@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline_tasks.models.data import GAP_BUCKETS
+from pipeline_tasks.models.validation import VALIDATION_USERS
 
 EMBEDDING_STD = 0.02
 
@@ -37,11 +38,9 @@ class SequenceConfig:
     patience: int = 4
     full_softmax_items: int = 2_000
     negatives: int = 1_024
-    temperature: float = 0.0
-    """0: scores are inner products; else cosines over this."""
     novel_targets: bool = True
     """Whether only a user's first event with an item is to be predicted, since seen items are excluded."""
-    validation_users: int = 2_000
+    validation_users: int = VALIDATION_USERS
     """Users whose last event is kept for early stopping, at most a quarter of all."""
 
 
@@ -117,24 +116,17 @@ class Network(nn.Module):
         """Return (n_items + 1, dim); row 0 is padding."""
         return self.vectors(torch.arange(len(self.content), device=self.content.device))
 
-    def targets(self, vectors: Tensor) -> Tensor:
-        """Return the vectors of items as states are multiplied with them."""
-        return F.normalize(vectors, dim=-1) if self.config.temperature else vectors
-
     def forward(self, vectors: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
         """Return (batch, length, dim), at each event what comes next; `vectors` are of the events' items."""
-        return self._scaled(self.encoder(self._events(vectors, types, gaps)))
+        states: Tensor = self.encoder(self._events(vectors, types, gaps))
+        return states
 
     def newest(self, vectors: Tensor, types: Tensor, gaps: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         """Return what comes next after the events `last` (batch,), and what each event adds to it."""
-        states, added = self.encoder.newest(self._events(vectors, types, gaps), last)
-        return self._scaled(states), added  # (batch, dim), (batch, length, dim)
+        return self.encoder.newest(
+            self._events(vectors, types, gaps), last
+        )  # (batch, dim), (batch, length, dim)
 
     def _events(self, vectors: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
         events: Tensor = vectors * math.sqrt(self.config.dim) + self.types(types) + self.gaps(gaps)
         return events
-
-    def _scaled(self, states: Tensor) -> Tensor:
-        if not self.config.temperature:
-            return states
-        return F.normalize(states, dim=-1) / self.config.temperature

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline_tasks.models.validation import VALIDATION_USERS
+
 INITIAL_STD = 0.1
 # numbers of the tower's first layer at a time when all items are scored: these stay in the processor's cache
 CELLS_AT_ONCE = 1 << 20
@@ -33,7 +35,7 @@ class NcfConfig:
     negatives_each: int = 4
     """Items drawn for each one that the user touched."""
     novel_targets: bool = True
-    validation_users: int = 2_000
+    validation_users: int = VALIDATION_USERS
     weights: tuple[float, ...] = (0.0, 1.0)
 
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline_tasks.models.checkpoint import config_of
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 
@@ -80,9 +81,8 @@ class Popular:
 
     @classmethod
     def from_state(cls, state: State, device: torch.device) -> Self:
-        config = state.facts["config"]
         return cls(
-            PopularConfig(**{**config, "weights": tuple(config["weights"])}),
+            config_of(PopularConfig, state.facts),
             state.tensors["scores"].to(device),
         )
 

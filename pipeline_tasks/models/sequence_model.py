@@ -3,7 +3,6 @@
 Its kinds differ in their encoder alone; each is a file of its own.
 """
 
-from dataclasses import asdict
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,12 +11,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline_tasks.models import loop
-from pipeline_tasks.models.checkpoint import fingerprint
+from pipeline_tasks.models import factors, loop
+from pipeline_tasks.models.checkpoint import config_of
 from pipeline_tasks.models.data import Catalogue, Histories, newest_windows
-from pipeline_tasks.models.fitting import Fitting, encode, hold_out
+from pipeline_tasks.models.fitting import Fitting, encode
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.network import Encoder, Network, SequenceConfig
+from pipeline_tasks.models.validation import hold_out
 
 # these say how a model is trained; only the others must agree for one to go on from another
 SHAPE = ("dim", "blocks", "heads", "max_length", "event_types")
@@ -34,14 +34,13 @@ class SequenceModel:
         self.facts = facts
         self._newest: tuple[Histories, tuple[Tensor, Tensor]] | None = None
         with torch.inference_mode():
-            self._vectors = network.all_vectors()  # (n_items + 1, dim), as events are read
-            self._targets = network.targets(self._vectors)  # (n_items + 1, dim), as scores are made
+            self._vectors = network.all_vectors()  # (n_items + 1, dim)
 
     @classmethod
     def fit(
         cls, histories: Histories, catalogue: Catalogue, config: SequenceConfig, training: Training
     ) -> Self:
-        learnt, known, answers = hold_out(histories, config)
+        learnt, known, answers = hold_out(histories, config.validation_users, novel=config.novel_targets)
         touched = np.bincount(learnt.items, minlength=catalogue.n_items + 1) > 0
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)
@@ -51,11 +50,8 @@ class SequenceModel:
         warm = _go_on(network, training.previous, config)
         network.to(training.device)
         fitting = Fitting(network, learnt, (known, answers), config)
-        run = fingerprint(
-            asdict(config), training.seed, *vars(histories).values(), *network.state_dict().values()
-        )
-        progress = loop.train(network, fitting, _schedule(config), training, run, warm=warm)
-        return cls(network, {"config": asdict(config), "warm_start": warm, "training": asdict(progress)})
+        schedule = loop.Schedule(config.epochs, config.patience, config.learning_rate, config.weight_decay)
+        return cls(network, loop.fit(network, fitting, schedule, config, histories, training, warm=warm))
 
     def state(self) -> State:
         return State(dict(self.network.state_dict()), self.facts)
@@ -63,7 +59,7 @@ class SequenceModel:
     @classmethod
     def from_state(cls, state: State, device: torch.device) -> Self:
         network = Network(
-            SequenceConfig(**state.facts["config"]),
+            config_of(SequenceConfig, state.facts),
             cls.encoder,
             state.tensors["content"],
             state.tensors["trained"],
@@ -77,9 +73,7 @@ class SequenceModel:
         device = state["content"].device
         state["content"] = torch.from_numpy(catalogue.aligned(state["content"].cpu().numpy())).to(device)
         for name in ("trained", "ids.weight"):
-            grown = state[name].new_zeros(rows, *state[name].shape[1:])
-            grown[: len(state[name])] = state[name]
-            state[name] = grown
+            state[name] = factors.grown(state[name], rows)
         return self.from_state(State(state, self.facts), device)
 
     def encode(self, histories: Histories) -> Tensor:
@@ -93,10 +87,10 @@ class SequenceModel:
         return self._newest[1]
 
     def item_vectors(self) -> Tensor:
-        return self._targets
+        return self._vectors
 
     def score(self, histories: Histories) -> Tensor:
-        return self.encode(histories) @ self._targets.T
+        return self.encode(histories) @ self._vectors.T
 
     def similar(self, items: NDArray[np.int64]) -> Tensor:
         """Cosine of item vectors."""
@@ -111,17 +105,13 @@ class SequenceModel:
         if not added.shape[1]:
             return np.full(items.shape, NO_REASON, dtype=np.int64)
         with torch.inference_mode():
-            wanted = self._targets[torch.from_numpy(items).to(added.device).long()]  # (rows, k, dim)
+            wanted = self._vectors[torch.from_numpy(items).to(added.device).long()]  # (rows, k, dim)
             shares = wanted @ added.transpose(1, 2)  # (rows, k, length)
             lengths = torch.from_numpy(windows.lengths).to(added.device)
             later = torch.arange(added.shape[1], device=added.device) >= lengths[:, None]
             nth = shares.masked_fill(later[:, None], -torch.inf).argmax(2).cpu().numpy()  # (rows, k)
         found: NDArray[np.int64] = windows.starts[:, None] + nth
         return np.where((items > 0) & (windows.lengths > 0)[:, None], found, NO_REASON)
-
-
-def _schedule(config: SequenceConfig) -> loop.Schedule:
-    return loop.Schedule(config.epochs, config.patience, config.learning_rate, config.weight_decay)
 
 
 def _go_on(network: Network, previous: State | None, config: SequenceConfig) -> bool:
@@ -132,9 +122,7 @@ def _go_on(network: Network, previous: State | None, config: SequenceConfig) -> 
     with torch.no_grad():
         for name, tensor in previous.tensors.items():
             if name == "ids.weight":
-                rows = min(len(tensor), len(own[name]))
-                learnt = previous.tensors["trained"][:rows]
-                own[name][:rows][learnt] = tensor[:rows][learnt]
+                factors.carry_over(own[name], tensor * previous.tensors["trained"][:, None])
             elif name not in ("content", "trained") and tensor.shape == own[name].shape:
                 own[name].copy_(tensor)
     return True

@@ -158,7 +158,8 @@ class Settings(BaseSettings):
         """12 hex digits over the keys that change what a night makes; places and launchers aside."""
         kept = self.model_dump(mode="json", exclude={*PLACES, "train", "sources"})
         kept["train"] = self.train.model_dump(mode="json", exclude=TRAIN_PLACES)
-        del kept["features"]["feast"]
+        for place in ("feast", "image_weights"):  # an encoder is told by its weights' content
+            del kept["features"][place]
         kept["sources"] = {
             name: source.model_dump(mode="json", exclude={"identity": True, **{t: {"uri"} for t in TABLES}})
             for name, source in self.sources.items()

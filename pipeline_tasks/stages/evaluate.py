@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline_tasks import model_store
+from pipeline_tasks.evaluation.lists import top_lists
 from pipeline_tasks.evaluation.metrics import Measured, measure
-from pipeline_tasks.evaluation.selection import top_lists
 from pipeline_tasks.evaluation.serving import Candidate, Comparison, Decision, choose
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report

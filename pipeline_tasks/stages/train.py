@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from pipeline_tasks import model_store
-from pipeline_tasks.evaluation.selection import qualities
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
@@ -17,8 +16,8 @@ from pipeline_tasks.model_configs import model_config
 from pipeline_tasks.model_store import KINDS, StoreCheckpoint
 from pipeline_tasks.models.checkpoint import config_bytes
 from pipeline_tasks.models.data import Histories
-from pipeline_tasks.models.fitting import hold_out
 from pipeline_tasks.models.interface import Model, State, Training
+from pipeline_tasks.models.validation import hold_out, mean_gain
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.training_data import TrainingData, read_training_data
 
@@ -85,18 +84,15 @@ class _Work:
 
     def compete(self, names: Sequence[str], past: Histories) -> tuple[dict[str, Model], dict[str, float]]:
         """Return the models, the best first, and each one's NDCG on the next items of validation users."""
-        frame = model_config(self.settings, "transformer", self.data.weights, self.data.holdout.cut)
-        learnt, known, answers = hold_out(past, frame)
+        novel, n_items = self.settings.recommend.exclude_seen, self.data.catalogue.n_items
+        learnt, known, answers = hold_out(past, novel=novel)
         fitted = {name: self.fit(name, learnt) for name in names}
-        found = qualities(
-            fitted,
-            known,
-            answers,
-            self.settings.evaluate.k,
-            self.data.catalogue.n_items,
-            exclude_seen=self.settings.recommend.exclude_seen,
-        )
-        return {name: fitted[name] for name in found}, found
+        found = {
+            name: mean_gain(model.score, known, answers, n_items, exclude_seen=novel) or 0.0
+            for name, model in fitted.items()
+        }
+        best_first = sorted(found, key=lambda name: (-found[name], name))
+        return {name: fitted[name] for name in best_first}, {name: found[name] for name in best_first}
 
     def save(self, model: Model) -> str:
         return model_store.save(self.store, self.run_date, model, self.data.holdout.cut)

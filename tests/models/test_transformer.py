@@ -8,11 +8,12 @@ import torch
 
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.models.data import Catalogue, Histories
-from pipeline_tasks.models.fitting import Fitting, hold_out
+from pipeline_tasks.models.fitting import Fitting
 from pipeline_tasks.models.interface import Training
 from pipeline_tasks.models.loop import Schedule, train
 from pipeline_tasks.models.network import Dropout, Network, SequenceConfig
 from pipeline_tasks.models.transformer import Transformer, TransformerEncoder
+from pipeline_tasks.models.validation import hold_out
 from pipeline_tasks.ranking.blocks import rank_users
 from tests.models.worlds import TRANSFORMER, catalogue, checkerboard, colours, histories
 
@@ -89,13 +90,13 @@ def test_only_a_users_first_event_with_an_item_is_asked_for() -> None:
 def test_validation_users_lose_their_last_target_and_what_came_after_it() -> None:
     rows = [[1, 2, 3, 3] for _ in range(400)]
     known = histories(rows)
-    learnt, asked, answers = hold_out(known, TRANSFORMER)
+    learnt, asked, answers = hold_out(known, novel=True)
     assert 60 < len(asked) < 140  # about a quarter
     assert set(answers.tolist()) == {3}
     assert all(asked.rows(np.array([row])).items.tolist() == [1, 2] for row in range(len(asked)))
     assert len(learnt.items) == len(known.items) - 2 * len(asked)
     later = histories([*rows, *([[1, 2]] * 400)])
-    assert set(asked.users) == set(hold_out(later, TRANSFORMER)[1].users) & set(range(1, 401))
+    assert set(asked.users) == set(hold_out(later, novel=True)[1].users) & set(range(1, 401))
 
 
 def test_a_warm_start_keeps_what_was_learnt_and_takes_new_items_in() -> None:

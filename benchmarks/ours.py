@@ -1,0 +1,51 @@
+"""One of our models on a benchmark's data: the command line's wishes in, a fitted model and its cost out."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline_tasks import settings
+from pipeline_tasks.model_configs import model_config
+from pipeline_tasks.model_store import KINDS
+from pipeline_tasks.models.data import Catalogue, Histories
+from pipeline_tasks.models.interface import Model, Training
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of what every benchmark of a model takes."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--sequences", type=Path, required=True, help="one user a line: user item item …")
+    parser.add_argument("--item-text", type=Path, help="TSV: item, …, text")
+    parser.add_argument("--item-attributes", type=Path, help="JSON: item to a list of attribute ids")
+    parser.add_argument("--model", choices=sorted(KINDS), default="transformer")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves it alone")
+    parser.add_argument(
+        "--set",
+        nargs="*",
+        default=[],
+        help="train settings, for instance dim=128; of a peer its options, as JSON: seconds=300",
+    )
+    return parser
+
+
+def fitted(asked: argparse.Namespace, known: Histories, catalogue: Catalogue) -> tuple[Model, dict[str, Any]]:
+    """Return the model that was asked for, and what its fit took; epochs count with their validation."""
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    changed: dict[str, Any] = dict(pair.split("=", 1) for pair in asked.set)
+    config = model_config(settings.load(train=changed), asked.model, (0.0, 1.0), int(known.times.max()) + 1)
+    training = Training(asked.seed, say=lambda line: print(line, file=sys.stderr, flush=True))
+    started = time.monotonic()
+    model: Model = KINDS[asked.model].fit(known, catalogue, config, training)
+    seconds = time.monotonic() - started
+    epochs = model.state().facts.get("training", {}).get("epoch", 0)
+    facts: dict[str, Any] = {"train_seconds": round(seconds, 1), "epochs": epochs}
+    if epochs:
+        facts["seconds_per_epoch"] = round(seconds / epochs, 2)
+        facts["tokens_per_second"] = round((len(known.items) - len(known)) * epochs / seconds)
+    return model, facts
