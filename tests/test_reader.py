@@ -1,7 +1,5 @@
 """A consumer sees one whole version, live now, by the source's own ids; or a clear reason."""
 
-import subprocess
-import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -117,15 +115,3 @@ def test_an_altered_manifest_is_not_believed(lake: Store, tmp_path: Path) -> Non
     lake.write(f"{layout.version(name)}/manifest.json", b"{}")
     with pytest.raises(Refused, match="has been altered"):
         open_current(lake.uri)
-
-
-def test_the_reader_needs_pyarrow_and_boto3_alone() -> None:
-    heavy = (
-        "airflow pyspark feast great_expectations torch pydantic pydantic_settings pandas duckdb numpy.f2py"
-    )
-    code = (
-        "import sys\n"
-        f"for name in {heavy.split()}: sys.modules[name] = None\n"
-        "import pipeline_tasks.reader, pipeline_tasks.lake.s3, pipeline_tasks.lake.local\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

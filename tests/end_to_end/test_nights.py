@@ -32,6 +32,13 @@ def test_every_row_is_accounted_for(nights: Any) -> None:
             assert account["in"] == parts > 0, (night, table, account)
 
 
+def test_on_the_first_night_nearly_all_warm_examples_have_features(nights: Any) -> None:
+    _, store, _ = nights
+    examples = records.read(store, END, "dataset").report.facts["examples"]
+    assert examples["warm_positives"] > 1_000
+    assert examples["share_with_features"] >= 0.95
+
+
 def test_every_known_user_has_a_full_list(nights: Any) -> None:
     from pipeline_tasks.lake import tables
     from pipeline_tasks.reader import open_current

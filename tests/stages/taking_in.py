@@ -1,0 +1,20 @@
+"""A night taken in: settings and a date in, and the raw tables that ingest made of it out."""
+
+from datetime import date
+from typing import Any
+
+from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.lake.records import Report
+from pipeline_tasks.settings import Settings
+from pipeline_tasks.stages import ingest
+
+FIRST, SECOND, THIRD, FOURTH = (date(2026, 1, day) for day in (10, 11, 12, 13))
+
+
+def take(settings: Settings, night: date) -> Report:
+    return ingest.run(settings, night, today=date(2026, 2, 1))
+
+
+def rows(lake: Any, table: str, day: date) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tables.read_table(lake, layout.raw(table, day), "ingest").to_pylist()
+    return found
