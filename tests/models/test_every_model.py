@@ -12,13 +12,21 @@ from pipeline_tasks.models.checkpoint import config_bytes, read_state, weights_b
 from pipeline_tasks.models.data import Catalogue
 from pipeline_tasks.models.interface import NO_REASON, EmbeddingModel, Model, Training
 from pipeline_tasks.ranking.blocks import rank_similar, rank_users
-from tests.models.worlds import CONFIGS, DAY, checkerboard, colours, fitted, histories
+from tests.models.worlds import (
+    BY_EVENTS,
+    CONFIGS,
+    DAY,
+    assert_scores,
+    best,
+    checkerboard,
+    colours,
+    fitted,
+    histories,
+)
 
 USERS, ITEMS = 80, 24
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 PERSONAL = [name for name in CONFIGS if name != "popular"]
-# these know an item by its events alone
-BY_EVENTS = ["popular", "item_knn", "ease", "als", "mf", "ncf"]
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +42,6 @@ def model_of() -> Callable[[str, str], Model]:
         return held[name, device]
 
     return get
-
-
-def best(model: Any, rows: list[list[int]], k: int, items: int = ITEMS) -> list[list[int]]:
-    everything = np.ones(items + 1, dtype=bool)
-    blocks = rank_users(model, histories(rows), k, everything, exclude_seen=True)
-    return [row.tolist() for block in blocks for row in block.items]
-
-
-def assert_scores(scores: torch.Tensor) -> None:
-    assert not torch.isnan(scores).any()
-    assert not torch.isposinf(scores).any()
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -194,43 +191,6 @@ def test_popular_counts_the_last_days_and_more_when_they_are_empty() -> None:
     assert order == [[3, 2, 1, 0]]  # of item 4 nothing is known
     order = best(kind.fit(old, colours(4), config, Training()), [[]], 4, items=4)
     assert order == [[1, 2, 0, 0]]
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_users_with_one_event_alone_give_a_model(name: str) -> None:
-    model = fitted(name, histories([[1], [2], [1]]), colours(4))
-    assert_scores(model.score(histories([[1], [2], [1, 2]])))
-    lists = best(model, [[1], [2], [1, 2]], 4, items=4)
-    assert not any(1 in row for row in (lists[0], lists[2]))
-    if name in BY_EVENTS:
-        assert {item for row in lists for item in row} <= {0, 1, 2}
-
-
-@pytest.mark.parametrize("name", BY_EVENTS)
-def test_an_item_in_no_sequence_is_never_ranked(name: str) -> None:
-    model = fitted(name, checkerboard(20, ITEMS), colours(ITEMS + 2))
-    lists = best(model, [[1, 3, 5], [2, 4]], ITEMS + 2, items=ITEMS + 2)
-    assert not {ITEMS + 1, ITEMS + 2} & {item for row in lists for item in row}
-    assert all(row[0] for row in lists)
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_a_catalogue_of_one_item_leaves_nothing_to_recommend_who_has_it(name: str) -> None:
-    model = fitted(name, histories([[1], [1, 1], []]), colours(1))
-    assert best(model, [[1], [1, 1]], 1, items=1) == [[0], [0]]
-    assert_scores(model.similar(np.array([1])))
-
-
-@pytest.mark.parametrize("rows", [[], [[], []]])
-@pytest.mark.parametrize("name", CONFIGS)
-def test_without_any_event_nothing_is_known(name: str, rows: list[list[int]]) -> None:
-    model = fitted(name, histories(rows), colours(5))
-    assert_scores(model.score(histories([[1, 2], []])))
-    if name in BY_EVENTS:
-        assert best(model, [[1, 2], []], 2, items=5) == [[0, 0], [0, 0]]
-        assert torch.isneginf(model.similar(np.array([1, 2]))).all()
-        reasons = model.reasons(histories([[1, 2]]), np.array([[3]], dtype=np.int32))
-        assert reasons.tolist() == [[NO_REASON]]
 
 
 @pytest.mark.parametrize("name", ["als", "mf", "ncf"])

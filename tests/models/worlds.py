@@ -22,6 +22,7 @@ from pipeline_tasks.models.neumf import NcfConfig
 from pipeline_tasks.models.popular import Popular, PopularConfig
 from pipeline_tasks.models.transformer import Transformer
 from pipeline_tasks.models.youtube_dnn import YoutubeDnn
+from pipeline_tasks.ranking.blocks import rank_users
 
 HOUR = 3_600
 DAY = 86_400
@@ -94,8 +95,23 @@ CONFIGS: dict[str, tuple[Any, Any]] = {
 }
 
 
+# these know an item by its events alone
+BY_EVENTS = ["popular", "item_knn", "ease", "als", "mf", "ncf"]
+
+
 def fitted(name: str, known: Histories, items: Catalogue, device: torch.device | None = None) -> Model:
     """Return the model fitted with its small configuration."""
     kind, config = CONFIGS[name]
     model: Model = kind.fit(known, items, config, Training(seed=3, device=device or torch.device("cpu")))
     return model
+
+
+def best(model: Any, rows: list[list[int]], k: int, items: int = 24) -> list[list[int]]:
+    everything = np.ones(items + 1, dtype=bool)
+    blocks = rank_users(model, histories(rows), k, everything, exclude_seen=True)
+    return [row.tolist() for block in blocks for row in block.items]
+
+
+def assert_scores(scores: torch.Tensor) -> None:
+    assert not torch.isnan(scores).any()
+    assert not torch.isposinf(scores).any()
