@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from pipeline_tasks import launching
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Missing, Store
@@ -112,7 +113,22 @@ def torch_device(settings: TrainSettings) -> torch.device:
     """Return where torch computes, and bind its threads; raises Refused for a GPU that is not there."""
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    if settings.device == "cuda" and not torch.cuda.is_available():
+    gpus, own = torch.cuda.device_count(), launching.local_rank()
+    if settings.device == "cuda" and not gpus:
         raise Refused("train.device is cuda, and torch finds no GPU", "set it to auto or cpu")
-    wanted = "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
-    return torch.device(wanted)
+    if settings.device == "cpu" or not gpus:
+        return torch.device("cpu")
+    if own >= gpus:
+        raise Refused(f"process {own} has no GPU: torch finds {gpus}", "lower train.processes")
+    torch.cuda.set_device(own)
+    return torch.device("cuda", own)
+
+
+def torch_precision(settings: TrainSettings, device: torch.device) -> torch.dtype:
+    """Return what dense layers are trained in on the device; raises Refused for a GPU without bfloat16."""
+    has = device.type == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False)
+    if settings.precision == "bfloat16" and not has:
+        raise Refused("train.precision is bfloat16, which this GPU does not have", "set it to auto")
+    # a CPU's bytes are promised, and few CPUs are faster in bfloat16
+    asked = settings.precision == "bfloat16" or (settings.precision == "auto" and device.type == "cuda")
+    return torch.bfloat16 if asked and has else torch.float32

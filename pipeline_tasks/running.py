@@ -11,7 +11,7 @@ import traceback
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from pipeline_tasks import __version__
+from pipeline_tasks import __version__, launching
 from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.records import Record, Report, Status
@@ -22,15 +22,25 @@ STATUS: dict[int, Status] = {0: "done", 1: "failed", 2: "refused", 99: "nothing"
 
 
 def run_stage(settings: Settings, stage: str, run_date: date) -> int:
-    """Run `stage`, keep its record, print what came out; return 0, 1, 2 or 99 (see errors)."""
+    """Run `stage`, keep its record, print what came out; return 0, 1, 2 or 99 (see errors).
+
+    Of several processes the first alone does both; another only says why it failed.
+    """
     started, clock = datetime.now(UTC), time.monotonic()
     report, code, reason = Report(""), 0, ""
     try:
+        if launching.to_launch(stage, settings.train.processes):
+            return launching.launch(settings.train.processes, [stage, "--run-date", str(run_date)])
         report = importlib.import_module(f"pipeline_tasks.stages.{stage}").run(settings, run_date)
     except NightjarError as error:
         code, reason = error.exit_code, str(error)
     except Exception as error:  # a stage must end in a line for people, whatever happened
         code, reason = 1, f"{_one_line(error)} (traceback: {_keep_traceback(settings, stage, run_date)})"
+    if launching.rank():
+        if code:
+            print(f"{stage} {run_date}: process {launching.rank()}: {reason}", file=sys.stderr, flush=True)
+            time.sleep(launching.GRACE_SECONDS)
+        return code
     record = Record(
         stage=stage,
         run_date=str(run_date),
@@ -75,7 +85,8 @@ def _mark_later_nights(store: Store, record: Record) -> None:
 
 
 def _keep_traceback(settings: Settings, stage: str, run_date: date) -> Path:
-    path = settings.state_dir / "logs" / f"{run_date}-{stage}.log"
+    process = f"-{launching.rank()}" if launching.rank() else ""
+    path = settings.state_dir / "logs" / f"{run_date}-{stage}{process}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(traceback.format_exc(), encoding="utf-8")
     return path

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.model_configs import model_config
-from pipeline_tasks.model_store import KINDS, torch_device
+from pipeline_tasks.model_store import KINDS, torch_device, torch_precision
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import Training
 from pipeline_tasks.models.sequence_model import SequenceModel
@@ -70,7 +70,8 @@ def tune(
         tried = settings.model_copy(update={"train": train})
         device = torch_device(tried.train)
         config = model_config(tried, name, weights, cut)
-        model = KINDS[name].fit(histories, catalogue, config, Training(settings.seed, device))
+        training = Training(settings.seed, device, precision=torch_precision(tried.train, device))
+        model = KINDS[name].fit(histories, catalogue, config, training)
         quality = model.facts["training"]["best_quality"]
         if quality is None:
             raise Refused("there are no validation users to judge a trial by", "tune on more data")

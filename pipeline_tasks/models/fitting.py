@@ -1,27 +1,22 @@
 """What a sequence model learns from: histories in, batches, losses and a validation for the loop out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline_tasks.models.data import (
-    Histories,
-    length_batches,
-    newest_windows,
-    pad,
-    training_windows,
-)
+from pipeline_tasks.models.batches import Batch, Batches
+from pipeline_tasks.models.data import Histories, length_batches, newest_windows, pad
+from pipeline_tasks.models.devices import autocast, compiled
+from pipeline_tasks.models.interface import Training
 from pipeline_tasks.models.losses import full_softmax, sampled_softmax
 from pipeline_tasks.models.network import Network, SequenceConfig
 from pipeline_tasks.models.validation import mean_gain
 
 # events of a batch when users are encoded
 ENCODED_AT_ONCE = 16_384
-# negatives are drawn by the number of events to this power (Mikolov et al. 2013)
-NEGATIVES_POWER = 0.75
 
 
 class Fitting:
@@ -33,49 +28,35 @@ class Fitting:
         histories: Histories,
         validation: tuple[Histories, NDArray[np.int64]],
         config: SequenceConfig,
+        training: Training,
     ) -> None:
-        self.network, self.config, self.histories = network, config, histories
+        self.network, self.config, self.training = network, config, training
+        self.made = Batches(histories, len(network.content), config, training.processes)
         self.validation = validation
         self.device = network.content.device
-        self.windows = training_windows(histories, config.max_length)
-        self.gaps = histories.gap_buckets()
-        novel = histories.novel() if config.novel_targets else True
-        self.targets = np.where(novel, histories.items, 0)
-        touched = np.bincount(histories.items, minlength=len(network.content))
-        known = np.flatnonzero(touched)
-        self.known = torch.from_numpy(known).to(self.device)  # (known,)
-        chances = touched[known] ** NEGATIVES_POWER
-        self.chances = torch.from_numpy(chances / chances.sum()).float().to(self.device)  # (known,)
+        self.states = self._compiled() if self.device.type == "cuda" else network
 
-    def batches(self, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-        """Yield the epoch's batches of windows."""
-        yield from length_batches(self.windows.lengths - 1, self.config.batch_events, generator)
+    def batches(self, generator: np.random.Generator) -> Iterator[Batch]:
+        """Yield the epoch's batches, of each the share of this process."""
+        yield from self.made.epoch(generator, self.device)
 
-    def size(self, batch: NDArray[np.int64]) -> int:
-        """Return the events of a batch."""
-        return int(self.windows.lengths[batch].sum()) - len(batch)
+    def size(self, batch: Batch) -> int:
+        """Return the events of a batch, in all processes."""
+        return batch.events
 
-    def loss(self, batch: NDArray[np.int64]) -> Tensor | None:
-        """Return the mean cross-entropy of the batch's targets, None where it has none."""
-        windows = self.windows[batch]
-        items = pad(self.histories.items, windows, self.device)  # (batch, length + 1)
-        wanted = pad(self.targets, windows, self.device)[:, 1:]  # (batch, length)
-        asked = wanted > 0
-        if not asked.any():
-            return None
-        whole = len(self.known) <= self.config.full_softmax_items
-        drawn = self.known if whole else self._draw()
-        used, place = _numbered(items, drawn, len(self.network.content))
-        table = self.network.vectors(used)  # (used, dim)
-        types = pad(self.histories.types, windows, self.device)[:, :-1]
-        gaps = pad(self.gaps, windows, self.device)[:, :-1]
-        hidden = self.network(table[place[items[:, :-1]]], types, gaps)[asked]  # (targets, dim)
-        targets = wanted[asked]  # (targets,)
-        if whole:
-            return full_softmax(hidden, table[1:], place[targets] - 1)  # row 0 is padding
-        expected = self.chances[torch.searchsorted(self.known, drawn)] * len(drawn)
-        hits = targets[:, None] == drawn
-        return sampled_softmax(hidden, table[place[targets]], table[place[drawn]], hits, expected.log())
+    def loss(self, batch: Batch) -> Tensor:
+        """Return what this process's targets add to the mean cross-entropy of all targets of the batch."""
+        if not len(batch.targets):
+            return torch.zeros((), device=self.device, requires_grad=True)
+        with autocast(self.device, self.training.precision):
+            table = self.network.vectors(batch.used)  # (used, dim)
+            states = self.states(table[batch.items], batch.types, batch.gaps)  # (batch, length, dim)
+            hidden = states.flatten(0, 1)[batch.asked].float()  # (targets, dim)
+            if self.made.whole:
+                return batch.share * full_softmax(hidden, table[1:], batch.targets - 1)  # row 0 is padding
+            hits = batch.targets[:, None] == batch.drawn
+            others, expected = table[batch.drawn], batch.log_expected
+            return batch.share * sampled_softmax(hidden, table[batch.targets], others, hits, expected)
 
     def validate(self) -> float | None:
         """Return the mean gain of each validation user's next item among all items."""
@@ -89,9 +70,13 @@ class Fitting:
                 exclude_seen=self.config.novel_targets,
             )
 
-    def _draw(self) -> Tensor:
-        """Return items with events, drawn by a power of how often they occur, as negatives of a batch."""
-        return self.known[torch.multinomial(self.chances, self.config.negatives, replacement=True)]
+    def _compiled(self) -> Callable[..., Tensor]:
+        """Return the network's forward, compiled on a few made-up events."""
+        shape = 2, min(8, self.config.max_length)
+        nothing = torch.zeros(shape, dtype=torch.int64, device=self.device)
+        vectors = torch.zeros(*shape, self.config.dim, device=self.device, requires_grad=True)
+        with autocast(self.device, self.training.precision):
+            return compiled(self.network, (vectors, nothing, nothing), self.training.say)
 
 
 def encode(network: Network, histories: Histories, vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,13 +100,3 @@ def encode(network: Network, histories: Histories, vectors: Tensor) -> tuple[Ten
         users[rows] = newest
         added[rows, : shares.shape[1]] = shares
     return users, added
-
-
-def _numbered(items: Tensor, drawn: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Return the distinct items (0 first) of both, and (n,) the place of each item among them."""
-    used = torch.zeros(n, dtype=torch.bool, device=items.device)
-    used[items.flatten()] = True
-    used[drawn] = True
-    used[0] = True
-    place = torch.cumsum(used, 0) - 1
-    return used.nonzero().flatten(), place

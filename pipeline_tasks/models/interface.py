@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline_tasks.models.data import Catalogue, Histories
+from pipeline_tasks.models.processes import ALONE, Processes
 
 NO_REASON = -1
 
@@ -38,15 +39,18 @@ class CheckpointPlace(Protocol):
 
 @dataclass(frozen=True)
 class Training:
-    """How a fit runs, not what comes out of it (the seed and `previous` aside).
+    """How a fit runs, not what comes out of it (the seed, `precision` and `previous` aside).
 
-    `previous` is an earlier model of the same kind to start from; `say` takes progress lines.
+    `precision` is what a sequence model's dense layers are trained in; `previous` is an earlier model of the same
+    kind to start from; `say` takes progress lines. Of several `processes` the first alone needs a checkpoint.
     """
 
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     checkpoint: CheckpointPlace | None = None
     previous: State | None = None
+    precision: torch.dtype = torch.float32
+    processes: Processes = ALONE
     say: Callable[[str], None] = lambda line: None
 
 

@@ -6,8 +6,7 @@ was killed at any instant goes on from there and ends with the weights of an unb
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -17,54 +16,28 @@ from torch import Tensor, nn
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.models import checkpoint
 from pipeline_tasks.models.data import Histories
+from pipeline_tasks.models.devices import memory_explained, reproducible
 from pipeline_tasks.models.interface import State, Training
+from pipeline_tasks.models.progress import Progress, Schedule
 
 Batch = TypeVar("Batch")
 Tensors = dict[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast: at most `epochs`, until `patience` of them bring nothing better."""
-
-    epochs: int
-    patience: int
-    learning_rate: float
-    weight_decay: float
-    warmup_steps: int = 50
-    """Steps in which the learning rate rises to its value."""
-
-
 class Work(Protocol[Batch]):
-    """What is particular to a model."""
+    """What is particular to a model. Of several processes each has its own share of every batch."""
 
     def batches(self, generator: np.random.Generator) -> Iterator[Batch]:
-        """Yield an epoch's batches, in an order that the generator decides."""
+        """Yield an epoch's batches, in an order that the generator decides; as many in all processes."""
 
     def size(self, batch: Batch) -> int:
-        """Return the number of events in a batch."""
+        """Return the number of events in a batch, all shares together."""
 
-    def loss(self, batch: Batch) -> Tensor | None:
-        """Return the batch's loss, None where it has nothing to learn from."""
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the batch's loss; of several processes, what the own share adds to it."""
 
     def validate(self) -> float | None:
         """Return a quality, larger is better; None where there is nothing to validate on."""
-
-
-@dataclass
-class Progress:
-    """How far a run is, and how it went: a loss and a quality an epoch."""
-
-    epoch: int = 0
-    steps: int = 0
-    best_epoch: int = 0
-    best_quality: float | None = None
-    losses: list[float] = field(default_factory=list)
-    qualities: list[float | None] = field(default_factory=list)
-
-    def done(self, schedule: Schedule) -> bool:
-        """Say whether there is nothing left to do."""
-        return self.epoch >= schedule.epochs or self.epoch - self.best_epoch >= schedule.patience
 
 
 def fit(
@@ -79,7 +52,8 @@ def fit(
 ) -> dict[str, Any]:
     """Train a module that is to learn `histories` by `config`, a dataclass; return what the model says of it."""
     state = module.state_dict().values()
-    run = checkpoint.fingerprint(asdict(config), training.seed, *vars(histories).values(), *state)
+    how = training.seed, str(training.precision)
+    run = checkpoint.fingerprint(asdict(config), how, *vars(histories).values(), *state)
     progress = train(module, work, schedule, training, run, warm=warm)
     return {"config": asdict(config), "warm_start": warm, "training": asdict(progress)}
 
@@ -96,25 +70,25 @@ def train(
     """Train until the schedule ends and leave the module at its best epoch, or, if `warm`, as it came.
 
     A checkpoint of another `fingerprint` (other data, settings or seed) is not gone on from. Raises Refused
-    when the loss diverges, NightjarError when memory runs out.
+    when the loss diverges, NightjarError when memory runs out or another process is lost.
     """
+    together = training.processes
+    if together.first(lambda: fingerprint) != fingerprint:
+        raise NightjarError(f"process {together.rank} is to train something else than process 0")
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
     )
-    with _reproducible(training.device), _memory_explained():
+    with reproducible(training.device), memory_explained():
         progress, best = _resumed(module, optimizer, training, fingerprint)
         if warm and progress.epoch == 0:
-            progress.best_quality = work.validate()
+            progress.best_quality = together.first(work.validate)
         while not progress.done(schedule):
             started = time.monotonic()
-            events = _epoch(module, optimizer, work, schedule, training.seed, progress)
-            quality = work.validate()
-            progress.qualities.append(quality)
-            if quality is None or progress.best_quality is None or quality > progress.best_quality:
-                progress.best_quality, progress.best_epoch = quality, progress.epoch
+            events = _epoch(module, optimizer, work, schedule, training, progress)
+            if progress.judge(together.first(work.validate)):
                 best = _copy(module.state_dict())
             _keep(module, optimizer, best, training, fingerprint, progress)
-            training.say(_line(progress, schedule, events, time.monotonic() - started))
+            training.say(progress.line(schedule, events, time.monotonic() - started))
     module.load_state_dict(best)
     module.eval()
     return progress
@@ -125,27 +99,26 @@ def _epoch(
     optimizer: torch.optim.Optimizer,
     work: Work[Batch],
     schedule: Schedule,
-    seed: int,
+    training: Training,
     progress: Progress,
 ) -> int:
     """Make one pass over the batches; return the events seen."""
     progress.epoch += 1
-    torch.manual_seed(seed * 1_000_003 + progress.epoch)
+    training.processes.seed(training.seed * 1_000_003 + progress.epoch)
     module.train()
     losses, events = [], 0
-    for batch in work.batches(np.random.default_rng((seed, progress.epoch))):
-        loss = work.loss(batch)
-        if loss is None:
-            continue
+    for batch in work.batches(np.random.default_rng((training.seed, progress.epoch))):
         progress.steps += 1
         for group in optimizer.param_groups:
-            group["lr"] = schedule.learning_rate * min(1.0, progress.steps / max(1, schedule.warmup_steps))
+            group["lr"] = schedule.rate(progress.steps)
         optimizer.zero_grad(set_to_none=True)
+        loss = work.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
+        training.processes.sum_gradients(module.parameters())
         optimizer.step()
         losses.append(loss.detach())
         events += work.size(batch)
-    mean = float(torch.stack(losses).mean()) if losses else 0.0
+    mean = float(training.processes.sum(torch.stack(losses)).mean()) if losses else 0.0
     if not np.isfinite(mean):
         raise Refused(
             f"training diverged: the loss is {mean} in epoch {progress.epoch}",
@@ -159,7 +132,8 @@ def _resumed(
     module: nn.Module, optimizer: torch.optim.Optimizer, training: Training, fingerprint: str
 ) -> tuple[Progress, Tensors]:
     """Load the run's last checkpoint, if it is of this very run; return its progress and best weights."""
-    data = training.checkpoint.read() if training.checkpoint else None
+    place = training.checkpoint
+    data = training.processes.first(lambda: place.read() if place else None)
     state = checkpoint.unpack(data) if data else None
     if state is None or state.facts["fingerprint"] != fingerprint:
         return Progress(), _copy(module.state_dict())
@@ -193,50 +167,9 @@ def _keep(
     training.checkpoint.write(checkpoint.pack(State(tensors, facts)))
 
 
-def _line(progress: Progress, schedule: Schedule, events: int, seconds: float) -> str:
-    left = min(schedule.epochs - progress.epoch, progress.best_epoch + schedule.patience - progress.epoch)
-    quality = progress.qualities[-1]
-    validation = (
-        f", validation {quality:.4f} (best {progress.best_quality:.4f})" if quality is not None else ""
-    )
-    return (
-        f"epoch {progress.epoch}/{schedule.epochs}: loss {progress.losses[-1]:.4f}{validation}, "
-        f"{events / max(seconds, 1e-9):,.0f} events/s, at least {left * seconds:.0f} s left"
-    )
-
-
 def _under(prefix: str, tensors: Tensors) -> Tensors:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _copy(tensors: Tensors) -> Tensors:
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}
-
-
-@contextmanager
-def _reproducible(device: torch.device) -> Iterator[None]:
-    """Keep to deterministic algorithms (on the CPU), and leave the process's random state as it was."""
-    before, details = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic
-    fill = details.fill_uninitialized_memory  # type: ignore[attr-defined]
-    try:
-        torch.use_deterministic_algorithms(device.type == "cpu")
-        details.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        details.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
-
-
-@contextmanager
-def _memory_explained() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        first = str(error).partition("\n")[0]
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in first:
-            raise NightjarError(
-                f"memory ran out in training: {first[:200]}",
-                "lower train.batch_events or train.full_softmax_items",
-            ) from error
-        raise

@@ -43,8 +43,12 @@ class _FullSoftmax(torch.autograd.Function):
 
 
 def full_softmax(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of `hidden` (t, dim) over all rows of `table` (n, dim); `targets` (t,) are rows of it."""
-    loss: Tensor = _FullSoftmax.apply(hidden, table, targets)  # type: ignore[no-untyped-call]
+    """Mean cross-entropy of `hidden` (t, dim) over all rows of `table` (n, dim); `targets` (t,) are rows of it.
+
+    It is worked out in the type of what it is given, under autocast too: sums over a catalogue are no sums in bfloat16.
+    """
+    with torch.autocast(hidden.device.type, enabled=False):
+        loss: Tensor = _FullSoftmax.apply(hidden, table, targets)  # type: ignore[no-untyped-call]
     return loss
 
 

@@ -18,6 +18,7 @@ from pipeline_tasks.models.checkpoint import config_of
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.mf_fitting import Fitting, MfConfig, Network
+from pipeline_tasks.models.progress import Schedule
 from pipeline_tasks.models.tastes import Tastes, tastes_of
 from pipeline_tasks.models.validation import hold_out, mean_gain
 
@@ -61,7 +62,7 @@ class Mf:
             return mean_gain(cls(config, items, {}).score, known, answers, len(items) - 1, exclude_seen=seen)
 
         fitting = Fitting(network, tastes, config, quality)
-        schedule = loop.Schedule(config.epochs, config.patience, config.learning_rate, weight_decay=0.0)
+        schedule = Schedule(config.epochs, config.patience, config.learning_rate, weight_decay=0.0)
         warm = previous is not None
         facts = loop.fit(network, fitting, schedule, config, histories, training, warm=warm)
         return cls(config, fitting.item_table(), facts)

@@ -13,6 +13,7 @@ from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.ncf_fitting import Fitting, context, score, vectors
 from pipeline_tasks.models.neumf import NcfConfig, Network
+from pipeline_tasks.models.progress import Schedule
 from pipeline_tasks.models.tastes import heaviest_event, tastes_of
 from pipeline_tasks.models.validation import hold_out
 
@@ -43,7 +44,7 @@ class Ncf:
         warm = _go_on(network, factors.goes_on(training.previous, config.dim))
         network.to(training.device)
         fitting = Fitting(network, learnt, tastes, (known, answers))
-        schedule = loop.Schedule(config.epochs, config.patience, config.learning_rate, config.weight_decay)
+        schedule = Schedule(config.epochs, config.patience, config.learning_rate, config.weight_decay)
         return cls(network, loop.fit(network, fitting, schedule, config, histories, training, warm=warm))
 
     def state(self) -> State:

@@ -106,7 +106,7 @@ class Network(nn.Module):
     def vectors(self, items: Tensor) -> Tensor:
         """Return (items, dim): an item is its id embedding, if it has one, plus its projected content."""
         known = self.trained[items, None]
-        if self.training:
+        if self.training and self.config.id_dropout:
             dropped = torch.rand(len(items), 1, device=items.device) < self.config.id_dropout
             known = known & ~(dropped & self.content[items].any(1, keepdim=True))
         vectors: Tensor = self.ids(items) * known + self.project(self.content[items])

@@ -17,6 +17,7 @@ from pipeline_tasks.models.data import Catalogue, Histories, newest_windows
 from pipeline_tasks.models.fitting import Fitting, encode
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.network import Encoder, Network, SequenceConfig
+from pipeline_tasks.models.progress import Schedule
 from pipeline_tasks.models.validation import hold_out
 
 # these say how a model is trained; only the others must agree for one to go on from another
@@ -49,8 +50,8 @@ class SequenceModel:
             )
         warm = _go_on(network, training.previous, config)
         network.to(training.device)
-        fitting = Fitting(network, learnt, (known, answers), config)
-        schedule = loop.Schedule(config.epochs, config.patience, config.learning_rate, config.weight_decay)
+        fitting = Fitting(network, learnt, (known, answers), config, training)
+        schedule = Schedule(config.epochs, config.patience, config.learning_rate, config.weight_decay)
         return cls(network, loop.fit(network, fitting, schedule, config, histories, training, warm=warm))
 
     def state(self) -> State:

@@ -124,6 +124,10 @@ class TrainSettings(Section):
     """Where train, evaluate and recommend run."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes a GPU where there is one."""
+    processes: int = Field(1, ge=1)
+    """Processes that train a sequence model together, a GPU each; they divide a step's events."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of a sequence model's dense layers in training; auto takes bfloat16 on a GPU that has it."""
     warm_start: bool = True
     """Start from the champion before the run date when it is of the same shape."""
     threads: int = Field(0, ge=0)

@@ -1,14 +1,15 @@
 """The night's training tables in; tonight's challenger and the baselines, fitted up to the cut, out."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from pipeline_tasks import model_store
+from pipeline_tasks import launching, model_store
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
@@ -17,6 +18,8 @@ from pipeline_tasks.model_store import KINDS, StoreCheckpoint
 from pipeline_tasks.models.checkpoint import config_bytes
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import Model, State, Training
+from pipeline_tasks.models.processes import ALONE, Processes, joined
+from pipeline_tasks.models.sequence_model import SequenceModel
 from pipeline_tasks.models.validation import hold_out, mean_gain
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.training_data import TrainingData, read_training_data
@@ -29,34 +32,42 @@ def run(settings: Settings, run_date: date) -> Report:
 
     Of several models, the one that is best on users' next items, kept from all of them, is the challenger.
     Killed at any instant, it goes on from its last epoch. Without events before the cut there is nothing that
-    a challenger could learn from: the baselines are all there is.
+    a challenger could learn from: the baselines are all there is. Of several processes all fit the sequence
+    models together; the first does everything else, and the report is its own.
     """
     store = open_store(settings.lake_uri)
     data = read_training_data(store, run_date)
     past = data.histories.before(data.holdout.cut)
-    work = _Work(settings, run_date, store, data, model_store.torch_device(settings.train))
-    baselines = {name: work.fit(name, past) for name in BASELINES}
     asked = settings.train.models if len(past) else ()
-    trials: dict[str, float] = {}
-    if len(asked) > 1:
-        fitted, trials = work.compete(asked, past)
-    else:
-        fitted = {name: baselines.get(name) or work.fit(name, past) for name in asked}
-    chosen = next(iter(fitted), None)
+    # several models learn without the events that they are then judged by
+    judged = hold_out(past, novel=settings.recommend.exclude_seen) if len(asked) > 1 else None
+    learnt = judged[0] if judged else past
+    device = model_store.torch_device(settings.train)
+    with joined(launching.count(), device) as together:
+        work = _Work(settings, run_date, store, data, device, together)
+        fitted = {name: work.fit(name, learnt) for name in asked if _fitted_together(name)}
+    if together.rank:
+        return Report("")
+    fitted |= {name: work.fit(name, learnt) for name in asked if name not in fitted}
+    trials = work.judge(fitted, *judged[1:]) if judged else {}
+    baselines = {
+        name: fitted[name] if name in fitted and not judged else work.fit(name, past) for name in BASELINES
+    }
+    chosen = next(iter(trials or fitted), None)
     versions = {name: work.save(model) for name, model in baselines.items()}
     challenger = work.save(fitted[chosen]) if chosen else None
     for name in {*asked, *BASELINES}:
         StoreCheckpoint(store, layout.checkpoint(run_date, name)).remove()
     candidates = {"challenger": challenger, "baselines": versions, "trials": trials}
     store.write(layout.candidates(run_date), config_bytes(candidates))
-    learnt = {name: model.state().facts.get("training", {}) for name, model in fitted.items()}
+    progress = {name: model.state().facts.get("training", {}) for name, model in fitted.items()}
     outputs = {*versions.values(), *([challenger] if challenger else [])}
     return Report(
-        _summary(past, chosen, challenger, trials, learnt),
+        _summary(past, chosen, challenger, trials, progress),
         rows={"users": len(past), "events": len(past.items), "items": data.catalogue.n_items},
         inputs=data.inputs,
         outputs={layout.model(version): version for version in sorted(outputs)},
-        facts={**candidates, "training": learnt, "device": str(work.device), "cut": data.holdout.cut},
+        facts={**candidates, "training": progress, **work.how(), "cut": data.holdout.cut},
     )
 
 
@@ -69,30 +80,45 @@ class _Work:
     store: Store
     data: TrainingData
     device: torch.device
+    together: Processes
 
     def fit(self, name: str, past: Histories) -> Model:
         training = Training(
             seed=self.settings.seed,
             device=self.device,
-            checkpoint=StoreCheckpoint(self.store, layout.checkpoint(self.run_date, name)),
             previous=self._previous(name),
-            say=lambda line: print(f"{name}: {line}", file=sys.stderr, flush=True),
+            precision=model_store.torch_precision(self.settings.train, self.device),
+            processes=self.together if _fitted_together(name) else ALONE,
         )
+        if self.together.rank == 0:
+            training = replace(
+                training,
+                checkpoint=StoreCheckpoint(self.store, layout.checkpoint(self.run_date, name)),
+                say=lambda line: print(f"{name}: {line}", file=sys.stderr, flush=True),
+            )
         config = model_config(self.settings, name, self.data.weights, self.data.holdout.cut)
         model: Model = KINDS[name].fit(past, self.data.catalogue, config, training)
         return model
 
-    def compete(self, names: Sequence[str], past: Histories) -> tuple[dict[str, Model], dict[str, float]]:
-        """Return the models, the best first, and each one's NDCG on the next items of validation users."""
+    def judge(
+        self, fitted: dict[str, Model], known: Histories, answers: NDArray[np.int64]
+    ) -> dict[str, float]:
+        """Return each model's NDCG on the next items of validation users, the best first."""
         novel, n_items = self.settings.recommend.exclude_seen, self.data.catalogue.n_items
-        learnt, known, answers = hold_out(past, novel=novel)
-        fitted = {name: self.fit(name, learnt) for name in names}
         found = {
             name: mean_gain(model.score, known, answers, n_items, exclude_seen=novel) or 0.0
             for name, model in fitted.items()
         }
-        best_first = sorted(found, key=lambda name: (-found[name], name))
-        return {name: fitted[name] for name in best_first}, {name: found[name] for name in best_first}
+        return {name: found[name] for name in sorted(found, key=lambda name: (-found[name], name))}
+
+    def how(self) -> dict[str, Any]:
+        """Return what the fit ran on."""
+        precision = model_store.torch_precision(self.settings.train, self.device)
+        return {
+            "device": self.device.type,
+            "precision": str(precision).removeprefix("torch."),
+            "processes": self.together.count,
+        }
 
     def save(self, model: Model) -> str:
         return model_store.save(self.store, self.run_date, model, self.data.holdout.cut)
@@ -105,6 +131,10 @@ class _Work:
         if champion is None or champion["name"] != name:
             return None
         return model_store.read(self.store, champion["model_version"]).state
+
+
+def _fitted_together(name: str) -> bool:
+    return issubclass(KINDS[name], SequenceModel)
 
 
 def _summary(

@@ -10,8 +10,9 @@ from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.fitting import Fitting
 from pipeline_tasks.models.interface import Training
-from pipeline_tasks.models.loop import Schedule, train
+from pipeline_tasks.models.loop import train
 from pipeline_tasks.models.network import Dropout, Network, SequenceConfig
+from pipeline_tasks.models.progress import Schedule
 from pipeline_tasks.models.transformer import Transformer, TransformerEncoder
 from pipeline_tasks.models.validation import hold_out
 from pipeline_tasks.ranking.blocks import rank_users
@@ -81,9 +82,9 @@ def test_only_a_users_first_event_with_an_item_is_asked_for() -> None:
     known = histories([[1, 1, 2, 2, 3]])
     network = Network(TRANSFORMER, TransformerEncoder, torch.zeros(5, 2), torch.ones(5, dtype=torch.bool))
     nobody = known.rows(np.array([], dtype=np.int64)), np.array([], dtype=np.int64)
-    asked = Fitting(network, known, nobody, TRANSFORMER)
+    asked = Fitting(network, known, nobody, TRANSFORMER, Training()).made
     assert asked.targets.tolist() == [1, 0, 2, 0, 3]
-    again = Fitting(network, known, nobody, replace(TRANSFORMER, novel_targets=False))
+    again = Fitting(network, known, nobody, replace(TRANSFORMER, novel_targets=False), Training()).made
     assert again.targets.tolist() == [1, 1, 2, 2, 3]
 
 
