@@ -14,6 +14,8 @@ from pipeline_tasks import settings
 
 IN_CONTAINER = ("train", "evaluate", "recommend")
 AWS_PREFIX = "AWS_"
+# /dev/shm where several processes train: NCCL passes gradients through it, and a container has 64 MB by default
+SHARED_BYTES = 1 << 30
 RUN_DATE = "{{ params.run_date or macros.ds_add((dag_run.logical_date or dag_run.run_after) | ds, -1) }}"
 # Values reach the command line by environment only: nothing that a person typed meets a shell.
 OVERRIDES = {
@@ -107,6 +109,7 @@ def _docker(loaded: settings.Settings, stage: str, **options: Any) -> Any:
         auto_remove="force",
         user=f"{os.getuid()}:{os.getgid()}",
         device_requests=gpus,
+        shm_size=SHARED_BYTES if loaded.train.processes > 1 else None,
         environment=_settings_environment(loaded),
         private_environment={k: v for k, v in os.environ.items() if k.startswith(AWS_PREFIX)},
         skip_on_exit_code=99,
@@ -121,6 +124,8 @@ def _pod(loaded: settings.Settings, stage: str, **options: Any) -> Any:
     pod = loaded.train.kubernetes
     gpus = {"nvidia.com/gpu": str(pod.gpus)} if pod.gpus else {}
     secret = pod.environment_from
+    shared = k8s.V1EmptyDirVolumeSource(medium="Memory", size_limit=str(SHARED_BYTES))
+    several = loaded.train.processes > 1
     return KubernetesPodOperator(
         task_id=stage,
         name=f"nightjar-{stage}",
@@ -133,6 +138,8 @@ def _pod(loaded: settings.Settings, stage: str, **options: Any) -> Any:
         container_resources=k8s.V1ResourceRequirements(
             requests={"cpu": pod.cpu, "memory": pod.memory}, limits={"memory": pod.memory, **gpus}
         ),
+        volumes=[k8s.V1Volume(name="shared", empty_dir=shared)] if several else [],
+        volume_mounts=[k8s.V1VolumeMount(name="shared", mount_path="/dev/shm")] if several else [],  # noqa: S108
         security_context={"runAsNonRoot": True},
         reattach_on_restart=True,
         on_finish_action="delete_pod",

@@ -31,6 +31,11 @@ RUN case "$TORCH" in cpu | cuda) ;; *) echo "TORCH is cpu or cuda, not '$TORCH'"
     fi \
     && python -c 'import torch'
 
+# torch.compile's kernels for GPUs are started by small C programs that Triton compiles where they run.
+RUN if [ "$TORCH" = cuda ]; then \
+        apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*; \
+    fi
+
 WORKDIR /app
 COPY nightjar.toml ./
 COPY pipeline_tasks ./pipeline_tasks

@@ -104,7 +104,8 @@ def test_the_reader_needs_pyarrow_and_boto3_alone() -> None:
 
 def test_the_container_is_light() -> None:
     modules = ", ".join(f"pipeline_tasks.stages.{stage}" for stage in ("train", "evaluate", "recommend"))
-    done = run_blocking(HEAVY, f"import pipeline_tasks.running, pipeline_tasks.__main__, {modules}")
+    started = "pipeline_tasks.running, pipeline_tasks.__main__, torch.distributed.run"
+    done = run_blocking(HEAVY, f"import {started}, {modules}")
     assert done.returncode == 0, done.stderr
 
 

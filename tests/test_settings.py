@@ -100,6 +100,8 @@ def test_only_keys_that_change_results_are_in_the_digest(make_settings) -> None:
     assert first.results_digest() == moved.results_digest() != here
     assert make_settings(train={"dim": 32}).results_digest() != here
     assert make_settings(seed=8).results_digest() != here
+    assert make_settings(train={"precision": "bfloat16"}).results_digest() != here
+    assert make_settings(train={"processes": 2}).results_digest() != here  # each draws its own dropout
 
 
 @pytest.mark.parametrize("written", ["'ease,gru4rec'", "'ease, gru4rec'", "['ease', 'gru4rec', 'ease']"])

@@ -78,8 +78,8 @@ class Batches:
         made = (self.batch(windows) for windows in chosen if self.asked[windows].any())
         if device.type != "cuda":
             return made
-        pinned = made_ahead(batch.moved(Tensor.pin_memory) for batch in made)
-        return (batch.moved(lambda tensor: tensor.to(device, non_blocking=True)) for batch in pinned)
+        pinned = made_ahead(batch.moved(lambda t: t.contiguous().pin_memory()) for batch in made)
+        return (batch.moved(lambda t: t.to(device, non_blocking=True)) for batch in pinned)
 
     def batch(self, chosen: NDArray[np.int64]) -> Batch:
         """Return this process's share of these windows, with negatives that are the same in all processes."""

@@ -26,8 +26,8 @@ def compiled(
     A compiler works when it is first asked, so that it is tried on an example, the way back included. The
     network's gradients are gone after it.
     """
-    fast: Callable[..., Tensor] = torch.compile(network, dynamic=True)
     try:
+        fast: Callable[..., Tensor] = torch.compile(network, dynamic=True)
         fast(*example).sum().backward()  # type: ignore[no-untyped-call]
     except Exception as error:  # Triton, a C compiler, a kernel: each misses in an exception of its own
         say(

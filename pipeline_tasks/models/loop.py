@@ -73,8 +73,9 @@ def train(
     when the loss diverges, NightjarError when memory runs out or another process is lost.
     """
     together = training.processes
-    if together.first(lambda: fingerprint) != fingerprint:
-        raise NightjarError(f"process {together.rank} is to train something else than process 0")
+    differs = together.first(lambda: fingerprint) != fingerprint
+    if together.sum(torch.tensor(int(differs))):
+        raise NightjarError("the processes were not given the same thing to train", "start them all anew")
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
     )

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Logits kept at a time (rows of a chunk times items): small enough to stay in the processor's cache.
-CHUNK_LOGITS = 1 << 20
+# Logits kept at a time (rows of a chunk times items): small enough to stay in the processor's cache; on a GPU few
+# chunks, since each is a dozen kernels to start, and 256 MB of its memory.
+CHUNK_LOGITS, GPU_CHUNK_LOGITS = 1 << 20, 1 << 26
 
 
 class _FullSoftmax(torch.autograd.Function):
@@ -18,7 +19,8 @@ class _FullSoftmax(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-        rows = max(1, CHUNK_LOGITS // len(table))
+        logits_at_once = CHUNK_LOGITS if hidden.device.type == "cpu" else GPU_CHUNK_LOGITS
+        rows = max(1, logits_at_once // len(table))
         to_hidden, to_table = torch.empty_like(hidden), torch.zeros_like(table)
         loss = hidden.new_zeros(())
         for start in range(0, len(hidden), rows):

@@ -47,7 +47,8 @@ class SequenceConfig:
 class Dropout(nn.Module):
     """Dropout that draws a byte a value: eight of them from one random number, where torch draws eight numbers.
 
-    The share dropped is `share` to the nearest 256th (Srivastava et al. 2014 for the method).
+    The share dropped is `share` to the nearest 256th (Srivastava et al. 2014 for the method). A GPU draws in the
+    kernel that multiplies, and torch.compile knows torch's own dropout only.
     """
 
     def __init__(self, share: float) -> None:
@@ -57,6 +58,8 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.dropped:
             return x
+        if x.device.type != "cpu":
+            return F.dropout(x, self.dropped / 256)
         numbers = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
         chances = numbers.random_(-(1 << 63), None).view(torch.uint8)[: x.numel()].view(x.shape)
         return x * ((chances >= self.dropped) * (256 / (256 - self.dropped)))

@@ -32,6 +32,10 @@ def test_it_has_what_the_stages_import_and_nothing_heavy(image: str) -> None:
     assert inside(image, "python", "-c", code).strip() == repr([*LIGHT])
 
 
+def test_it_can_start_several_processes(image: str) -> None:
+    assert "--nproc-per-node" in inside(image, "torchrun", "--help")
+
+
 def test_its_versions_are_those_of_this_environment(image: str) -> None:
     code = "import json, importlib.metadata as m; print(json.dumps({d.name: d.version for d in m.distributions()}))"
     theirs = json.loads(inside(image, "python", "-c", code))

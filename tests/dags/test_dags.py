@@ -140,6 +140,7 @@ def test_the_container_gets_lake_settings_and_gpus(
     assert type(task).__name__ == "DockerOperator"
     assert task.command == ["train"]
     assert task.device_requests[0]["Count"] == 1
+    assert task.shm_size is None
     assert task.user == f"{os.getuid()}:{os.getgid()}"
     assert "hush" not in str(task.environment)
     assert type(dag.get_task("ingest")).__name__ == "BashOperator"
@@ -170,6 +171,21 @@ def test_the_pod_asks_for_what_the_settings_say(
     assert container.env_from[0].secret_ref.name == "lake-keys"
     assert {entry.name: entry.value for entry in container.env}["NIGHTJAR_LAKE"] == "s3://bucket/lake"
     assert pod.spec.security_context["runAsNonRoot"] is True
+
+
+def test_several_processes_get_memory_to_share(
+    airflow_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NIGHTJAR_TRAIN__PROCESSES", "2")
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path)))
+    monkeypatch.setenv("NIGHTJAR_TRAIN__LAUNCHER", "docker")
+    task = load("nightly_recommendations").get_task("train")
+    assert (task.command, task.shm_size) == (["train"], 1 << 30)  # the stage itself starts its processes
+    assert task.environment["NIGHTJAR_TRAIN__PROCESSES"] == "2"
+    monkeypatch.setenv("NIGHTJAR_TRAIN__LAUNCHER", "kubernetes")
+    spec = load("nightly_recommendations").get_task("train").build_pod_request_obj().spec
+    assert [mount.mount_path for mount in spec.containers[0].volume_mounts] == ["/dev/shm"]
+    assert [volume.empty_dir.medium for volume in spec.volumes] == ["Memory"]
 
 
 def kubeconfig(folder: Path) -> Path:

@@ -229,6 +229,17 @@ def test_a_gpu_that_is_not_there_is_refused(make_settings, lake) -> None:
         train.run(make_settings(train={"device": "cuda"}), NIGHT)
 
 
+def test_what_it_was_trained_on_is_in_the_record(make_settings, lake) -> None:
+    write_training_tables(lake)
+    on = {
+        asked: train.run(make_settings(train={**QUICK["train"], "epochs": 1, "precision": asked}), NIGHT)
+        for asked in ("auto", "bfloat16")
+    }
+    assert [on["auto"].facts[key] for key in ("device", "precision", "processes")] == ["cpu", "float32", 1]
+    assert on["bfloat16"].facts["precision"] == "bfloat16"
+    assert on["bfloat16"].facts["challenger"] != on["auto"].facts["challenger"]
+
+
 def test_who_serves_is_kept_without_clock_or_place(settings, lake) -> None:
     write_training_tables(lake)
     run_all(settings)
