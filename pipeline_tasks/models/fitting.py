@@ -51,7 +51,7 @@ class Fitting:
         with autocast(self.device, self.training.precision):
             table = self.network.vectors(batch.used)  # (used, dim)
             states = self.states(table[batch.items], batch.types, batch.gaps)  # (batch, length, dim)
-            hidden = states.flatten(0, 1)[batch.asked].float()  # (targets, dim)
+            hidden = states.flatten(0, 1).index_select(0, batch.asked).float()  # (targets, dim)
             if self.made.whole:
                 return batch.share * full_softmax(hidden, table[1:], batch.targets - 1)  # row 0 is padding
             hits = batch.targets[:, None] == batch.drawn

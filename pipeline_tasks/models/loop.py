@@ -112,8 +112,8 @@ def _epoch(
         progress.steps += 1
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate(progress.steps)
-        optimizer.zero_grad(set_to_none=True)
         loss = work.loss(batch)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         training.processes.sum_gradients(module.parameters())
         optimizer.step()
