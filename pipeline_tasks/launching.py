@@ -45,12 +45,13 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
     Returns what process 0 has ended with, which torchrun itself would make 1 of. Raises NightjarError, or Refused,
     where another has failed, or process 0 was killed: then it has kept no record.
     """
+    import torch
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
 
     # its account of a failure would come after the stage's own last line, which says what to do
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // processes)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // processes)))
     here = ["--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={processes}"]
     try:
         torchrun([*here, "-m", "pipeline_tasks", *arguments])

@@ -26,6 +26,7 @@ def compiled(
     A compiler works when it is first asked, so that it is tried on an example, the way back included. The
     network's gradients are gone after it.
     """
+    torch.compiler.reset()  # networks before this one, as in a search, count against torch's limit
     try:
         fast: Callable[..., Tensor] = torch.compile(network, dynamic=True)
         fast(*example).sum().backward()  # type: ignore[no-untyped-call]
