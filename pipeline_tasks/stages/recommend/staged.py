@@ -17,6 +17,7 @@ from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import Model
 from pipeline_tasks.ranking.blocks import rank_similar
 from pipeline_tasks.ranking.lists import Filled, PopularLists, fill_lists
+from pipeline_tasks.ranking.rerank import Reranker
 from pipeline_tasks.reader import bucket_of
 from pipeline_tasks.settings import Settings, night_end
 from pipeline_tasks.training_data import TrainingData
@@ -48,7 +49,7 @@ class Staged:
     trials: dict[str, float]
     folder: Path
 
-    def top_n(self, model: Model | None, popular: PopularLists) -> tables.Commit:
+    def top_n(self, model: Model | None, reranker: Reranker | None, popular: PopularLists) -> tables.Commit:
         """Write the users' lists, a file a bucket, each by user_id and rank."""
         wanted, data = self.settings.recommend, self.data
         buckets = np.array([bucket_of(user, wanted.files) for user in data.user_ids], dtype=np.int32)
@@ -61,6 +62,7 @@ class Staged:
         )
         filled = fill_lists(
             model,
+            reranker,
             _everyone(data.histories, len(names)).rows(order),
             wanted.n + wanted.spares,
             data.available,
@@ -90,7 +92,7 @@ class Staged:
             "files": self.settings.recommend.files,
             "users": len(self.data.user_ids),
             "model_version": self.saved.version,
-            "model_name": self.saved.name,
+            "model_name": self.saved.label,
             "trials": self.trials,
             "model_cutoff": datetime.fromtimestamp(self.saved.cut, UTC).isoformat(),
             "data_cutoff": night_end(self.run_date).isoformat(),
