@@ -19,6 +19,7 @@ from pipeline_tasks.ranking.features import (
     Known,
     crosses,
     find_levels,
+    logarithm,
     names_of,
     read_column,
     read_numbers,
@@ -83,7 +84,7 @@ def _grouped(table: pa.Table) -> JoinedExamples:
         read_vectors(table[f"{USER}affinity"]),
         read_vectors(table[f"{ITEM}topics"]),
         read_column(table, f"{USER}price_level"),
-        np.log1p(read_column(table, f"{ITEM}price")),
+        logarithm(read_column(table, f"{ITEM}price")),
     )
     return JoinedExamples(
         users=taken["user_index"].to_numpy(),
@@ -122,7 +123,7 @@ def read_known(store: Store, run_date: date, data: TrainingData, levels: Levels,
         affinity=np.nan_to_num(_by_index(read_vectors(users["affinity"]), users["user_id"], user_ids)),
         topics=np.nan_to_num(_by_index(read_vectors(items["topics"]), items["item_id"], data.item_ids)),
         price_level=_by_index(read_column(users, "price_level"), users["user_id"], user_ids),
-        price=_by_index(np.log1p(read_column(items, "price")), items["item_id"], data.item_ids),
+        price=_by_index(logarithm(read_column(items, "price")), items["item_id"], data.item_ids),
     )
 
 

@@ -50,7 +50,7 @@ def read_numbers(
             ]
             continue
         numbers = read_column(table, prefix + column.name)
-        rows.append(np.log1p(numbers) if column.minimum == 0 and column.maximum is None else numbers)
+        rows.append(logarithm(numbers) if column.minimum == 0 and column.maximum is None else numbers)
     return np.stack(rows, axis=1)
 
 
@@ -68,6 +68,11 @@ def _told(view: Contract) -> list[Column]:
 def read_column(table: pa.Table, name: str) -> Floats:
     """Return a column as (rows,), NaN where there is no value."""
     return np.asarray(table[name].cast(pa.float32()).to_numpy())
+
+
+def logarithm(values: Floats) -> Floats:
+    """Return log1p of counts, days and prices; NaN where a value is none of these."""
+    return np.log1p(np.where(values >= 0, values, np.nan))
 
 
 def read_vectors(column: pa.ChunkedArray) -> Floats:
