@@ -133,13 +133,13 @@ def champion_before(store: Store, run_date: date) -> dict[str, Any] | None:
 def champion_of_old(store: Store, run_date: date, name: str, cut: int) -> Saved | None:
     """Return the newest model of the kind `name` that served before `run_date` and knows nothing after `cut`."""
     for served in _served_before(store, run_date):
-        if served["name"] != name or served["role"] == "baseline":
+        if served["role"] == "baseline":
             continue
         try:
             config = json.loads(store.read(f"{layout.model(served['model_version'])}/{CONFIG}"))
         except Missing:
             continue
-        if config["cut"] <= cut:
+        if config["name"] == name and config["cut"] <= cut:
             return read(store, served["model_version"])
     return None
 

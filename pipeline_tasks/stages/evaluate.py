@@ -108,7 +108,7 @@ class _Judge:
 def _candidate(judge: _Judge, saved: Saved | None) -> Any:
     if saved is None:
         return None
-    return Candidate(saved.version, saved.name, float(_mean(judge.measured(saved).ndcg)))
+    return Candidate(saved.version, saved.label, float(_mean(judge.measured(saved).ndcg)))
 
 
 def _comparison(judge: _Judge, challenger: Saved | None, champion: Saved | None) -> Comparison | None:

@@ -1,6 +1,7 @@
 """The second stage over a night: learnt where features tell more than histories, left out where they do not."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.stages import evaluate, recommend, train
-from tests.ranking_night import write_ranking_night
+from tests.ranking_night import DAYS, write_ranking_night
 from tests.training_night import EXAMPLES, NIGHT, put
 
 QUICK: dict[str, Any] = {
@@ -108,6 +109,19 @@ def test_snapshots_of_a_later_night_do_not_exist_yet(settings, lake) -> None:
         facts = {**commit.facts, "written_by": "2026-02-01"}
         tables.write_table(lake, partition, table, facts=facts, name="part.parquet")
     assert "no ranking: no feature snapshot" in train.run(settings, NIGHT).summary
+
+
+def test_a_model_that_served_before_the_examples_says_what_it_would_have_retrieved(
+    settings, lake, capsys
+) -> None:
+    earlier = NIGHT - timedelta(days=DAYS + 1)
+    write_ranking_night(lake, earlier)
+    train.run(settings, earlier)
+    assert "transformer-before:" in capsys.readouterr().err
+    evaluate.run(settings, earlier)
+    write_ranking_night(lake)
+    assert train.run(settings, NIGHT).facts["ranking"]["examples"] > 0
+    assert "transformer-before:" not in capsys.readouterr().err
 
 
 def test_without_examples_of_the_night_the_stage_to_run_is_named(settings, lake: Store) -> None:

@@ -69,6 +69,5 @@ class Work:
         if not self.settings.train.warm_start:
             return None
         champion = model_store.champion_before(self.store, self.run_date)
-        if champion is None or champion["name"] != name:
-            return None
-        return model_store.read(self.store, champion["model_version"]).state
+        saved = model_store.read(self.store, champion["model_version"]) if champion else None
+        return saved.state if saved and saved.name == name else None
