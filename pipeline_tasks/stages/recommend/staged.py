@@ -15,6 +15,7 @@ from pipeline_tasks.lake.store import Store
 from pipeline_tasks.model_store import Saved
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import Model
+from pipeline_tasks.progress import Progress
 from pipeline_tasks.ranking.blocks import rank_similar
 from pipeline_tasks.ranking.lists import Filled, PopularLists, fill_lists
 from pipeline_tasks.ranking.rerank import Reranker
@@ -73,9 +74,10 @@ class Staged:
         )
         paths = [self.folder / f"top_n-{bucket}.parquet" for bucket in range(wanted.files)]
         writers = [pq.ParquetWriter(path, TOP_N, compression="zstd") for path in paths]
-        rows = 0
+        rows, progress = 0, Progress("lists", len(order), "users")
         for block in filled:
             users = order[block.first : block.first + len(block.items)]
+            progress.add(len(users))
             table = self._rows(block, names[users], buckets[users], popular)
             rows += table.num_rows
             for bucket in np.unique(buckets[users]):
@@ -137,9 +139,10 @@ class Staged:
             "similar_item_id": pa.string(),
             "score": pa.float32(),
         }
-        rows = 0
+        rows, progress = 0, Progress("similar items", len(items), "items")
         with pq.ParquetWriter(path, pa.schema(fields), compression="zstd") as writer:
             for ranked in rank_similar(model, items, k, self.data.available) if k else ():
+                progress.add(len(ranked.items))
                 row, place = np.nonzero(ranked.items)
                 columns = [
                     ids.take(pa.array(items[ranked.first + row])),
