@@ -1,6 +1,7 @@
 """Two stages: a model's best candidates and what is known of them in, the same in the ranker's order out."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import EmbeddingModel, Model
 from pipeline_tasks.models.ranker import Ranker
-from pipeline_tasks.ranking.blocks import RankedUsers, rank_users
+from pipeline_tasks.ranking.blocks import RankedUsers, rank_users, side_by_side
 from pipeline_tasks.ranking.features import Floats, Known, crosses
 from pipeline_tasks.ranking.top_k import top_k
 
@@ -27,15 +28,18 @@ class Reranker:
 
     def rerank(self, ranked: RankedUsers, k: int) -> RankedUsers:
         """Return each row's best `k` of the ranked, by the ranker; equal scores keep their order."""
-        items, scores = np.zeros_like(ranked.items), np.full_like(ranked.scores, -np.inf)
-        for first in range(0, len(items), USERS_AT_ONCE):
-            rows = slice(first, first + USERS_AT_ONCE)
-            users, shown = ranked.histories.users[rows], ranked.items[rows]
-            found = self._scores(users, shown, ranked.scores[rows])
-            order = np.argsort(-found, axis=1, kind="stable")
-            items[rows] = np.take_along_axis(shown, order, 1)
-            scores[rows] = np.take_along_axis(found, order, 1)
-        return RankedUsers(ranked.first, items[:, :k], scores[:, :k], ranked.histories)
+
+        def ordered(users: NDArray[np.int32], shown: NDArray[np.int32], scores: Floats) -> tuple[Any, Any]:
+            found = self._scores(users, shown, scores)
+            order = np.argsort(-found, axis=1, kind="stable")[:, :k]
+            return np.take_along_axis(shown, order, 1), np.take_along_axis(found, order, 1)
+
+        rows = [slice(first, first + USERS_AT_ONCE) for first in range(0, len(ranked.items), USERS_AT_ONCE)]
+        parts = ranked.histories.users, ranked.items, ranked.scores
+        with side_by_side(self.device) as each:
+            found = list(each(ordered, *([values[some] for some in rows] for values in parts)))
+        items, scores = (np.concatenate(values) for values in zip(*found, strict=True))
+        return RankedUsers(ranked.first, items, scores, ranked.histories)
 
     @torch.inference_mode()
     def _scores(self, users: NDArray[np.int32], items: NDArray[np.int32], scores: Floats) -> Floats:
