@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -22,6 +23,7 @@ from pipeline_tasks.models.item_knn import ItemKnn
 from pipeline_tasks.models.mf import Mf
 from pipeline_tasks.models.ncf import Ncf
 from pipeline_tasks.models.popular import Popular
+from pipeline_tasks.models.ranker import Ranker
 from pipeline_tasks.models.transformer import Transformer
 from pipeline_tasks.models.youtube_dnn import YoutubeDnn
 from pipeline_tasks.settings import TrainSettings
@@ -31,28 +33,47 @@ KINDS: dict[str, type[Any]] = {
     for kind in (Transformer, Gru4Rec, Caser, YoutubeDnn, Ncf, Mf, Als, Ease, ItemKnn, Popular)
 }
 WEIGHTS, CONFIG, METRICS = "weights.safetensors", "config.json", "metrics.json"
+# before the names of the ranker's tensors
+RANKER = "ranker."
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A model in the lake: its version, its kind, and the moment (Unix seconds) that it learnt up to."""
+    """A model in the lake: its version, its kind, and the moment (Unix seconds) that it learnt up to.
+
+    `ranker` is that of its second stage, if it has one.
+    """
 
     version: str
     name: str
     cut: int
     state: State
+    ranker: State | None = None
+
+    @property
+    def label(self) -> str:
+        """What to call it before people."""
+        return f"{self.name} with ranking" if self.ranker else self.name
 
     def load(self, device: torch.device) -> Model:
         """Return the model, ready to score on `device`."""
         model: Model = KINDS[self.name].from_state(self.state, device)
         return model
 
+    def load_ranker(self, device: torch.device) -> Ranker | None:
+        """Return the ranker, ready to score on `device`, if there is one."""
+        return Ranker.from_state(self.ranker, device) if self.ranker else None
 
-def save(store: Store, run_date: date, model: Model, cut: int) -> str:
+
+def save(store: Store, run_date: date, model: Model, cut: int, ranker: Ranker | None = None) -> str:
     """Save a model and return its version, `run_date` and 12 hex digits of its content's SHA-256."""
     state = model.state()
-    weights = weights_bytes(state.tensors)
-    config = config_bytes({"name": model.name, "cut": cut, "facts": state.facts})
+    tensors, facts = dict(state.tensors), {"name": model.name, "cut": cut, "facts": state.facts}
+    if ranker:
+        second = ranker.state()
+        tensors |= {f"{RANKER}{name}": tensor for name, tensor in second.tensors.items()}
+        facts["ranker"] = second.facts
+    weights, config = weights_bytes(tensors), config_bytes(facts)
     version = f"{run_date}-{hashlib.sha256(weights + config).hexdigest()[:12]}"
     folder = layout.model(version)
     store.write(f"{folder}/{WEIGHTS}", weights)
@@ -68,7 +89,15 @@ def read(store: Store, version: str) -> Saved:
         state = read_state(store.read(f"{folder}/{WEIGHTS}"), store.read(f"{folder}/{CONFIG}"))
     except Missing as error:
         raise Refused(f"model {version} is not in {store.uri}", "run train for its night again") from error
-    return Saved(version, state.facts["name"], state.facts["cut"], State(state.tensors, state.facts["facts"]))
+    tensors, ranker = state.tensors, None
+    if "ranker" in state.facts:
+        own = {name for name in tensors if name.startswith(RANKER)}
+        ranker = State(
+            {name.removeprefix(RANKER): tensors[name] for name in sorted(own)}, state.facts["ranker"]
+        )
+        tensors = {name: tensor for name, tensor in tensors.items() if name not in own}
+    first = State(tensors, state.facts["facts"])
+    return Saved(version, state.facts["name"], state.facts["cut"], first, ranker)
 
 
 class StoreCheckpoint:
@@ -86,9 +115,6 @@ class StoreCheckpoint:
     def write(self, data: bytes) -> None:
         self.store.write(self.key, data)
 
-    def remove(self) -> None:
-        self.store.delete([self.key])
-
 
 def read_json(store: Store, key: str, stage: str) -> dict[str, Any]:
     """Return a JSON object of the lake; raises Refused naming the stage that writes it."""
@@ -101,12 +127,29 @@ def read_json(store: Store, key: str, stage: str) -> dict[str, Any]:
 
 def champion_before(store: Store, run_date: date) -> dict[str, Any] | None:
     """Return who served after the newest night before `run_date`; None where a baseline did, or nobody."""
-    keys = store.keys("models/champions/run_date=")
-    earlier = [key for key in keys if layout.partition_date(key.rpartition("/")[2][:-5]) < run_date]
-    if not earlier:
-        return None
-    found = read_json(store, earlier[-1], "evaluate")
-    return found if found["role"] != "baseline" else None
+    newest = next(_served_before(store, run_date), None)
+    return newest if newest and newest["role"] != "baseline" else None
+
+
+def champion_of_old(store: Store, run_date: date, name: str, cut: int) -> Saved | None:
+    """Return the newest model of the kind `name` that served before `run_date` and knows nothing after `cut`."""
+    for served in _served_before(store, run_date):
+        if served["role"] == "baseline":
+            continue
+        try:
+            config = json.loads(store.read(f"{layout.model(served['model_version'])}/{CONFIG}"))
+        except Missing:
+            continue
+        if config["name"] == name and config["cut"] <= cut:
+            return read(store, served["model_version"])
+    return None
+
+
+def _served_before(store: Store, run_date: date) -> Iterator[dict[str, Any]]:
+    """Yield what was decided on the nights before `run_date`, the newest first."""
+    for key in reversed(store.keys("models/champions/run_date=")):
+        if layout.partition_date(key.rpartition("/")[2][:-5]) < run_date:
+            yield read_json(store, key, "evaluate")
 
 
 def torch_device(settings: TrainSettings) -> torch.device:

@@ -6,12 +6,36 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
+from pipeline_tasks.contracts import FEATURE_VIEWS
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.settings import night_end
 
 DAY = 86_400
 NIGHT = date(2026, 1, 31)
+ARROW = {
+    "float": pa.float32(),
+    "integer": pa.int64(),
+    "string": pa.string(),
+    "vector": pa.list_(pa.float32()),
+}
+EXAMPLES = pa.schema(
+    {
+        "example_group": pa.int64(),
+        "user_index": pa.int32(),
+        "item_index": pa.int32(),
+        "label": pa.int8(),
+        "time": pa.int64(),
+        "warm": pa.bool_(),
+        "log_expected": pa.float32(),
+        **{
+            f"{view.name}__{column.name}": ARROW[column.type]
+            for view in FEATURE_VIEWS.values()
+            for column in view.columns
+            if column.name not in view.key
+        },
+    }
+)
 
 
 def write_training_tables(
@@ -29,7 +53,8 @@ def write_training_tables(
 ) -> None:
     """Write users who touch the items of their own colour (odd or even), some of it on the last day.
 
-    The last `cold_users` have no events, the last `cold_items` no interactions but content.
+    The last `cold_users` have no events, the last `cold_items` no interactions but content. There are no
+    ranking examples.
     """
     end = int(night_end(night).timestamp())
     generator = np.random.default_rng(seed)
@@ -79,6 +104,7 @@ def write_training_tables(
         "enough": warm >= 30,
     }
     put(store, "training/split", night, pa.table({name: [value] for name, value in split.items()}), split)
+    put(store, "training/examples", night, EXAMPLES.empty_table(), {})
 
 
 def put(store: Store, table: str, night: date, content: pa.Table, facts: dict[str, object]) -> None:

@@ -11,9 +11,19 @@ from numpy.typing import NDArray
 
 from pipeline_tasks.dataset.engine import columns
 from pipeline_tasks.dataset.events import DAY, SECOND
-from pipeline_tasks.dataset.negatives import draw_negatives, pair_keys
+from pipeline_tasks.dataset.negatives import draw_negatives, log_expected, pair_keys
 
-FIELDS = ["example_group", "user_index", "item_index", "label", "weight", "time", "split", "warm"]
+FIELDS = [
+    "example_group",
+    "user_index",
+    "item_index",
+    "label",
+    "weight",
+    "time",
+    "split",
+    "warm",
+    "log_expected",
+]
 
 
 @dataclass(frozen=True)
@@ -51,9 +61,11 @@ def labelled(
     """Return the positives, each followed by the items drawn against it, as a table of FIELDS and time_us.
 
     A group is a positive with its negatives, all of its event's weight; `warm` says whether its user and item
-    had an event before its day began; `split` is "train" before the cut, and "holdout" after it.
+    had an event before its day began; `split` is "train" before the cut, and "holdout" after it; `log_expected`
+    is the logarithm of how often the item is drawn against a positive.
     """
-    drawn = _draw(engine, positives, first_seen, negatives, seed)
+    counts = _counts(engine, len(first_seen))
+    drawn = _draw(engine, positives, first_seen, counts, negatives, seed)
     items = np.concatenate([positives.items[:, None], drawn], axis=1)  # (positives, 1 + negatives)
     group, place = np.nonzero(items)
     times = positives.times_us[group]
@@ -67,6 +79,7 @@ def labelled(
             "time": times // SECOND,
             "split": np.where(times < cut_seconds * SECOND, "train", "holdout"),
             "warm": _warm(engine, positives)[group],
+            "log_expected": log_expected(counts, negatives)[items[group, place]],
             "time_us": times,
         }
     )
@@ -91,16 +104,22 @@ def keyed(engine: duckdb.DuckDBPyConnection, examples: pa.Table) -> pa.Table:
     return found.append_column("event_timestamp", stamps).drop_columns("time_us")
 
 
+def _counts(engine: duckdb.DuckDBPyConnection, n: int) -> NDArray[np.int64]:
+    """Return the events of each of the items 0 .. n - 1."""
+    counts = np.zeros(n, np.int64)
+    found = columns(engine, "SELECT item_index, count(*) AS n FROM events GROUP BY item_index")
+    counts[found["item_index"]] = found["n"]
+    return counts
+
+
 def _draw(
     engine: duckdb.DuckDBPyConnection,
     positives: Positives,
     first_seen: NDArray[np.int64],
+    counts: NDArray[np.int64],
     each: int,
     seed: Sequence[int],
 ) -> NDArray[np.int32]:
-    counts = np.zeros(len(first_seen), np.int64)
-    found = columns(engine, "SELECT item_index, count(*) AS n FROM events GROUP BY item_index")
-    counts[found["item_index"]] = found["n"]
     engine.register("asked", pa.table({"user_index": np.unique(positives.users)}))
     pairs = columns(
         engine, "SELECT DISTINCT user_index, item_index FROM events SEMI JOIN asked USING (user_index)"

@@ -25,9 +25,7 @@ def draw_negatives(
     sorted `pair_keys`), and once a positive.
     """
     n_items = len(counts)
-    weights = (counts + 1.0) ** SMOOTHING
-    weights[0] = 0.0
-    cumulative = np.cumsum(weights)
+    cumulative = np.cumsum(_shares(counts))
     drawn = np.zeros((len(users), each), np.int32)
     for _ in range(ROUNDS):
         rows, places = np.nonzero(drawn == 0)
@@ -39,6 +37,19 @@ def draw_negatives(
         drawn[rows[fit], places[fit]] = items[fit]
         drawn[_repeated(drawn)] = 0
     return drawn
+
+
+def log_expected(counts: NDArray[np.int64], each: int) -> NDArray[np.float32]:
+    """Return by item index the logarithm of how often it is expected among `each` drawn items, -inf for padding."""
+    with np.errstate(divide="ignore"):
+        return np.log(each * _shares(counts)).astype(np.float32)
+
+
+def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    weights: NDArray[np.float64] = np.power(counts + 1.0, SMOOTHING, dtype=np.float64)
+    weights[0] = 0.0
+    weights /= max(weights.sum(), 1.0)
+    return weights
 
 
 def pair_keys(users: NDArray[np.int32], items: NDArray[np.int32], n_items: int) -> NDArray[np.int64]:

@@ -77,9 +77,14 @@ def candidates(run_date: date) -> str:
     return f"models/candidates/run_date={run_date}.json"
 
 
+def checkpoints(run_date: date) -> str:
+    """Where a night's training runs go on from when they were killed."""
+    return f"models/checkpoints/run_date={run_date}/"
+
+
 def checkpoint(run_date: date, model: str) -> str:
-    """Where a night's training goes on from when it was killed."""
-    return f"models/checkpoints/run_date={run_date}/{model}.safetensors"
+    """One of the night's checkpoints."""
+    return f"{checkpoints(run_date)}{model}.safetensors"
 
 
 def gate(run_date: date) -> str:

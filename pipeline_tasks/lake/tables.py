@@ -119,12 +119,23 @@ def require_commit(store: Store, partition: str, stage: str) -> Commit:
 
 
 def read_table(store: Store, partition: str, stage: str, columns: list[str] | None = None) -> pa.Table:
-    """Return a partition's rows in file order; raises Refused where `stage` has not written it."""
+    """Return a partition's rows in file order; raises Refused where `stage` has not written it.
+
+    The files of a local lake are mapped into memory, not copied to it.
+    """
     commit = require_commit(store, partition, stage)
-    parts = [
-        pq.read_table(BytesIO(store.read(f"{partition}/{name}")), columns=columns) for name in commit.files
-    ]
+    parts = [_read_file(store, f"{partition}/{name}", columns) for name in commit.files]
     return pa.concat_tables(parts)
+
+
+def _read_file(store: Store, key: str, columns: list[str] | None) -> pa.Table:
+    if isinstance(store, LocalStore):
+        # no partitioning: the folders' names are no columns
+        try:
+            return pq.read_table(store.path(key), columns=columns, memory_map=True, partitioning=None)
+        except FileNotFoundError as error:
+            raise Missing(f"there is no {store.uri}/{key}") from error
+    return pq.read_table(BytesIO(store.read(key)), columns=columns)
 
 
 def fetch(store: Store, partition: str, folder: Path) -> list[Path]:

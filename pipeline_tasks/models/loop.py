@@ -15,10 +15,9 @@ from torch import Tensor, nn
 
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.models import checkpoint
-from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.devices import memory_explained, reproducible
 from pipeline_tasks.models.interface import State, Training
-from pipeline_tasks.models.progress import Progress, Schedule
+from pipeline_tasks.models.schedule import Progress, Schedule
 
 Batch = TypeVar("Batch")
 Tensors = dict[str, Tensor]
@@ -45,15 +44,15 @@ def fit(
     work: Work[Batch],
     schedule: Schedule,
     config: Any,
-    histories: Histories,
+    learnt: Any,
     training: Training,
     *,
     warm: bool,
 ) -> dict[str, Any]:
-    """Train a module that is to learn `histories` by `config`, a dataclass; return what the model says of it."""
+    """Train a module by `config` on what is `learnt`, both dataclasses; return what the model says of it."""
     state = module.state_dict().values()
     how = training.seed, str(training.precision)
-    run = checkpoint.fingerprint(asdict(config), how, *vars(histories).values(), *state)
+    run = checkpoint.fingerprint(asdict(config), how, *vars(learnt).values(), *state)
     progress = train(module, work, schedule, training, run, warm=warm)
     return {"config": asdict(config), "warm_start": warm, "training": asdict(progress)}
 

@@ -18,7 +18,7 @@ from pipeline_tasks.models.checkpoint import config_of
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.mf_fitting import Fitting, MfConfig, Network
-from pipeline_tasks.models.progress import Schedule
+from pipeline_tasks.models.schedule import Schedule
 from pipeline_tasks.models.tastes import Tastes, tastes_of
 from pipeline_tasks.models.validation import hold_out, mean_gain
 

@@ -13,7 +13,7 @@ from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.ncf_fitting import Fitting, context, score, vectors
 from pipeline_tasks.models.neumf import NcfConfig, Network
-from pipeline_tasks.models.progress import Schedule
+from pipeline_tasks.models.schedule import Schedule
 from pipeline_tasks.models.tastes import heaviest_event, tastes_of
 from pipeline_tasks.models.validation import hold_out
 

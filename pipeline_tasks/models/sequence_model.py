@@ -17,7 +17,7 @@ from pipeline_tasks.models.data import Catalogue, Histories, newest_windows
 from pipeline_tasks.models.fitting import Fitting, encode
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.network import Encoder, Network, SequenceConfig
-from pipeline_tasks.models.progress import Schedule
+from pipeline_tasks.models.schedule import Schedule
 from pipeline_tasks.models.validation import hold_out
 
 # these say how a model is trained; only the others must agree for one to go on from another

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -124,7 +125,7 @@ def rank_users(
             values[~own.any(1)] = -torch.inf
         return columns, values
 
-    with _side_by_side(shelf.items.device) as each:
+    with side_by_side(shelf.items.device) as each:
         for first in range(0, len(histories), users_a_block):
             block = histories.rows(slice(first, first + users_a_block))
             whole = model.encode(block) if isinstance(model, EmbeddingModel) else model.score(block)
@@ -134,7 +135,7 @@ def rank_users(
 
 
 @contextmanager
-def _side_by_side(device: torch.device) -> Iterator[Callable[..., Iterable[tuple[Tensor, Tensor]]]]:
+def side_by_side(device: torch.device) -> Iterator[Callable[..., Iterable[Any]]]:
     """Give a `map` whose calls run in as many threads as torch has, each alone in its own."""
     threads = torch.get_num_threads() if device.type == "cpu" else 1
     if threads == 1:

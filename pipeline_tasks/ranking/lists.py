@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import NO_REASON, Model
-from pipeline_tasks.ranking.blocks import RankedUsers, rank_users
+from pipeline_tasks.ranking.blocks import RankedUsers
+from pipeline_tasks.ranking.rerank import Reranker, rank_lists
 
 EVERYBODY = "all"
 
@@ -39,6 +40,7 @@ class PopularLists:
 
 def fill_lists(
     model: Model | None,
+    reranker: Reranker | None,
     histories: Histories,
     k: int,
     allowed: NDArray[np.bool_],
@@ -56,8 +58,8 @@ def fill_lists(
     if model is None:
         ranked_blocks = _nothing_ranked(histories, users_a_block)
     else:
-        ranked_blocks = rank_users(
-            model, histories, k, allowed, exclude_seen=exclude_seen, users_a_block=users_a_block
+        ranked_blocks = rank_lists(
+            model, reranker, histories, k, allowed, exclude_seen=exclude_seen, users_a_block=users_a_block
         )
     for ranked in ranked_blocks:
         rows = len(ranked.items)

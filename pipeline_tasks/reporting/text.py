@@ -46,9 +46,10 @@ def _serving(summary: Summary) -> Iterator[str]:
         yield f"  {summary.serving.get('reason')}"
     names = list(dict.fromkeys(name for values in summary.metrics.values() for name in values))
     if names:
-        yield f"  {'':<24}" + "".join(f"{name:>14}" for name in names)
+        width = max(24, *map(len, summary.metrics))
+        yield f"  {'':<{width}}" + "".join(f"{name:>14}" for name in names)
     for model, values in summary.metrics.items():
-        yield f"  {model:<24}" + "".join(
+        yield f"  {model:<{width}}" + "".join(
             f"{values[name]:14.4f}" if name in values else " " * 14 for name in names
         )
 

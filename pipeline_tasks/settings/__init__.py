@@ -35,6 +35,7 @@ from pipeline_tasks.settings.stages import (
     KubernetesSettings,
     PreprocessSettings,
     QualitySettings,
+    RankingSettings,
     RecommendSettings,
     SparkSettings,
     TrainSettings,
@@ -54,6 +55,7 @@ __all__ = [
     "KubernetesSettings",
     "PreprocessSettings",
     "QualitySettings",
+    "RankingSettings",
     "RecommendSettings",
     "Settings",
     "Source",
@@ -113,6 +115,8 @@ class Settings(BaseSettings):
     """Holdout and ranking examples."""
     train: TrainSettings = TrainSettings()
     """Training."""
+    ranking: RankingSettings = RankingSettings()
+    """The second stage."""
     evaluate: EvaluateSettings = EvaluateSettings()
     """Who serves."""
     recommend: RecommendSettings = RecommendSettings()

@@ -190,6 +190,25 @@ class TrainSettings(Section):
         return self
 
 
+class RankingSettings(Section):
+    enabled: bool = True
+    """Whether a ranker is trained on top of the challenger; it serves where validation finds it better."""
+    candidates: int = Field(200, ge=1)
+    """Items of each user that the model retrieves for the ranker to order."""
+    days: int = Field(14, ge=2)
+    """Newest days before the holdout that the ranker learns from, as far as there are feature snapshots."""
+    hidden: int = Field(64, ge=2)
+    """Width of the ranker's first layer."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """In the ranker."""
+    learning_rate: float = Field(2e-3, gt=0)
+    """Of AdamW."""
+    epochs: int = Field(20, ge=1)
+    """At most; training stops when `patience` epochs bring nothing."""
+    patience: int = Field(4, ge=1)
+    """Epochs without a better validation before training stops."""
+
+
 class EvaluateSettings(Section):
     k: int = Field(10, ge=1)
     """Metrics are at k."""

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import tables
-from pipeline_tasks.lake.store import Store, StoreError
+from pipeline_tasks.lake.store import Missing, Store, StoreError
 from tests.failing_store import FailingStore, Killed, content
 
 PART = "clean/items/run_date=2026-01-02"
@@ -110,3 +110,10 @@ def test_a_chain_passes_over_a_night_whose_rows_a_later_one_caught_up(lake: Stor
 
 def test_a_chain_of_nothing_is_empty(either_lake: Store) -> None:
     assert tables.chain(either_lake, "clean/interactions", day(4)) == []
+
+
+def test_a_file_that_its_commit_names_and_that_is_gone_is_missed(either_lake: Store) -> None:
+    commit = tables.write_table(either_lake, PART, OLD)
+    either_lake.delete([f"{PART}/{name}" for name in commit.files])
+    with pytest.raises(Missing, match=f"{PART}/part-00000"):
+        tables.read_table(either_lake, PART, "preprocess")

@@ -12,7 +12,7 @@ from pipeline_tasks.models.fitting import Fitting
 from pipeline_tasks.models.interface import Training
 from pipeline_tasks.models.loop import train
 from pipeline_tasks.models.network import Dropout, Network, SequenceConfig
-from pipeline_tasks.models.progress import Schedule
+from pipeline_tasks.models.schedule import Schedule
 from pipeline_tasks.models.transformer import Transformer, TransformerEncoder
 from pipeline_tasks.models.validation import hold_out
 from pipeline_tasks.ranking.blocks import rank_users

@@ -18,6 +18,7 @@ from pipeline_tasks.model_store import Saved
 from pipeline_tasks.models.interface import Model
 from pipeline_tasks.models.popular import PopularConfig, popularity, segment_popularity
 from pipeline_tasks.ranking.lists import EVERYBODY, PopularLists
+from pipeline_tasks.ranking_data import open_reranker
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.stages.recommend.staged import Staged
 from pipeline_tasks.training_data import TrainingData, read_training_data
@@ -32,24 +33,26 @@ def run(settings: Settings, run_date: date) -> Report:
     device = model_store.torch_device(settings.train)
     model = saved.load(device).at(data.catalogue)
     popular = popular_lists(data, settings)
+    ranker, candidates = saved.load_ranker(device), settings.ranking.candidates
+    reranker = open_reranker(store, run_date, data, ranker, data.holdout.end, candidates)
     scratch = settings.state_dir / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=scratch) as folder:
         work = Staged(settings, run_date, store, data, saved, champion["trials"], Path(folder))
         outputs = {
             # the popular list is made of all that is known by now, whatever was so when it was fitted
-            "staged/top_n": work.top_n(None if saved.name == "popular" else model, popular),
+            "staged/top_n": work.top_n(None if saved.name == "popular" else model, reranker, popular),
             "staged/similar_items": work.similar(_similar_model(store, run_date, saved, model, data, device)),
             "staged/popular": work.popular(popular),
         }
     rows = {name.partition("/")[2]: commit.rows for name, commit in outputs.items()}
     cold = len(data.user_ids) - len(data.histories)
     return Report(
-        f"{len(data.user_ids):,} users ({cold:,} without history), {rows['top_n']:,} rows by {saved.name}",
+        f"{len(data.user_ids):,} users ({cold:,} without history), {rows['top_n']:,} rows by {saved.label}",
         rows={"users": len(data.user_ids), "cold_users": cold, **rows},
         inputs={**data.inputs, layout.model(saved.version): saved.version},
         outputs={layout.night(name, run_date): commit.digest for name, commit in outputs.items()},
-        facts={"lists": list(popular.names), "model": saved.name, "model_version": saved.version},
+        facts={"lists": list(popular.names), "model": saved.label, "model_version": saved.version},
     )
 
 

@@ -15,8 +15,10 @@ from pipeline_tasks.lake.store import Store
 from pipeline_tasks.model_store import Saved
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import Model
+from pipeline_tasks.progress import Progress
 from pipeline_tasks.ranking.blocks import rank_similar
 from pipeline_tasks.ranking.lists import Filled, PopularLists, fill_lists
+from pipeline_tasks.ranking.rerank import Reranker
 from pipeline_tasks.reader import bucket_of
 from pipeline_tasks.settings import Settings, night_end
 from pipeline_tasks.training_data import TrainingData
@@ -48,7 +50,7 @@ class Staged:
     trials: dict[str, float]
     folder: Path
 
-    def top_n(self, model: Model | None, popular: PopularLists) -> tables.Commit:
+    def top_n(self, model: Model | None, reranker: Reranker | None, popular: PopularLists) -> tables.Commit:
         """Write the users' lists, a file a bucket, each by user_id and rank."""
         wanted, data = self.settings.recommend, self.data
         buckets = np.array([bucket_of(user, wanted.files) for user in data.user_ids], dtype=np.int32)
@@ -61,6 +63,7 @@ class Staged:
         )
         filled = fill_lists(
             model,
+            reranker,
             _everyone(data.histories, len(names)).rows(order),
             wanted.n + wanted.spares,
             data.available,
@@ -71,9 +74,10 @@ class Staged:
         )
         paths = [self.folder / f"top_n-{bucket}.parquet" for bucket in range(wanted.files)]
         writers = [pq.ParquetWriter(path, TOP_N, compression="zstd") for path in paths]
-        rows = 0
+        rows, progress = 0, Progress("lists", len(order), "users")
         for block in filled:
             users = order[block.first : block.first + len(block.items)]
+            progress.add(len(users))
             table = self._rows(block, names[users], buckets[users], popular)
             rows += table.num_rows
             for bucket in np.unique(buckets[users]):
@@ -90,7 +94,7 @@ class Staged:
             "files": self.settings.recommend.files,
             "users": len(self.data.user_ids),
             "model_version": self.saved.version,
-            "model_name": self.saved.name,
+            "model_name": self.saved.label,
             "trials": self.trials,
             "model_cutoff": datetime.fromtimestamp(self.saved.cut, UTC).isoformat(),
             "data_cutoff": night_end(self.run_date).isoformat(),
@@ -135,9 +139,10 @@ class Staged:
             "similar_item_id": pa.string(),
             "score": pa.float32(),
         }
-        rows = 0
+        rows, progress = 0, Progress("similar items", len(items), "items")
         with pq.ParquetWriter(path, pa.schema(fields), compression="zstd") as writer:
             for ranked in rank_similar(model, items, k, self.data.available) if k else ():
+                progress.add(len(ranked.items))
                 row, place = np.nonzero(ranked.items)
                 columns = [
                     ids.take(pa.array(items[ranked.first + row])),

@@ -1,0 +1,158 @@
+"""The second stage of tonight's challenger: examples and a model that had not seen them in, a ranker out.
+
+What retrieval says of an example must be what it would have said that night. So the examples are put to a model
+that knows nothing of their days: one that served long enough ago, or one that is fitted on what was before them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline_tasks import model_store
+from pipeline_tasks.evaluation.lists import top_lists
+from pipeline_tasks.evaluation.metrics import measure
+from pipeline_tasks.evaluation.splits import DAY_SECONDS, Holdout, choose_holdout
+from pipeline_tasks.evaluation.trials import trial_after
+from pipeline_tasks.models.data import Histories, ranges
+from pipeline_tasks.models.interface import Model
+from pipeline_tasks.models.ranker import Ranker, RankerConfig, RankingExamples
+from pipeline_tasks.ranking.features import Known
+from pipeline_tasks.ranking.rerank import Reranker, pair_features, standing
+from pipeline_tasks.ranking_data import JoinedExamples, read_examples, read_known
+from pipeline_tasks.settings import Settings
+from pipeline_tasks.stages.train.work import Work
+
+NAME = "ranker"
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What came of it: a ranker, or none; `said` is for people, `facts` for the record."""
+
+    ranker: Ranker | None
+    said: str
+    facts: dict[str, Any]
+
+
+def fit_ranker(work: Work, name: str, past: Histories) -> Ranking:
+    """Fit a ranker for the model `name` on the newest days of `past`; none where it is not shown to be better."""
+    settings, cut = work.settings, work.data.holdout.cut
+    days, users = settings.ranking.days, settings.dataset.holdout_min_users
+    validation = choose_holdout(past.row_of_event, past.times, cut, users, max(1, days // 2))
+    if not validation.enough:
+        return _none(f"{validation.warm_users} of {users} users to validate it on")
+    joined = read_examples(work.store, work.run_date, cut - days * DAY_SECONDS, validation.cut)
+    if not len(joined.users):
+        return _none("no examples before its validation")
+    known = read_known(work.store, work.run_date, work.data, joined.levels, validation.cut)
+    if known is None:
+        return _none("no feature snapshot at its validation")
+    model = _model_before(work, name, past, int(joined.days.min()))
+    examples = _examples(model, past, joined, settings)
+    if not len(examples):
+        return _none("no examples that retrieval could have found")
+    judge = _Judge(work, model, past, validation, known)
+    config = _config(settings, joined)
+    ranker = Ranker.fit(examples, judge.ranked, config, work.training(NAME))
+    return _judged(ranker, judge.alone(), len(examples), validation)
+
+
+def _none(why: str) -> Ranking:
+    return Ranking(None, f"no ranking: {why}", {"ranking": why})
+
+
+def _judged(ranker: Ranker | None, alone: float, examples: int, validation: Holdout) -> Ranking:
+    found = ranker.facts["training"]["best_quality"] if ranker else alone
+    facts = {"examples": examples, "validation_users": validation.warm_users, "alone": alone, "ranked": found}
+    if ranker is None:
+        return Ranking(None, f"no ranking: retrieval alone is as good (NDCG {alone:.4f})", {"ranking": facts})
+    return Ranking(ranker, f"with ranking NDCG {found:.4f}, alone {alone:.4f}", {"ranking": facts})
+
+
+def _config(settings: Settings, joined: JoinedExamples) -> RankerConfig:
+    wanted = settings.ranking
+    return RankerConfig(
+        levels=joined.levels,
+        hidden=wanted.hidden,
+        dropout=wanted.dropout,
+        learning_rate=wanted.learning_rate,
+        epochs=wanted.epochs,
+        patience=wanted.patience,
+    )
+
+
+def _model_before(work: Work, name: str, past: Histories, moment: int) -> Model:
+    """Return a model of the kind `name` that knows nothing from the moment on."""
+    served = model_store.champion_of_old(work.store, work.run_date, name, moment)
+    model = served.load(work.device) if served else work.fit_before(name, past, moment)
+    return model.at(work.data.catalogue)
+
+
+def _examples(model: Model, past: Histories, joined: JoinedExamples, settings: Settings) -> RankingExamples:
+    """Return the examples with what the model says of them; those whose taken item it would never give are left out."""
+    order = np.lexsort((joined.days, joined.users))
+    new = np.diff(joined.users[order], prepend=-1).astype(bool) | np.diff(
+        joined.days[order], prepend=-1
+    ).astype(bool)
+    known = _by_day(past, joined.users[order][new], joined.days[order][new])
+    gaps, above = standing(
+        model,
+        known,
+        np.cumsum(new) - 1,
+        joined.items[order],
+        settings.ranking.candidates,
+        exclude_seen=settings.recommend.exclude_seen,
+    )
+    there = (joined.items[order] > 0) & np.isfinite(gaps)
+    kept, own = there[:, 0] & (there.sum(1) > 1), order
+    pairs = pair_features(np.where(there, gaps, 0.0), above, joined.crossed[own])
+    return RankingExamples(
+        joined.of_users[own][kept],
+        joined.of_items[own][kept],
+        pairs[kept],
+        joined.log_expected[own][kept],
+        there[kept],
+    )
+
+
+def _by_day(past: Histories, users: NDArray[np.int32], days: NDArray[np.int64]) -> Histories:
+    """Return a row for each of the users: what had happened before the moment beside the user."""
+    row = np.searchsorted(past.users, users)
+    # times rise within a user: a search among (row, time) finds each moment's place
+    width = int(past.times.max()) + 1
+    places = np.searchsorted(past.row_of_event * width + past.times, row * width + days)
+    starts = past.offsets[row]
+    events = ranges(starts, places - starts)
+    offsets = np.concatenate([[0], np.cumsum(places - starts)]).astype(np.int64)
+    return Histories(users, offsets, past.items[events], past.types[events], past.times[events])
+
+
+class _Judge:
+    """NDCG of lists on users' events after the validation's cut, of retrieval alone and ranked."""
+
+    def __init__(self, work: Work, model: Model, past: Histories, validation: Holdout, known: Known) -> None:
+        self.settings, self.model, self.known = work.settings, model, known
+        self.n_items = work.data.catalogue.n_items
+        novel = self.settings.recommend.exclude_seen
+        self.trial = trial_after(past, validation.cut, self.settings.evaluate.max_users, novel=novel)
+
+    def alone(self) -> float:
+        return self._measured(None)
+
+    def ranked(self, ranker: Ranker) -> float:
+        return self._measured(Reranker(ranker, self.known, self.settings.ranking.candidates))
+
+    def _measured(self, reranker: Reranker | None) -> float:
+        k = self.settings.evaluate.k
+        lists = top_lists(
+            self.model,
+            self.trial.known,
+            k,
+            self.n_items,
+            exclude_seen=self.settings.recommend.exclude_seen,
+            users_a_block=self.settings.recommend.block_users,
+            reranker=reranker,
+        )
+        return float(measure(lists, self.trial.truth, k, self.n_items).ndcg.mean())
