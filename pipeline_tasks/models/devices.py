@@ -65,15 +65,12 @@ def reproducible(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def memory_explained() -> Iterator[None]:
-    """Say what to change where memory runs out."""
+def memory_explained(doing: str, remedy: str) -> Iterator[None]:
+    """Raise NightjarError with what to change where torch runs out of memory."""
     try:
         yield
     except RuntimeError as error:
         first = str(error).partition("\n")[0]
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in first:
-            raise NightjarError(
-                f"memory ran out in training: {first[:200]}",
-                "lower train.batch_events or train.full_softmax_items",
-            ) from error
+            raise NightjarError(f"memory ran out in {doing}: {first[:200]}", remedy) from error
         raise

@@ -21,6 +21,7 @@ from pipeline_tasks.models.schedule import Progress, Schedule
 
 Batch = TypeVar("Batch")
 Tensors = dict[str, Tensor]
+LESS_MEMORY = "lower train.batch_events or train.full_softmax_items"
 
 
 class Work(Protocol[Batch]):
@@ -78,7 +79,7 @@ def train(
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
     )
-    with reproducible(training.device), memory_explained():
+    with reproducible(training.device), memory_explained("training", LESS_MEMORY):
         progress, best = _resumed(module, optimizer, training, fingerprint)
         if warm and progress.epoch == 0:
             progress.best_quality = together.first(work.validate)

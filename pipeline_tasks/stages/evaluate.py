@@ -18,9 +18,12 @@ from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import open_store
 from pipeline_tasks.model_store import Saved
 from pipeline_tasks.models.checkpoint import config_bytes
+from pipeline_tasks.models.devices import memory_explained
 from pipeline_tasks.ranking_data import open_reranker
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.training_data import TrainingData, read_training_data
+
+LESS_MEMORY = "lower recommend.block_users or ranking.candidates"
 
 
 def run(settings: Settings, run_date: date) -> Report:
@@ -92,7 +95,7 @@ class _Judge:
     def _measure(self, saved: Saved, trial: Trial, cut: int) -> Measured:
         k, items = self.settings.evaluate.k, self.data.catalogue.n_items
         ranker, candidates = saved.load_ranker(self.device), self.settings.ranking.candidates
-        with torch.inference_mode():
+        with torch.inference_mode(), memory_explained("ranking", LESS_MEMORY):
             lists = top_lists(
                 saved.load(self.device).at(self.data.catalogue),
                 trial.known,

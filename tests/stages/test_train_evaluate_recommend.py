@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pipeline_tasks import model_store
-from pipeline_tasks.errors import Refused
+from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.stages import evaluate, recommend, train
 from tests.training_night import NIGHT, write_training_tables
@@ -217,6 +217,21 @@ def test_a_damaged_model_is_refused(settings, lake) -> None:
     lake.write(f"{layout.model(version)}/weights.safetensors", b"not weights")
     with pytest.raises(Refused, match="damaged"):
         evaluate.run(settings, NIGHT)
+
+
+def test_lists_that_need_more_memory_than_there_is_end_with_what_to_change(
+    settings, lake, monkeypatch
+) -> None:
+    import torch
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    write_training_tables(lake)
+    run_all(settings)
+    monkeypatch.setattr("pipeline_tasks.stages.recommend.staged.fill_lists", full)
+    with pytest.raises(NightjarError, match=r"memory ran out in ranking.*lower recommend\.block_users"):
+        recommend.run(settings, NIGHT)
 
 
 def test_a_gpu_that_is_not_there_is_refused(make_settings, lake) -> None:

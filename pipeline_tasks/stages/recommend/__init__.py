@@ -15,6 +15,7 @@ from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.model_store import Saved
+from pipeline_tasks.models.devices import memory_explained
 from pipeline_tasks.models.interface import Model
 from pipeline_tasks.models.popular import PopularConfig, popularity, segment_popularity
 from pipeline_tasks.ranking.lists import EVERYBODY, PopularLists
@@ -22,6 +23,8 @@ from pipeline_tasks.ranking_data import open_reranker
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.stages.recommend.staged import Staged
 from pipeline_tasks.training_data import TrainingData, read_training_data
+
+LESS_MEMORY = "lower recommend.block_users or ranking.candidates"
 
 
 def run(settings: Settings, run_date: date) -> Report:
@@ -37,7 +40,7 @@ def run(settings: Settings, run_date: date) -> Report:
     reranker = open_reranker(store, run_date, data, ranker, data.holdout.end, candidates)
     scratch = settings.state_dir / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=scratch) as folder:
+    with TemporaryDirectory(dir=scratch) as folder, memory_explained("ranking", LESS_MEMORY):
         work = Staged(settings, run_date, store, data, saved, champion["trials"], Path(folder))
         outputs = {
             # the popular list is made of all that is known by now, whatever was so when it was fitted
