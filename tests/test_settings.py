@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,6 +103,42 @@ def test_only_keys_that_change_results_are_in_the_digest(make_settings) -> None:
     assert make_settings(seed=8).results_digest() != here
     assert make_settings(train={"precision": "bfloat16"}).results_digest() != here
     assert make_settings(train={"processes": 2}).results_digest() != here  # each draws its own dropout
+
+
+def test_spark_fits_als_where_it_is_a_cluster_or_is_asked_to(make_settings) -> None:
+    def by_spark(solver: str, master: str, model: str = "ease,als") -> bool:
+        train = {"model": model, "als_solver": solver}
+        found: bool = make_settings(train=train, spark={"master": master}).als_by_spark
+        return found
+
+    cluster = ("spark://host:7077", "yarn", "k8s://https://host:6443")
+    assert all(by_spark("auto", master) and not by_spark("local", master) for master in cluster)
+    assert not by_spark("auto", "local[*]")
+    assert by_spark("spark", "local[*]")
+    assert not by_spark("spark", "yarn", "transformer")
+
+
+@pytest.mark.parametrize("launcher", ["docker", "kubernetes"])
+def test_als_by_spark_in_a_container_without_spark_is_refused_before_the_night_begins(
+    config: Path, launcher: str
+) -> None:
+    written = f"[spark]\nmaster = 'yarn'\n[train]\nlauncher = '{launcher}'\n"
+    config.write_text(f"{written}model = 'als'\n")
+    assert f"train.launcher is {launcher}, whose image has no Spark: set" in refusal()
+    for fine in ("model = 'transformer'\n", "model = 'als'\nals_solver = 'local'\n"):
+        config.write_text(written + fine)
+        assert not settings.load().als_by_spark
+
+
+def test_where_als_is_fitted_is_in_the_digest_of_those_who_name_it(make_settings) -> None:
+    def digest(model: str, **spark: Any) -> str:
+        found: str = make_settings(train={"model": model}, spark=spark).results_digest()
+        return found
+
+    assert digest("ease") == digest("ease", master="yarn")
+    asked = [digest("als"), digest("als", master="yarn"), digest("als", master="yarn", shuffle_partitions=9)]
+    assert len(set(asked)) == 3
+    assert digest("als", shuffle_partitions=9) == asked[0]
 
 
 @pytest.mark.parametrize("written", ["'ease,gru4rec'", "'ease, gru4rec'", "['ease', 'gru4rec', 'ease']"])

@@ -1,8 +1,8 @@
 """Implicit-feedback ALS: histories in, a vector an item out; a user is solved for from the history alone.
 
 Hu, Koren and Volinsky 2008, "Collaborative filtering for implicit feedback datasets". Items are fitted by the
-package `implicit`; users are folded in by the paper's equation 4, so that those who came after the fit have
-vectors too. An item without events has a vector of zeros, and is never ranked.
+package `implicit`, or come from elsewhere (see als_on_spark.py); users are folded in by the paper's equation 4,
+so that those who came after the fit have vectors too. An item without events has a vector of zeros, and is never ranked.
 """
 
 from collections.abc import Callable
@@ -63,6 +63,20 @@ class Als:
                 solver.fit(matrix, show_progress=False, callback=_saying(training.say, config.iterations))
             items = torch.from_numpy(solver.item_factors)
         return cls(config, items.to(training.device))
+
+    @classmethod
+    def of_factors(
+        cls,
+        config: AlsConfig,
+        n_items: int,
+        items: NDArray[np.int64],
+        factors: NDArray[np.float32],
+        device: torch.device,
+    ) -> Self:
+        """Return the model in which `items` have these factors (items, dim), wherever they were fitted."""
+        table = np.zeros((n_items + 1, config.dim), np.float32)
+        table[items] = factors
+        return cls(config, torch.from_numpy(table).to(device))
 
     def state(self) -> State:
         return State({"items": self._items}, {"config": asdict(self.config)})

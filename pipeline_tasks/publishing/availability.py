@@ -13,7 +13,6 @@ from pyspark.sql import functions as F
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.sources import choose, declared, layouts
 from pipeline_tasks.spark.reading import reading, spark_paths, typed_table
-from pipeline_tasks.spark.session import is_local
 from pipeline_tasks.spark.staging import Staging
 
 
@@ -29,7 +28,7 @@ def read_anew(staging: Staging, settings: Settings, known: pa.Table, end: dateti
         return known.append_column("available", pa.repeat(True, known.num_rows)).sort_by("item_id")
     found = layouts(table)
     uris = [uri for layout in found for uri in layout.files]
-    paths = spark_paths(table, uris, staging.scratch, cluster=not is_local(settings.spark))
+    paths = spark_paths(table, uris, staging.scratch, cluster=not settings.spark.is_local)
     cut = end + timedelta(hours=settings.check.availability_hours)
     with reading(table):
         now = available_items(typed_table(staging.spark, table, found, paths), cut).toArrow()

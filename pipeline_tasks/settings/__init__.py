@@ -11,9 +11,9 @@ import re
 import tomllib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -75,7 +75,7 @@ DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
 NOT_SETTINGS = {"NIGHTJAR_CONFIG", "NIGHTJAR_RUN_DATE"}
 # keys that say where and how a night runs, not what comes out
 PLACES = {"lake", "data", "state", "publish", "airflow", "spark"}
-TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes"}
+TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes", "als_solver"}
 
 
 class Settings(BaseSettings):
@@ -138,6 +138,22 @@ class Settings(BaseSettings):
         file = TomlConfigSettingsSource(settings_cls, config_path())
         return init_settings, env_settings, file
 
+    @model_validator(mode="after")
+    def _spark_is_where_als_needs_it(self) -> Self:
+        if self.als_by_spark and self.train.launcher != "process":
+            raise ValueError(
+                f"train.model names als, which Spark would fit (train.als_solver is {self.train.als_solver}, "
+                f"spark.master {self.spark.master}), and train.launcher is {self.train.launcher}, whose image "
+                "has no Spark: set train.launcher to process, or train.als_solver to local"
+            )
+        return self
+
+    @property
+    def als_by_spark(self) -> bool:
+        """Whether tonight's als is fitted by Spark ML; false where `train.model` does not name it."""
+        solver, cluster = self.train.als_solver, not self.spark.is_local
+        return "als" in self.train.models and (solver == "spark" or (solver == "auto" and cluster))
+
     @property
     def data_root(self) -> str:
         """The folder (absolute path or s3:// URI) that relative source URIs start from."""
@@ -162,6 +178,8 @@ class Settings(BaseSettings):
         """12 hex digits over the keys that change what a night makes; places and launchers aside."""
         kept = self.model_dump(mode="json", exclude={*PLACES, "train", "sources"})
         kept["train"] = self.train.model_dump(mode="json", exclude=TRAIN_PLACES)
+        if self.als_by_spark:  # its factors start at random numbers of each block
+            kept["als_blocks"] = self.spark.shuffle_partitions
         for place in ("feast", "image_weights"):  # an encoder is told by its weights' content
             del kept["features"][place]
         kept["sources"] = {

@@ -34,6 +34,11 @@ class SparkSettings(Section):
     conf: dict[str, str] = {}
     """Further Spark properties."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether Spark runs inside the stage's own process."""
+        return self.master.startswith("local")
+
 
 class QualitySettings(Section):
     quarantine_budget: dict[str, float] = {"interactions": 0.05, "items": 0.05, "users": 0.05}
@@ -165,7 +170,10 @@ class TrainSettings(Section):
     als_alpha: float = Field(10.0, gt=0)
     """How much more an event of weight 1 counts in als than none."""
     als_regularization: float = Field(0.1, gt=0)
-    """L2 of als."""
+    """L2 of als. Spark ML's grows with the events of a user or item: there, this is what it is on average."""
+    als_solver: Literal["auto", "local", "spark"] = "auto"
+    """What fits als: implicit ("local") or Spark ML; auto takes Spark where spark.master is a cluster.
+    Spark wants launcher = "process", since the trainer's image has none."""
     docker: DockerSettings = DockerSettings()
     """For launcher = "docker"."""
     kubernetes: KubernetesSettings = KubernetesSettings()

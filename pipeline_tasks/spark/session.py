@@ -37,11 +37,6 @@ LOCAL = {
 JAVA_OPTIONS = "-XX:+UseParallelGC -XX:TieredStopAtLevel=1 -Xss8m"
 
 
-def is_local(settings: SparkSettings) -> bool:
-    """Say whether Spark runs inside the stage's own process."""
-    return settings.master.startswith("local")
-
-
 @contextmanager
 def spark_session(settings: SparkSettings, name: str, scratch: Path) -> Iterator[SparkSession]:
     """Give a session called `name`; one that is active already is used and left running.
@@ -65,7 +60,7 @@ def _build(settings: SparkSettings, name: str, scratch: Path) -> SparkSession:
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     conf = {
         **ALWAYS,
-        **(LOCAL if is_local(settings) else {}),
+        **(LOCAL if settings.is_local else {}),
         "spark.driver.memory": settings.driver_memory,
         "spark.driver.extraJavaOptions": JAVA_OPTIONS,
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),

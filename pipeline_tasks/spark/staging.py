@@ -21,7 +21,7 @@ from pipeline_tasks.lake import tables
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.lake.tables import Commit
 from pipeline_tasks.settings import Settings
-from pipeline_tasks.spark.session import is_local, spark_session
+from pipeline_tasks.spark.session import spark_session
 
 # how Spark writes a file that Arrow writes anew
 PASSING = {"compression": "none", "parquet.enable.dictionary": "false"}
@@ -44,7 +44,7 @@ def open_staging(settings: Settings, name: str) -> Iterator["Staging"]:
     store = open_store(settings.lake_uri)
     with scratch_folder(settings) as scratch, spark_session(settings.spark, name, scratch) as spark:
         yield Staging(
-            store, spark, scratch, cluster=not is_local(settings.spark), files=settings.spark.output_files
+            store, spark, scratch, cluster=not settings.spark.is_local, files=settings.spark.output_files
         )
 
 

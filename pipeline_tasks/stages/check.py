@@ -29,7 +29,6 @@ from pipeline_tasks.publishing.rules import Night, Violations, violations
 from pipeline_tasks.publishing.versions import Manifest, Verdict
 from pipeline_tasks.quality.failures import Failure
 from pipeline_tasks.settings import Settings, night_end
-from pipeline_tasks.spark.session import is_local
 from pipeline_tasks.spark.staging import Staging, open_staging
 
 STAGED = "staged"
@@ -153,7 +152,7 @@ def _violations(
 def _frames(staging: Staging, settings: Settings, manifest: Manifest, final: Final) -> dict[str, DataFrame]:
     """Return the final tables in Spark: a cluster reads them in the lake, local Spark as they are here."""
     folder = f"{staging.store.uri}/{layout.version(manifest.version)}".replace("s3://", "s3a://", 1)
-    here = is_local(settings.spark)
+    here = settings.spark.is_local
     return {
         table: staging.spark.read.parquet(
             *(str(path) if here else f"{folder}/{table}/{path.name}" for path in files)

@@ -7,7 +7,6 @@ from pyspark.sql import DataFrame
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.sources import Declared, Layout
 from pipeline_tasks.spark.reading import spark_paths, typed_table
-from pipeline_tasks.spark.session import is_local
 from pipeline_tasks.spark.staging import Staging
 
 
@@ -24,6 +23,6 @@ class Reads:
         """Return every row of the table, typed by its contract, with `row`, `reason` and `reasons`."""
         part, looked = self.parts[name], self.looked[name]
         uris = [uri for each in looked for uri in each.files]
-        cluster = not is_local(self.settings.spark)
+        cluster = not self.settings.spark.is_local
         paths = spark_paths(part, uris, self.staging.scratch, cluster=cluster)
         return typed_table(self.staging.spark, part, looked, paths)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline_tasks import model_store
+from pipeline_tasks.als_on_spark import fit_on_spark
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.model_configs import model_config
@@ -48,6 +49,8 @@ class Work:
 
     def _fit(self, name: str, past: Histories, cut: int, training: Training) -> Model:
         config = model_config(self.settings, name, self.data.weights, cut)
+        if name == "als" and self.settings.als_by_spark:
+            return fit_on_spark(self.settings, past, self.data.catalogue, config, training)
         model: Model = KINDS[name].fit(past, self.data.catalogue, config, training)
         return model
 
@@ -75,6 +78,7 @@ class Work:
             "device": self.device.type,
             "precision": str(self.precision).removeprefix("torch."),
             "processes": self.together.count,
+            "als_by_spark": self.settings.als_by_spark,
         }
 
     def judge(
