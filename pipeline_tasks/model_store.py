@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -32,6 +33,7 @@ KINDS: dict[str, type[Any]] = {
     kind.name: kind
     for kind in (Transformer, Gru4Rec, Caser, YoutubeDnn, Ncf, Mf, Als, Ease, ItemKnn, Popular)
 }
+AGAIN = "run train for its night again"
 WEIGHTS, CONFIG, METRICS = "weights.safetensors", "config.json", "metrics.json"
 # before the names of the ranker's tensors
 RANKER = "ranker."
@@ -56,13 +58,25 @@ class Saved:
         return f"{self.name} with ranking" if self.ranker else self.name
 
     def load(self, device: torch.device) -> Model:
-        """Return the model, ready to score on `device`."""
-        model: Model = KINDS[self.name].from_state(self.state, device)
+        """Return the model, ready to score on `device`; raises Refused where its files do not fit together."""
+        with self._explained():
+            model: Model = KINDS[self.name].from_state(self.state, device)
         return model
 
     def load_ranker(self, device: torch.device) -> Ranker | None:
-        """Return the ranker, ready to score on `device`, if there is one."""
-        return Ranker.from_state(self.ranker, device) if self.ranker else None
+        """Return the ranker, ready to score on `device`, if there is one; raises Refused as `load` does."""
+        with self._explained():
+            return Ranker.from_state(self.ranker, device) if self.ranker else None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            found = " ".join(str(error).split())[:200]
+            raise Refused(f"model {self.version} cannot be loaded as {self.name}: {found}", AGAIN) from error
 
 
 def save(store: Store, run_date: date, model: Model, cut: int, ranker: Ranker | None = None) -> str:
@@ -86,9 +100,15 @@ def read(store: Store, version: str) -> Saved:
     """Return a saved model; raises Refused where it is gone or damaged."""
     folder = layout.model(version)
     try:
-        state = read_state(store.read(f"{folder}/{WEIGHTS}"), store.read(f"{folder}/{CONFIG}"))
+        return _told(version, read_state(store.read(f"{folder}/{WEIGHTS}"), store.read(f"{folder}/{CONFIG}")))
     except Missing as error:
-        raise Refused(f"model {version} is not in {store.uri}", "run train for its night again") from error
+        raise Refused(f"model {version} is not in {store.uri}", AGAIN) from error
+    except (Refused, KeyError, TypeError) as error:
+        raise Refused(f"{store.uri}/{folder} holds no whole model: {error}", AGAIN) from error
+
+
+def _told(version: str, state: State) -> Saved:
+    """Return the model of one state that holds both of its stages."""
     tensors, ranker = state.tensors, None
     if "ranker" in state.facts:
         own = {name for name in tensors if name.startswith(RANKER)}
@@ -122,6 +142,8 @@ def read_json(store: Store, key: str, stage: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(store.read(key))
     except Missing as error:
         raise Refused(f"there is no {store.uri}/{key}", f"run {stage} for this night first") from error
+    except ValueError as error:
+        raise Refused(f"{store.uri}/{key} is damaged: {error}", f"run {stage} for its night again") from error
     return content
 
 

@@ -39,7 +39,7 @@ def read_state(weights: bytes, config: bytes) -> State:
     try:
         return State(load_tensors(weights), json.loads(config))
     except Exception as error:
-        raise Refused(f"the model's files are damaged: {error}", "train again for that night") from error
+        raise Refused(f"the model's files are damaged: {error}") from error
 
 
 def pack(state: State) -> bytes:
@@ -50,10 +50,13 @@ def pack(state: State) -> bytes:
 
 
 def unpack(data: bytes) -> State:
-    """Return what `pack` was given."""
-    header = int.from_bytes(data[:8], "little")
-    facts = json.loads(data[8 : 8 + header])["__metadata__"][FACTS]
-    return State(load_tensors(data), json.loads(facts))
+    """Return what `pack` was given; raises Refused where the bytes are damaged."""
+    try:
+        header = int.from_bytes(data[:8], "little")
+        facts = json.loads(data[8 : 8 + header])["__metadata__"][FACTS]
+        return State(load_tensors(data), json.loads(facts))
+    except Exception as error:
+        raise Refused(f"the checkpoint is damaged: {error}") from error
 
 
 def fingerprint(*parts: Any) -> str:

@@ -133,9 +133,7 @@ def _resumed(
     module: nn.Module, optimizer: torch.optim.Optimizer, training: Training, fingerprint: str
 ) -> tuple[Progress, Tensors]:
     """Load the run's last checkpoint, if it is of this very run; return its progress and best weights."""
-    place = training.checkpoint
-    data = training.processes.first(lambda: place.read() if place else None)
-    state = checkpoint.unpack(data) if data else None
+    state = _last_checkpoint(training)
     if state is None or state.facts["fingerprint"] != fingerprint:
         return Progress(), _copy(module.state_dict())
     module.load_state_dict(_under("module.", state.tensors))
@@ -148,6 +146,17 @@ def _resumed(
     training.say(f"going on after epoch {progress.epoch}")
     best = {name: tensor.to(training.device) for name, tensor in _under("best.", state.tensors).items()}
     return progress, best
+
+
+def _last_checkpoint(training: Training) -> State | None:
+    """Return what was kept last; None, said aloud, where it is damaged: no night shall end because of it."""
+    place = training.checkpoint
+    data = training.processes.first(lambda: place.read() if place else None)
+    try:
+        return checkpoint.unpack(data) if data is not None else None
+    except Refused as error:
+        training.say(f"starting anew: {error}")
+        return None
 
 
 def _keep(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,11 +34,9 @@ class Kept:
         self.data = data
 
 
-def run(checkpoint: Kept, seed: int = 5) -> bytes:
-    said: list[str] = []
-    model = Transformer.fit(
-        checkerboard(40, 20), colours(20), CONFIG, Training(seed, checkpoint=checkpoint, say=said.append)
-    )
+def run(checkpoint: Kept, seed: int = 5, say: Callable[[str], None] = lambda line: None) -> bytes:
+    training = Training(seed, checkpoint=checkpoint, say=say)
+    model = Transformer.fit(checkerboard(40, 20), colours(20), CONFIG, training)
     return weights_bytes(model.state().tensors) + config_bytes(model.facts)
 
 
@@ -75,6 +74,20 @@ def test_a_checkpoint_of_another_run_is_not_gone_on_from() -> None:
     kept.writes = 0
     assert run(kept, seed=2) == run(Kept(), seed=2)
     assert kept.writes == 6
+
+
+@pytest.mark.parametrize("left", ["nothing", "its beginning", "half", "all but a byte", "something else"])
+def test_a_damaged_checkpoint_is_said_and_not_gone_on_from(left: str) -> None:
+    kept = Kept()
+    said: list[str] = []
+    whole = run(kept)
+    data = kept.data or b""
+    lengths = {"nothing": 0, "its beginning": 5, "half": len(data) // 2, "all but a byte": len(data) - 1}
+    kept.data = data[: lengths[left]] if left in lengths else b"something else" * 9
+    kept.writes = 0
+    assert run(kept, say=said.append) == whole
+    assert kept.writes == 6
+    assert said[0].startswith("starting anew: the checkpoint is damaged")
 
 
 def test_another_seed_gives_other_weights() -> None:

@@ -98,4 +98,6 @@ class Work:
             return None
         champion = model_store.champion_before(self.store, self.run_date)
         saved = model_store.read(self.store, champion["model_version"]) if champion else None
-        return saved.state if saved and saved.name == name else None
+        if saved is None or saved.name != name:
+            return None
+        return saved.load(torch.device("cpu")).state()  # which refuses one whose files do not fit together
