@@ -50,11 +50,13 @@ def write_training_tables(
     segments: Sequence[str] = ("country=DE", "country=FR"),
     holdout_days: int = 1,
     seed: int = 1,
+    more: Sequence[Sequence[int]] = (),
 ) -> None:
     """Write users who touch the items of their own colour (odd or even), some of it on the last day.
 
-    The last `cold_users` have no events, the last `cold_items` no interactions but content. There are no
-    ranking examples.
+    The last `cold_users` have no events, the last `cold_items` no interactions but content. After them come
+    those of `more`: items that they touched, an hour apart, until five days before the end. There are no ranking
+    examples.
     """
     end = int(night_end(night).timestamp())
     generator = np.random.default_rng(seed)
@@ -64,6 +66,10 @@ def write_training_tables(
         own = generator.permutation(np.arange(1 if user % 2 else 2, warm_items + 1, 2))[: warm_items // 2 - 2]
         times = np.sort(generator.integers(end - 10 * DAY, end, len(own)))
         rows.append((user, own.tolist(), [1] * len(own), times.tolist()))
+    for user, touched in enumerate(more, users + 1):
+        times = [end - 5 * DAY - 3_600 * back for back in reversed(range(len(touched)))]
+        rows.append((user, list(touched), [1] * len(touched), times))
+    users += len(more)
     fields = {
         "user_index": pa.int32(),
         "items": pa.list_(pa.int32()),

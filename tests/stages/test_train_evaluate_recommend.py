@@ -211,14 +211,6 @@ def test_each_stage_names_the_one_that_must_run_before_it(settings, lake) -> Non
         recommend.run(settings, NIGHT)
 
 
-def test_a_damaged_model_is_refused(settings, lake) -> None:
-    write_training_tables(lake)
-    version = train.run(settings, NIGHT).facts["challenger"]
-    lake.write(f"{layout.model(version)}/weights.safetensors", b"not weights")
-    with pytest.raises(Refused, match="damaged"):
-        evaluate.run(settings, NIGHT)
-
-
 def test_lists_that_need_more_memory_than_there_is_end_with_what_to_change(
     settings, lake, monkeypatch
 ) -> None:
