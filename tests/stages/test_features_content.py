@@ -191,6 +191,14 @@ def test_the_sources_own_vectors_are_of_one_length(staging: Staging) -> None:
     assert embedded.facts == {"vectors": 4, "vectors_width": 2, "vectors_of_wrong_length": 1}
 
 
+def test_vectors_too_long_or_short_to_be_squared_in_single_precision_are_normalized(
+    staging: Staging,
+) -> None:
+    given = {"i1": [3e38, 3e38], "i2": [0.0, -1e-40]}
+    _, vectors = own(frame(staging.spark, *[item(name, embedding=each) for name, each in given.items()]))
+    assert vectors == {"i1": pytest.approx([0.5**0.5] * 2), "i2": [0.0, -1.0]}
+
+
 def test_the_newest_vectors_say_how_long_they_are(staging: Staging) -> None:
     old = [item("i1", updated_at=START - timedelta(days=n), embedding=[1.0, 0.0, 0.0]) for n in (2, 3, 4)]
     new = [item(f"i{n}", updated_at=START, embedding=[0.0, 1.0]) for n in (2, 1)]

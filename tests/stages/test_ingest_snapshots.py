@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline_tasks.lake import layout, tables
@@ -98,3 +100,19 @@ def test_a_vector_that_is_none_keeps_its_item_out_with_the_reason(
         "i3": 'embedding: \'["0.5", "NaN"]\' is no list of finite numbers',
         "i4": "embedding: '[\"a\"]' is no list of finite numbers",
     }
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), None, 1e39])
+def test_a_native_vector_with_a_number_that_is_none_keeps_its_item_out_too(
+    wrong: float | None, make_settings: Make, lake: Any, data: Path
+) -> None:
+    write_interactions(data, "u,i1,view,2026-01-10T12:00:00Z")
+    vectors = pa.array([[0.5, 1.0], [0.5, wrong]], pa.list_(pa.float64()))
+    pq.write_table(pa.table({"item": ["i1", "i2"], "vec": vectors}), data / "items.parquet")
+    native = {"uri": "items.parquet", "format": "parquet"}
+    columns = {"item_id": "item", "embedding": "vec"}
+    take(make_settings(**declare(items={**native, "columns": columns})), FIRST)
+    assert [row["item_id"] for row in rows(lake, "items", FIRST)] == ["i1"]
+    (rejected,) = rows(lake, "items_rejected", FIRST)
+    assert (rejected["id"], rejected["reasons"]) == ("i2", ["embedding_not_vector"])
+    assert rejected["reason"].endswith("is no list of finite numbers")
