@@ -160,10 +160,10 @@ def champion_of_old(store: Store, run_date: date, name: str, cut: int) -> Saved 
             continue
         try:
             config = json.loads(store.read(f"{layout.model(served['model_version'])}/{CONFIG}"))
-        except Missing:
-            continue
-        if config["name"] == name and config["cut"] <= cut:
-            return read(store, served["model_version"])
+            if config["name"] == name and config["cut"] <= cut:
+                return read(store, served["model_version"])
+        except (Missing, Refused, ValueError, KeyError):
+            continue  # one that is gone or damaged can be done without
     return None
 
 

@@ -137,6 +137,20 @@ def test_a_spoilt_champion_ends_the_next_night_in_a_line_that_names_it(case: str
     assert run_stage(settings, "train", NEXT) == 0
 
 
+@pytest.mark.parametrize(
+    "spoil", [truncated, half_told, lambda folder, lake: lake.write(f"{folder}/config.json", b"{")]
+)
+def test_a_spoilt_model_of_old_is_done_without(spoil: Callable[[str, Any], None], settings, lake) -> None:
+    write_training_tables(lake)
+    version = run_all(settings)["evaluate"].facts["serving"]["model_version"]
+    cut = model_store.read(lake, version).cut
+    found = model_store.champion_of_old(lake, NEXT, "transformer", cut)
+    assert found is not None
+    assert found.version == version
+    spoil(layout.model(version), lake)
+    assert model_store.champion_of_old(lake, NEXT, "transformer", cut) is None
+
+
 def test_a_spoilt_model_that_was_to_serve_is_refused(settings, lake) -> None:
     write_training_tables(lake)
     reports = run_all(settings)
