@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,13 @@ def walk(judge: Callable[[Changes], dict[str, Any]], ideas: Sequence[Changes]) -
     """Try the settings as they are, then each idea that changes the best so far; keep what is better."""
     best: Changes = {}
     highest = judge(best)
+    tried = [best]
     yield Trial(best, highest, kept=True)
     for idea in ideas:
         changes = best | idea
-        if changes == best:
+        if changes in tried:
             continue
+        tried.append(changes)
         found = judge(changes)
         kept = found[NDCG] > highest[NDCG]
         if kept:
@@ -80,15 +83,16 @@ def main() -> None:
     known, truth = question(read_sequences(asked.sequences))
     n_items = int(max(known.items.max(), truth.items.max()))
     catalogue = read_catalogue(n_items, asked.item_text, asked.item_attributes, asked.seed)
-    ideas = (*(CONTENT_IDEAS if catalogue.content.any() else ()), *IDEAS)
-    trials = walk(lambda changes: _judged(asked, changes, known, truth, catalogue), ideas[: asked.trials - 1])
+    ideas = asked.ideas or (*(CONTENT_IDEAS if catalogue.content.any() else ()), *IDEAS)
+    judge = partial(_judged, asked, known, truth, catalogue)
+    trials = walk(judge, ideas[: asked.trials - 1] if asked.trials else ideas)
     for number, trial in enumerate(trials, start=1):
         line = {"trial": number, "seed": asked.seed, "set": asked.set, "changes": trial.changes}
         print(json.dumps({**line, "kept": trial.kept, **trial.found}), flush=True)
 
 
 def _judged(
-    asked: argparse.Namespace, changes: Changes, known: Histories, truth: Histories, catalogue: Catalogue
+    asked: argparse.Namespace, known: Histories, truth: Histories, catalogue: Catalogue, changes: Changes
 ) -> dict[str, Any]:
     wishes = [*asked.set, *(f"{key}={value}" for key, value in changes.items())]
     model, facts = fitted(argparse.Namespace(**{**vars(asked), "set": wishes}), known, catalogue)
@@ -100,7 +104,8 @@ def _judged(
 
 def _arguments() -> argparse.Namespace:
     parser = arguments(__doc__)
-    parser.add_argument("--trials", type=int, default=1 + len(IDEAS) + len(CONTENT_IDEAS), help="at most")
+    parser.add_argument("--trials", type=int, default=0, help="at most; 0 is all")
+    parser.add_argument("--ideas", nargs="*", type=json.loads, help='in place of those written: {"dim":128}')
     return parser.parse_args()
 
 

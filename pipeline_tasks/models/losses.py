@@ -48,6 +48,39 @@ def full_softmax(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     return loss
 
 
+class _SampledSoftmax(torch.autograd.Function):
+    """Cross-entropy of each target against shared negatives; its gradients are made as `_FullSoftmax` makes them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, positives: Tensor, negatives: Tensor, hits: Tensor, log_expected: Tensor
+    ) -> Tensor:
+        rows = max(1, CHUNK_LOGITS // len(negatives))
+        own = (hidden * positives).sum(1, keepdim=True)  # (t, 1)
+        to_hidden, to_own = torch.empty_like(hidden), torch.empty_like(own)
+        to_negatives, loss = torch.zeros_like(negatives), hidden.new_zeros(())
+        for start in range(0, len(hidden), rows):
+            part = slice(start, start + rows)
+            logits = torch.addmm(-log_expected, hidden[part], negatives.T).masked_fill_(
+                hits[part], -torch.inf
+            )
+            top = torch.maximum(logits.amax(1, keepdim=True), own[part])
+            mine = (own[part] - top).exp()
+            total = logits.sub_(top).exp_().sum(1, keepdim=True) + mine
+            loss += (total.log() + top - own[part]).sum()
+            logits.div_(total)  # the softmax
+            to_own[part] = mine / total - 1
+            to_hidden[part] = logits @ negatives
+            to_negatives.addmm_(logits.T, hidden[part])
+        to_hidden.addcmul_(to_own, positives)
+        ctx.save_for_backward(*(each / len(hidden) for each in (to_hidden, to_own * hidden, to_negatives)))
+        return loss / len(hidden)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return *(each * gradients[0] for each in ctx.saved_tensors), None, None
+
+
 def sampled_softmax(
     hidden: Tensor, positives: Tensor, negatives: Tensor, hits: Tensor, log_expected: Tensor
 ) -> Tensor:
@@ -58,9 +91,8 @@ def sampled_softmax(
     sum over negatives then estimates the sum over the catalogue (Bengio and Senécal 2008, "Adaptive
     importance sampling to accelerate training of a neural probabilistic language model").
     """
-    own = (hidden * positives).sum(1)  # (t,)
-    others = (hidden @ negatives.T - log_expected).masked_fill(hits, -torch.inf)  # (t, m)
-    return F.softplus(torch.logsumexp(others, 1) - own).mean()
+    loss: Tensor = _SampledSoftmax.apply(hidden, positives, negatives, hits, log_expected)  # type: ignore[no-untyped-call]
+    return loss
 
 
 def squared_error(own: Tensor, confidence: Tensor, zeros: Tensor, weight: float) -> Tensor:

@@ -41,7 +41,7 @@ def test_another_test_item_changes_no_trial(
 
 
 def test_an_idea_is_kept_where_it_is_better_and_the_next_ones_build_on_it() -> None:
-    ideas = [{"dim": 8.0}, {"dim": 4.0}, {"blocks": 2.0, "dim": 8.0}, {"dim": 8.0}]
+    ideas = [{"dim": 8.0}, {"dim": 4.0}, {"blocks": 2.0, "dim": 8.0}, {"dim": 4.0}]
 
     def judge(changes: search.Changes) -> dict[str, float]:
         return {search.NDCG: changes.get("dim", 5.0) - changes.get("blocks", 1.0)}
