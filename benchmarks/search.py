@@ -28,18 +28,20 @@ NDCG = f"NDCG@{K}"
 Changes = dict[str, float]
 # in the order of expected gain; what is changed together is expected to need it
 IDEAS: tuple[Changes, ...] = (
+    {"negatives": 8192},
+    {"negatives": 2048},
+    {"temperature": 0.07},
+    {"temperature": 0.14},
+    {"dropout": 0.2},
     {"dropout": 0.5},
     {"batch_events": 4096},
-    {"negatives": 2048},
-    {"negatives": 4096},
     {"dim": 128},
-    {"dim": 128, "dropout": 0.5},
     {"dim": 256, "dropout": 0.5},
     {"learning_rate": 1e-3},
     {"learning_rate": 3e-3},
     {"weight_decay": 0.1},
     {"blocks": 2},
-    {"patience": 8},
+    {"patience": 4},
 )
 # these act on content only
 CONTENT_IDEAS: tuple[Changes, ...] = ({"id_dropout": 0.0}, {"id_dropout": 0.2}, {"id_dropout": 0.3})
