@@ -1,7 +1,9 @@
 """Items without a single interaction: a share of the catalogue is hidden from training, then looked for.
 
 A user with an event on a hidden item is asked after what came before it; the truth is that item. Ranked are
-the hidden items alone, and all items that the user has not seen. Prints a JSON line a run.
+the hidden items alone, and all items that the user has not seen. Beside it stand k / items, what a random list
+finds, and the popular list, which cannot hold an item without events: where all items are ranked it finds nothing
+while others are left, and among the hidden ones it is no better than random. Prints a JSON line a run.
 """
 
 import argparse
@@ -57,6 +59,7 @@ def main() -> None:
     hidden, learnt, known, truth = hide(histories, n_items, asked.share, asked.seed)
     catalogue = read_catalogue(n_items, asked.item_text, asked.item_attributes, asked.seed)
     model, _ = fitted(asked, learnt, catalogue)
+    popular, _ = fitted(argparse.Namespace(**{**vars(asked), "model": "popular"}), learnt, catalogue)
     everything = np.ones(n_items + 1, dtype=bool)
     line = {
         "model": asked.model,
@@ -68,6 +71,8 @@ def main() -> None:
         for name, value in recalls(model, known, truth, allowed).items():
             random = int(name.partition("@")[2]) / int(allowed[1:].sum())
             line |= {f"{pool} {name}": round(value, 4), f"{pool} {name} / random": round(value / random, 1)}
+    for name, value in recalls(popular, known, truth, everything).items():
+        line[f"all {name}, popular"] = round(value, 4)
     print(json.dumps(line), flush=True)
 
 

@@ -19,8 +19,7 @@ class _FullSoftmax(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-        logits_at_once = CHUNK_LOGITS if hidden.device.type == "cpu" else GPU_CHUNK_LOGITS
-        rows = max(1, logits_at_once // len(table))
+        rows = _rows_at_once(hidden, len(table))
         to_hidden, to_table = torch.empty_like(hidden), torch.zeros_like(table)
         loss = hidden.new_zeros(())
         for start in range(0, len(hidden), rows):
@@ -54,6 +53,39 @@ def full_softmax(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     return loss
 
 
+class _SampledSoftmax(torch.autograd.Function):
+    """Cross-entropy of each target against shared negatives; its gradients are made as `_FullSoftmax` makes them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, positives: Tensor, negatives: Tensor, hits: Tensor, log_expected: Tensor
+    ) -> Tensor:
+        rows = _rows_at_once(hidden, len(negatives))
+        own = (hidden * positives).sum(1, keepdim=True)  # (t, 1)
+        to_hidden, to_own = torch.empty_like(hidden), torch.empty_like(own)
+        to_negatives, loss = torch.zeros_like(negatives), hidden.new_zeros(())
+        for start in range(0, len(hidden), rows):
+            part = slice(start, start + rows)
+            logits = torch.addmm(-log_expected, hidden[part], negatives.T).masked_fill_(
+                hits[part], -torch.inf
+            )
+            top = torch.maximum(logits.amax(1, keepdim=True), own[part])
+            mine = (own[part] - top).exp()
+            total = logits.sub_(top).exp_().sum(1, keepdim=True) + mine
+            loss += (total.log() + top - own[part]).sum()
+            logits.div_(total)  # the softmax
+            to_own[part] = mine / total - 1
+            to_hidden[part] = logits @ negatives
+            to_negatives.addmm_(logits.T, hidden[part])
+        to_hidden.addcmul_(to_own, positives)
+        ctx.save_for_backward(*(each / len(hidden) for each in (to_hidden, to_own * hidden, to_negatives)))
+        return loss / len(hidden)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return *(each * gradients[0] for each in ctx.saved_tensors), None, None
+
+
 def sampled_softmax(
     hidden: Tensor, positives: Tensor, negatives: Tensor, hits: Tensor, log_expected: Tensor
 ) -> Tensor:
@@ -62,11 +94,19 @@ def sampled_softmax(
     `hidden` and `positives` are (t, dim), `negatives` (m, dim); `hits` (t, m) says where a negative is the
     target itself; `log_expected` (m,) is the logarithm of how often each negative is drawn in m draws. The
     sum over negatives then estimates the sum over the catalogue (Bengio and Senécal 2008, "Adaptive
-    importance sampling to accelerate training of a neural probabilistic language model").
+    importance sampling to accelerate training of a neural probabilistic language model"). Under autocast too it is
+    worked out in the type of `hidden`.
     """
-    own = (hidden * positives).sum(1)  # (t,)
-    others = (hidden @ negatives.T - log_expected).masked_fill(hits, -torch.inf)  # (t, m)
-    return F.softplus(torch.logsumexp(others, 1) - own).mean()
+    with torch.autocast(hidden.device.type, enabled=False):
+        loss: Tensor = _SampledSoftmax.apply(  # type: ignore[no-untyped-call]
+            hidden, positives.to(hidden.dtype), negatives.to(hidden.dtype), hits, log_expected
+        )
+    return loss
+
+
+def _rows_at_once(hidden: Tensor, columns: int) -> int:
+    logits = CHUNK_LOGITS if hidden.device.type == "cpu" else GPU_CHUNK_LOGITS
+    return max(1, logits // max(1, columns))
 
 
 def squared_error(own: Tensor, confidence: Tensor, zeros: Tensor, weight: float) -> Tensor:

@@ -4,7 +4,8 @@ An event is its item, its type, and the time since the one before. An item is an
 projected content; ids are dropped at random in training, and an item without history has none, so that it
 is recommended from its content (Volkovs et al. 2017, "DropoutNet: addressing cold start in recommender
 systems"). An encoder takes the vectors of events (batch, length, dim) to states of the same shape, each made
-of the events up to its own.
+of the events up to its own. A score is the cosine of state and item over a temperature (Yi et al. 2019,
+"Sampling-bias-corrected neural modeling for large corpus item recommendations").
 """
 
 import math
@@ -31,13 +32,14 @@ class SequenceConfig:
     max_length: int = 50
     dropout: float = 0.3
     id_dropout: float = 0.1
+    temperature: float = 0.1
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     batch_events: int = 2048
     epochs: int = 60
-    patience: int = 4
-    full_softmax_items: int = 2_000
-    negatives: int = 1_024
+    patience: int = 8
+    full_softmax_items: int = 4_096
+    negatives: int = 4_096
     novel_targets: bool = True
     """Whether only a user's first event with an item is to be predicted, since seen items are excluded."""
     validation_users: int = VALIDATION_USERS
@@ -102,18 +104,20 @@ class Network(nn.Module):
         self.project = nn.Linear(content.shape[1], config.dim, bias=False)
         self.types = nn.Embedding(config.event_types + 1, config.dim)
         self.gaps = nn.Embedding(GAP_BUCKETS, config.dim)
-        for table in (self.ids, self.types, self.gaps):
+        for table in (self.ids, self.types, self.gaps, self.project):
             nn.init.normal_(table.weight, std=EMBEDDING_STD)
         self.encoder = encoder(config)
 
     def vectors(self, items: Tensor) -> Tensor:
-        """Return (items, dim): an item is its id embedding, if it has one, plus its projected content."""
+        """Return (items, dim), of length 1: an item's id embedding, if it has one, plus its projected content.
+
+        Zeros for an item that has neither.
+        """
         known = self.trained[items, None]
         if self.training and self.config.id_dropout:
             dropped = torch.rand(len(items), 1, device=items.device) < self.config.id_dropout
             known = known & ~(dropped & self.content[items].any(1, keepdim=True))
-        vectors: Tensor = self.ids(items) * known + self.project(self.content[items])
-        return vectors
+        return F.normalize(self.ids(items) * known + self.project(self.content[items]), dim=1)
 
     def all_vectors(self) -> Tensor:
         """Return (n_items + 1, dim); row 0 is padding."""
@@ -121,14 +125,15 @@ class Network(nn.Module):
 
     def forward(self, vectors: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
         """Return (batch, length, dim), at each event what comes next; `vectors` are of the events' items."""
-        states: Tensor = self.encoder(self._events(vectors, types, gaps))
-        return states
+        return self._directed(self.encoder(self._events(vectors, types, gaps)))
 
     def newest(self, vectors: Tensor, types: Tensor, gaps: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         """Return what comes next after the events `last` (batch,), and what each event adds to it."""
-        return self.encoder.newest(
-            self._events(vectors, types, gaps), last
-        )  # (batch, dim), (batch, length, dim)
+        states, added = self.encoder.newest(self._events(vectors, types, gaps), last)
+        return self._directed(states), added  # (batch, dim), (batch, length, dim)
+
+    def _directed(self, states: Tensor) -> Tensor:
+        return F.normalize(states, dim=-1) / self.config.temperature
 
     def _events(self, vectors: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
         events: Tensor = vectors * math.sqrt(self.config.dim) + self.types(types) + self.gaps(gaps)

@@ -149,6 +149,8 @@ class TrainSettings(Section):
     """In blocks and embeddings."""
     id_dropout: float = Field(0.1, ge=0, lt=1)
     """Share of id embeddings dropped in training, so that content alone can speak."""
+    temperature: float = Field(0.1, gt=0)
+    """Of sequence models: a score is the cosine of user and item over this."""
     learning_rate: float = Field(2e-3, gt=0)
     """Of AdamW."""
     weight_decay: float = Field(0.01, ge=0)
@@ -157,11 +159,11 @@ class TrainSettings(Section):
     """Events a step of the Transformer."""
     epochs: int = Field(60, ge=1)
     """At most; training stops when `patience` epochs bring nothing."""
-    patience: int = Field(4, ge=1)
+    patience: int = Field(8, ge=1)
     """Epochs without a better validation before training stops."""
-    full_softmax_items: int = Field(2_000, ge=1)
+    full_softmax_items: int = Field(4_096, ge=1)
     """Up to this catalogue the loss is over all items; beyond, over shared negatives."""
-    negatives: int = Field(1_024, ge=1)
+    negatives: int = Field(4_096, ge=1)
     """Negatives shared by a batch."""
     ease_l2: float = Field(250.0, gt=0)
     """L2 of ease; more where there are more events an item."""

@@ -48,6 +48,24 @@ def test_sampled_softmax_tends_to_the_full_one_as_negatives_grow() -> None:
     torch.testing.assert_close(loss, F.cross_entropy(hidden @ table.T, targets), rtol=0.01, atol=0)
 
 
+@pytest.mark.parametrize("chunk", [1, 100, 1 << 20])
+def test_sampled_softmax_is_the_cross_entropy_over_target_and_negatives(
+    chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, "CHUNK_LOGITS", chunk)
+    hidden, table, targets = some()
+    drawn, log_expected = torch.arange(20) % 12, torch.linspace(-2, 1, 20, dtype=torch.float64)
+    hits = targets[:, None] == drawn
+    own = (hidden * table[targets]).sum(1, keepdim=True)
+    others = (hidden @ table[drawn].T - log_expected).masked_fill(hits, -torch.inf)
+    expected = F.cross_entropy(torch.cat([own, others], 1), torch.zeros(len(own), dtype=torch.long))
+    wanted = torch.autograd.grad(expected, (hidden, table))
+    loss = sampled_softmax(hidden, table[targets], table[drawn], hits, log_expected)
+    torch.testing.assert_close(loss, expected)
+    for found, right in zip(torch.autograd.grad(2 * loss, (hidden, table)), wanted, strict=True):
+        torch.testing.assert_close(found, 2 * right)
+
+
 def test_a_target_drawn_as_its_own_negative_does_not_count_against_itself() -> None:
     hidden, table, _ = some(targets=1, items=2)
     hit = torch.tensor([[True, False]])
