@@ -42,7 +42,11 @@ from pipeline_tasks.stages.evaluate import Trial, holdout_trial
 
 MODELS = ("transformer", "popular", "ease", "item_knn", "als")
 # the peers, and what differs here from their options elsewhere
-PEER_OPTIONS: dict[str, dict[str, Any]] = {"rectools": {"seconds": 60}, "implicit": {}, "rectools-ease": {}}
+PEER_OPTIONS: dict[str, dict[str, Any]] = {
+    "rectools": {"seconds": 60, "batch_size": 16},
+    "implicit": {},
+    "rectools-ease": {},
+}
 
 
 @dataclass(frozen=True)
@@ -159,9 +163,9 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of ratings.csv and movies.csv")
-    parser.add_argument("--cuts", type=int, default=16, help="windows")
+    parser.add_argument("--cuts", type=int, default=12, help="windows")
     parser.add_argument("--days", type=int, default=28, help="of a window, and by how many it grows")
-    parser.add_argument("--cases", type=int, default=250, help="that the windows grow for")
+    parser.add_argument("--cases", type=int, default=200, help="that the windows grow for")
     parser.add_argument(
         "--until", type=date.fromisoformat, help="leave out all from this day on: to choose settings by"
     )
