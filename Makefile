@@ -48,10 +48,11 @@ airflow: $(READY) $(if $(filter sample,$(DATA)),sample/sample.json)  ## the UI a
 peers: .peers/.ready  ## install the libraries that the benchmarks compare with, in .peers
 
 # A CPU build of torch where there is one; else pip takes what its index has.
-.peers/.ready: benchmarks/peers/requirements.txt
+.peers/.ready: benchmarks/peers/requirements.txt benchmarks/peers/without_needs.txt
 	@$(PYTHON) -m venv .peers
 	@.peers/bin/pip install -q --no-deps "$$(grep ^torch== $<)+cpu" 2>/dev/null || true
 	@.peers/bin/pip install -q -r $<
+	@.peers/bin/pip install -q --no-deps -r $(word 2,$^)
 	@touch $@
 
 lock:  ## pin all dependencies anew, with hashes

@@ -16,12 +16,18 @@ from pipeline_tasks.models.interface import Model, Training
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser of what every benchmark of a model takes."""
+    """Return a parser of what every benchmark of a model on a file of sequences takes."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--sequences", type=Path, required=True, help="one user a line: user item item …")
     parser.add_argument("--item-text", type=Path, help="TSV: item, …, text")
     parser.add_argument("--item-attributes", type=Path, help="JSON: item to a list of attribute ids")
     parser.add_argument("--model", choices=sorted(KINDS), default="transformer")
+    add_fit_arguments(parser)
+    return parser
+
+
+def add_fit_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every fit takes."""
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves it alone")
     parser.add_argument(
@@ -30,15 +36,20 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
         default=[],
         help="train settings, for instance dim=128; of a peer its options, as JSON: seconds=300",
     )
-    return parser
 
 
-def fitted(asked: argparse.Namespace, known: Histories, catalogue: Catalogue) -> tuple[Model, dict[str, Any]]:
-    """Return the model that was asked for, and what its fit took; epochs count with their validation."""
+def fitted(
+    asked: argparse.Namespace, known: Histories, catalogue: Catalogue, cut: int | None = None
+) -> tuple[Model, dict[str, Any]]:
+    """Return the model that was asked for, and what its fit took; epochs count with their validation.
+
+    `cut` (Unix seconds) is the moment up to which events are known, by default just after the newest.
+    """
     if asked.threads:
         torch.set_num_threads(asked.threads)
     changed: dict[str, Any] = dict(pair.split("=", 1) for pair in asked.set)
-    config = model_config(settings.load(train=changed), asked.model, (0.0, 1.0), int(known.times.max()) + 1)
+    cut = int(known.times.max()) + 1 if cut is None else cut
+    config = model_config(settings.load(train=changed), asked.model, (0.0, 1.0), cut)
     training = Training(asked.seed, say=lambda line: print(line, file=sys.stderr, flush=True))
     started = time.monotonic()
     model: Model = KINDS[asked.model].fit(known, catalogue, config, training)

@@ -35,6 +35,19 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
             "seconds": 600,
         },
     ),
+    "recbole": (
+        "recbole_sasrec",
+        {
+            "dim": 64,
+            "blocks": 2,
+            "heads": 2,
+            "max_length": 50,
+            "dropout": 0.2,
+            "learning_rate": 1e-3,
+            "batch_size": 2048,
+            "seconds": 600,
+        },
+    ),
     "rectools-ease": ("rectools_ease", {"regularization": [250.0]}),
     "implicit": (
         "implicit_als",
@@ -61,9 +74,8 @@ def run_peer(
     """Return the (rows, k) lists that the peer `name` makes, seen items excluded, 0 where there are no more.
 
     Row r has the events offsets[r] .. offsets[r + 1] of `items` (1 .. n_items), oldest first. The facts hold
-    train_seconds, users_per_second, peak_bytes (of the whole process), and of `rectools` also
-    seconds_per_epoch and tokens_per_second. `seconds` and `epochs` bound its training,
-    whichever ends first.
+    train_seconds, users_per_second, peak_bytes (of the whole process), and of `rectools` and `recbole`
+    also seconds_per_epoch and tokens_per_second. `seconds` and `epochs` bound their training, whichever ends first.
     """
     script, defaults = PEERS[name]
     job = {

@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline_tasks.models.data import Catalogue, Histories
-from pipeline_tasks.spark.text_embedding import fit_encoder
+from pipeline_tasks.spark.text_embedding import Documents, fit_encoder
 
 TEXT_DIM, ATTRIBUTES_DIM = 64, 64
 
@@ -40,18 +39,23 @@ def without_last(histories: Histories) -> tuple[Histories, Histories]:
 
 def read_catalogue(n_items: int, text: Path | None, attributes: Path | None, seed: int) -> Catalogue:
     """Return content of texts (a TSV of item, …, text) and attributes (JSON: item to ids), as nights make it."""
-    blocks: list[NDArray[np.float32]] = []
+    documents, labels = None, None
     if text is not None:
         documents = [[] for _ in range(n_items)]
         with text.open(newline="", encoding="utf-8") as file:
             for row in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
                 if row[0].isdigit() and 0 < int(row[0]) <= n_items:
                     documents[int(row[0]) - 1] = re.findall(r"\w+", row[-1].lower())
-        blocks.append(fit_encoder(documents, TEXT_DIM, seed).encode(documents))
     if attributes is not None:
         named = json.loads(attributes.read_text())
         labels = [[f"attribute:{label}" for label in named.get(str(item + 1), [])] for item in range(n_items)]
-        blocks.append(fit_encoder(labels, ATTRIBUTES_DIM, seed).encode(labels))
+    return catalogue_of(n_items, documents, labels, seed)
+
+
+def catalogue_of(n_items: int, documents: Documents | None, labels: Documents | None, seed: int) -> Catalogue:
+    """Return content of each item's words and labels (both n_items long), in blocks of equal weight, of length 1."""
+    encoded = ((documents, TEXT_DIM), (labels, ATTRIBUTES_DIM))
+    blocks = [fit_encoder(each, width, seed).encode(each) for each, width in encoded if each is not None]
     content = np.concatenate(blocks, axis=1) if blocks else np.zeros((n_items, 1), np.float32)
     norms = np.linalg.norm(content, axis=1, keepdims=True)
     content = np.divide(content, norms, out=np.zeros_like(content), where=norms > 0)

@@ -1,0 +1,80 @@
+"""Models compared on the same cases: a quality a case and model in; means, bootstrap intervals and a table out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+K = 10
+RESAMPLES = 2_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A model's lists measured: an entry a case, in the same order for every model."""
+
+    model: str
+    ndcg: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    hit: NDArray[np.bool_]
+    seconds: float
+
+
+def interval(values: NDArray[np.float64], seed: int) -> list[float]:
+    """Return between what the mean of 95 % of resamples lies (Efron 1979, "Bootstrap methods: another look")."""
+    generator = np.random.default_rng(seed)
+    means = [values[generator.integers(0, len(values), len(values))].mean() for _ in range(RESAMPLES)]
+    return [_rounded(end) for end in np.percentile(means, [2.5, 97.5])]
+
+
+def line(found: Outcome, reference: Outcome, seed: int) -> dict[str, Any]:
+    """Return what is told of a model, with its difference from the reference on the same cases."""
+    less = found.ndcg - reference.ndcg
+    return {
+        "model": found.model,
+        "cases": len(found.ndcg),
+        f"NDCG@{K}": _rounded(found.ndcg.mean()),
+        f"NDCG@{K} interval": interval(found.ndcg, seed),
+        f"recall@{K}": _rounded(found.recall.mean()),
+        f"HR@{K}": _rounded(found.hit.mean()),
+        "reference": reference.model,
+        "difference": _rounded(less.mean()),
+        "difference interval": interval(less, seed),
+        "seconds": round(found.seconds, 1),
+    }
+
+
+def table(lines: Sequence[dict[str, Any]]) -> str:
+    """Return the lines in text."""
+    titles = [
+        "model",
+        f"NDCG@{K}",
+        "interval",
+        f"recall@{K}",
+        f"HR@{K}",
+        f"less {lines[0]['reference']}",
+        "interval",
+    ]
+    names = [
+        "model",
+        f"NDCG@{K}",
+        f"NDCG@{K} interval",
+        f"recall@{K}",
+        f"HR@{K}",
+        "difference",
+        "difference interval",
+    ]
+    rows = [titles, ["---"] * len(titles), *([_cell(each[name]) for name in names] for each in lines)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return " to ".join(f"{each:.4f}" for each in (value if isinstance(value, list) else [value]))
+
+
+def _rounded(value: Any) -> float:
+    return round(float(value), 4)
