@@ -58,10 +58,22 @@ def test_two_processes_make_the_night_of_one(lake: Any, make_settings: Any, tmp_
     assert record.report.facts["trials"] == pytest.approx(alone.facts["trials"], rel=1e-3)
     assert record.report.facts["baselines"] == alone.facts["baselines"]
     two = model_store.read(lake, record.report.facts["challenger"])
-    for name, tensor in one.state.tensors.items():
-        torch.testing.assert_close(two.state.tensors[name], tensor, rtol=1e-3, atol=1e-4)
+    assert two.state.facts["training"]["losses"] == pytest.approx(
+        one.state.facts["training"]["losses"], rel=1e-4
+    )
+    for name in one.state.tensors:
+        torch.testing.assert_close(_told(name, two), _told(name, one), rtol=1e-3, atol=1e-4)
     folder = layout.model(two.version)
     assert {key for key in lake.keys("models/") if not key.startswith(folder)} <= before
+
+
+def _told(name: str, saved: model_store.Saved) -> torch.Tensor:
+    """Return a tensor without the biases of attention's keys: no score hangs on them, so that they follow rounding."""
+    tensor = saved.state.tensors[name]
+    if not name.endswith("qkv.bias"):
+        return tensor
+    queries, _, values = tensor.chunk(3)
+    return torch.cat([queries, values])
 
 
 def test_what_is_refused_stays_refused(lake: Any, tmp_path: Path) -> None:
