@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         nights = "end_to_end" in item.path.parts
         item.add_marker(pytest.mark.xdist_group("nights" if nights else item.path.as_posix()))
     items.sort(key=lambda item: "end_to_end" not in item.path.parts)
+
+
+@pytest.fixture(autouse=True)
+def _torchs_threads() -> Iterator[None]:
+    """Leave torch as many threads as it had: the same bytes need the same number, and a setting binds them."""
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 0
+    yield
+    if torch and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+    elif torch is None and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(len(os.sched_getaffinity(0)))
 
 
 @pytest.fixture(scope="session")
