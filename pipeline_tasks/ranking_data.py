@@ -29,7 +29,7 @@ from pipeline_tasks.ranking.rerank import Reranker
 from pipeline_tasks.training_data import MADE_BY, TrainingData
 
 KEYS = ["example_group", "user_index", "item_index", "label", "time", "warm", "log_expected"]
-USER, ITEM, CONTEXT = (f"{view.name}__" for view in (USER_FEATURES, ITEM_FEATURES, CONTEXT_FEATURES))
+USER, ITEM = (f"{view.name}__" for view in (USER_FEATURES, ITEM_FEATURES))
 Levels = dict[str, list[str]]
 
 
@@ -157,6 +157,11 @@ def _by_index(values: Floats, ids: pa.ChunkedArray, known: pa.Array) -> Floats:
 def open_reranker(
     store: Store, run_date: date, data: TrainingData, ranker: Ranker | None, moment: int, candidates: int
 ) -> Reranker | None:
-    """Return the ranker with what was known at the moment; None without one, or where nothing is known."""
+    """Return the ranker with what was known at the moment; None without one, or where nothing is known.
+
+    Also for one that was fitted on other features than the contracts have today: its model ranks alone.
+    """
     known = read_known(store, run_date, data, ranker.levels, moment) if ranker else None
-    return Reranker(ranker, known, candidates) if ranker and known else None
+    if ranker is None or known is None or not ranker.reads(known.users.shape[1], known.items.shape[1]):
+        return None
+    return Reranker(ranker, known, candidates)

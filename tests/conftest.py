@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,14 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _torchs_threads() -> Iterator[None]:
-    """Leave torch as many threads as it had: the same bytes need the same number, and a setting binds them."""
-    torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch else 0
+    """Leave torch as many threads as it had: a setting binds them, and the same bytes need the same number."""
+    import torch
+
+    threads = torch.get_num_threads()
     yield
-    if torch and torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)
-    elif torch is None and "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -129,6 +129,11 @@ class Ranker:
         found: dict[str, list[str]] = self.facts["config"]["levels"]
         return found
 
+    def reads(self, users: int, items: int) -> bool:
+        """Say whether it was fitted on so many features of a user with the moment, and of an item."""
+        own: list[int] = self.facts["widths"]
+        return own[:2] == [users, items]
+
     @classmethod
     def fit(
         cls,

@@ -15,6 +15,7 @@ from pipeline_tasks.ranking.features import Floats, Known, crosses
 from pipeline_tasks.ranking.top_k import top_k
 
 USERS_AT_ONCE = 256
+LESS_MEMORY = "lower recommend.block_users or ranking.candidates"
 
 
 class Reranker:

@@ -9,21 +9,19 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline_tasks import model_store
-from pipeline_tasks.evaluation.lists import top_lists
-from pipeline_tasks.evaluation.metrics import Measured, measure
+from pipeline_tasks.evaluation.metrics import Measured
 from pipeline_tasks.evaluation.serving import Candidate, Comparison, Decision, choose
-from pipeline_tasks.evaluation.trials import Trial, trial_after
+from pipeline_tasks.evaluation.trials import Trial, measure_on, trial_after
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import open_store
 from pipeline_tasks.model_store import Saved
 from pipeline_tasks.models.checkpoint import config_bytes
 from pipeline_tasks.models.devices import memory_explained
+from pipeline_tasks.ranking.rerank import LESS_MEMORY
 from pipeline_tasks.ranking_data import open_reranker
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.training_data import TrainingData, read_training_data
-
-LESS_MEMORY = "lower recommend.block_users or ranking.candidates"
 
 
 def run(settings: Settings, run_date: date) -> Report:
@@ -93,19 +91,18 @@ class _Judge:
         return trial_after(self.data.histories, cut, most, novel=novel)
 
     def _measure(self, saved: Saved, trial: Trial, cut: int) -> Measured:
-        k, items = self.settings.evaluate.k, self.data.catalogue.n_items
-        ranker, candidates = saved.load_ranker(self.device), self.settings.ranking.candidates
+        wanted, candidates = self.settings.recommend, self.settings.ranking.candidates
+        ranker = saved.load_ranker(self.device)
         with torch.inference_mode(), memory_explained("ranking", LESS_MEMORY):
-            lists = top_lists(
+            return measure_on(
+                trial,
                 saved.load(self.device).at(self.data.catalogue),
-                trial.known,
-                k,
-                items,
-                exclude_seen=self.settings.recommend.exclude_seen,
-                users_a_block=self.settings.recommend.block_users,
-                reranker=open_reranker(self.store, self.run_date, self.data, ranker, cut, candidates),
+                open_reranker(self.store, self.run_date, self.data, ranker, cut, candidates),
+                self.settings.evaluate.k,
+                self.data.catalogue.n_items,
+                exclude_seen=wanted.exclude_seen,
+                users_a_block=wanted.block_users,
             )
-        return measure(lists, trial.truth, k, items)
 
 
 def _candidate(judge: _Judge, saved: Saved | None) -> Any:

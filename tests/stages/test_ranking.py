@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load, save
 
 from pipeline_tasks import model_store
 from pipeline_tasks.errors import Refused
@@ -122,6 +124,24 @@ def test_a_model_that_served_before_the_examples_says_what_it_would_have_retriev
     write_ranking_night(lake)
     assert train.run(settings, NIGHT).facts["ranking"]["examples"] > 0
     assert "transformer-before:" not in capsys.readouterr().err
+
+
+def test_a_ranker_of_other_features_is_done_without(settings, lake) -> None:
+    write_ranking_night(lake)
+    version = train.run(settings, NIGHT).facts["challenger"]
+    key = f"{layout.model(version)}/config.json"
+    config = json.loads(lake.read(key))
+    config["ranker"]["widths"][1] += 1
+    lake.write(key, json.dumps(config).encode())
+    weights = f"{layout.model(version)}/weights.safetensors"
+    tensors = load(lake.read(weights))
+    for name in ("mean", "deviation"):
+        tensors[f"ranker.of_items.0.{name}"] = torch.ones(config["ranker"]["widths"][1])
+    tensors["ranker.of_items.1.weight"] = torch.zeros(64, 2 * config["ranker"]["widths"][1])
+    lake.write(weights, save(tensors))
+    found = evaluate.run(settings, NIGHT).facts["metrics"]
+    assert found["challenger transformer with ranking"] == found["challenger transformer"]
+    recommend.run(settings, NIGHT)
 
 
 def test_without_examples_of_the_night_the_stage_to_run_is_named(settings, lake: Store) -> None:

@@ -19,12 +19,11 @@ from pipeline_tasks.models.devices import memory_explained
 from pipeline_tasks.models.interface import Model
 from pipeline_tasks.models.popular import PopularConfig, popularity, segment_popularity
 from pipeline_tasks.ranking.lists import EVERYBODY, PopularLists
+from pipeline_tasks.ranking.rerank import LESS_MEMORY
 from pipeline_tasks.ranking_data import open_reranker
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.stages.recommend.staged import Staged
 from pipeline_tasks.training_data import TrainingData, read_training_data
-
-LESS_MEMORY = "lower recommend.block_users or ranking.candidates"
 
 
 def run(settings: Settings, run_date: date) -> Report:

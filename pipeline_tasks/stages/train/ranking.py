@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_tasks import model_store
-from pipeline_tasks.evaluation.lists import top_lists
-from pipeline_tasks.evaluation.metrics import measure
 from pipeline_tasks.evaluation.splits import DAY_SECONDS, Holdout, choose_holdout
-from pipeline_tasks.evaluation.trials import trial_after
+from pipeline_tasks.evaluation.trials import measure_on, trial_after
 from pipeline_tasks.models.data import Histories, ranges
 from pipeline_tasks.models.interface import Model
 from pipeline_tasks.models.ranker import Ranker, RankerConfig, RankingExamples
@@ -93,27 +91,22 @@ def _model_before(work: Work, name: str, past: Histories, moment: int) -> Model:
 def _examples(model: Model, past: Histories, joined: JoinedExamples, settings: Settings) -> RankingExamples:
     """Return the examples with what the model says of them; those whose taken item it would never give are left out."""
     order = np.lexsort((joined.days, joined.users))
-    new = np.diff(joined.users[order], prepend=-1).astype(bool) | np.diff(
-        joined.days[order], prepend=-1
-    ).astype(bool)
-    known = _by_day(past, joined.users[order][new], joined.days[order][new])
+    users, days, items = joined.users[order], joined.days[order], joined.items[order]
+    new = (np.diff(users, prepend=-1) != 0) | (np.diff(days, prepend=-1) != 0)  # the first of a user's day
     gaps, above = standing(
         model,
-        known,
+        _by_day(past, users[new], days[new]),
         np.cumsum(new) - 1,
-        joined.items[order],
+        items,
         settings.ranking.candidates,
         exclude_seen=settings.recommend.exclude_seen,
     )
-    there = (joined.items[order] > 0) & np.isfinite(gaps)
-    kept, own = there[:, 0] & (there.sum(1) > 1), order
-    pairs = pair_features(np.where(there, gaps, 0.0), above, joined.crossed[own])
+    there = (items > 0) & np.isfinite(gaps)
+    pairs = pair_features(np.where(there, gaps, 0.0), above, joined.crossed[order])
+    kept = there[:, 0] & (there.sum(1) > 1)
+    own = order[kept]
     return RankingExamples(
-        joined.of_users[own][kept],
-        joined.of_items[own][kept],
-        pairs[kept],
-        joined.log_expected[own][kept],
-        there[kept],
+        joined.of_users[own], joined.of_items[own], pairs[kept], joined.log_expected[own], there[kept]
     )
 
 
@@ -145,14 +138,14 @@ class _Judge:
         return self._measured(Reranker(ranker, self.known, self.settings.ranking.candidates))
 
     def _measured(self, reranker: Reranker | None) -> float:
-        k = self.settings.evaluate.k
-        lists = top_lists(
+        wanted = self.settings.recommend
+        found = measure_on(
+            self.trial,
             self.model,
-            self.trial.known,
-            k,
+            reranker,
+            self.settings.evaluate.k,
             self.n_items,
-            exclude_seen=self.settings.recommend.exclude_seen,
-            users_a_block=self.settings.recommend.block_users,
-            reranker=reranker,
+            exclude_seen=wanted.exclude_seen,
+            users_a_block=wanted.block_users,
         )
-        return float(measure(lists, self.trial.truth, k, self.n_items).ndcg.mean())
+        return float(found.ndcg.mean())
