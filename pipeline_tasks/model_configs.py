@@ -26,7 +26,10 @@ def model_config(settings: Settings, name: str, weights: tuple[float, ...], cut:
         return EaseConfig(l2=wanted.ease_l2, max_items=wanted.ease_max_items, weights=weights)
     if name == "als":
         return AlsConfig(
-            dim=wanted.dim, alpha=wanted.als_alpha, regularization=wanted.als_regularization, weights=weights
+            dim=wanted.als_dim,
+            alpha=wanted.als_alpha,
+            regularization=wanted.als_regularization,
+            weights=weights,
         )
     if name == "mf":
         return MfConfig(novel_targets=novel, weights=weights, **_same_named(MfConfig, wanted))

@@ -26,8 +26,8 @@ from pipeline_tasks.models.tastes import Tastes, tastes_of
 class AlsConfig:
     """A pair's confidence is 1 + `alpha` times its weight, by `weights` of the event types (first padding's)."""
 
-    dim: int = 64
-    alpha: float = 10.0
+    dim: int = 128
+    alpha: float = 20.0
     regularization: float = 0.1
     iterations: int = 15
     max_history: int = 200

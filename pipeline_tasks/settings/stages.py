@@ -138,7 +138,7 @@ class TrainSettings(Section):
     threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 leaves it alone. Same bytes need the same number."""
     dim: int = Field(64, ge=4)
-    """Width of the Transformer's vectors, and of those of ncf, mf and als."""
+    """Width of the Transformer's vectors, and of those of ncf and mf."""
     blocks: int = Field(1, ge=1)
     """Transformer blocks, or layers of gru4rec."""
     heads: int = Field(1, ge=1)
@@ -169,7 +169,9 @@ class TrainSettings(Section):
     """L2 of ease; more where there are more events an item."""
     ease_max_items: int = Field(20_000, ge=1)
     """Items with events that ease takes on, at 16 bytes for each pair of them."""
-    als_alpha: float = Field(10.0, gt=0)
+    als_dim: int = Field(128, ge=1)
+    """Width of als' vectors."""
+    als_alpha: float = Field(20.0, gt=0)
     """How much more an event of weight 1 counts in als than none."""
     als_regularization: float = Field(0.1, gt=0)
     """L2 of als. Spark ML's grows with the events of a user or item: there, this is what it is on average."""

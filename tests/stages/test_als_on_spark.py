@@ -16,7 +16,7 @@ def cluster(make_settings: Any, spark: Any) -> Any:
 
     def settings(model: Any, **train_settings: Any) -> Any:
         # few factors, since the world has two colours: more learn who left out what
-        chosen = {**QUICK, "train": {**QUICK["train"], "model": model, "dim": 4, **train_settings}}
+        chosen = {**QUICK, "train": {**QUICK["train"], "model": model, "als_dim": 4, **train_settings}}
         return make_settings(**chosen, spark={"master": "spark://127.0.0.1:9", "shuffle_partitions": 2})
 
     return settings
