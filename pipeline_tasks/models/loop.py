@@ -1,6 +1,6 @@
 """The training loop: a module, its batches, loss and validation in; the module at its best epoch out.
 
-An epoch's randomness depends on the seed and the epoch alone, and each epoch ends in a checkpoint: a run that
+What is validated, and kept, is the mean of the weights over the steps. An epoch's randomness depends on the seed and the epoch alone, and each epoch ends in a checkpoint: a run that
 was killed at any instant goes on from there and ends with the weights of an unbroken one.
 """
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.models import checkpoint
+from pipeline_tasks.models.averaging import Averages
 from pipeline_tasks.models.devices import memory_explained, reproducible
 from pipeline_tasks.models.interface import State, Training
 from pipeline_tasks.models.schedule import Progress, Schedule
@@ -80,15 +81,17 @@ def train(
         module.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
     )
     with reproducible(training.device), memory_explained("training", LESS_MEMORY):
-        progress, best = _resumed(module, optimizer, training, fingerprint)
+        averages = Averages(module)
+        progress, best = _resumed(module, optimizer, averages, training, fingerprint)
         if warm and progress.epoch == 0:
             progress.best_quality = together.first(work.validate)
         while not progress.done(schedule):
             started = time.monotonic()
-            events = _epoch(module, optimizer, work, schedule, training, progress)
-            if progress.judge(together.first(work.validate)):
-                best = _copy(module.state_dict())
-            _keep(module, optimizer, best, training, fingerprint, progress)
+            events = _epoch(module, optimizer, averages, work, schedule, training, progress)
+            with averages.in_place():
+                if progress.judge(together.first(work.validate)):
+                    best = _copy(module.state_dict())
+            _keep(module, optimizer, averages, best, training, fingerprint, progress)
             training.say(progress.line(schedule, events, time.monotonic() - started))
     module.load_state_dict(best)
     module.eval()
@@ -98,6 +101,7 @@ def train(
 def _epoch(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
+    averages: Averages,
     work: Work[Batch],
     schedule: Schedule,
     training: Training,
@@ -117,6 +121,7 @@ def _epoch(
         loss.backward()  # type: ignore[no-untyped-call]
         training.processes.sum_gradients(module.parameters())
         optimizer.step()
+        averages.add(progress.steps)
         losses.append(loss.detach())
         events += work.size(batch)
     mean = float(training.processes.sum(torch.stack(losses)).mean()) if losses else 0.0
@@ -130,7 +135,11 @@ def _epoch(
 
 
 def _resumed(
-    module: nn.Module, optimizer: torch.optim.Optimizer, training: Training, fingerprint: str
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    averages: Averages,
+    training: Training,
+    fingerprint: str,
 ) -> tuple[Progress, Tensors]:
     """Load the run's last checkpoint, if it is of this very run; return its progress and best weights."""
     state = _last_checkpoint(training)
@@ -142,6 +151,8 @@ def _resumed(
         number, _, moment = name.partition(".")
         moments.setdefault(int(number), {})[moment] = tensor
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    for number, mean in enumerate(averages.tensors):
+        mean.copy_(state.tensors[f"average.{number}"])
     progress = Progress(**state.facts["progress"])
     training.say(f"going on after epoch {progress.epoch}")
     best = {name: tensor.to(training.device) for name, tensor in _under("best.", state.tensors).items()}
@@ -162,6 +173,7 @@ def _last_checkpoint(training: Training) -> State | None:
 def _keep(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
+    averages: Averages,
     best: Tensors,
     training: Training,
     fingerprint: str,
@@ -171,6 +183,7 @@ def _keep(
         return
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in best.items()}
+    tensors |= {f"average.{number}": mean for number, mean in enumerate(averages.tensors)}
     for number, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in moments.items()}
     facts = {"fingerprint": fingerprint, "progress": asdict(progress)}

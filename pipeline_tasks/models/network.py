@@ -1,7 +1,7 @@
 """The frame of every sequence model: items and events as vectors in, what comes next out of an encoder.
 
 An event is its item, its type, and the time since the one before. An item is an id embedding plus its
-projected content; ids are dropped at random in training, and an item without history has none, so that it
+projected content, both of length 1, so that neither drowns the other; ids are dropped at random in training, and an item without history has none, so that it
 is recommended from its content (Volkovs et al. 2017, "DropoutNet: addressing cold start in recommender
 systems"). An encoder takes the vectors of events (batch, length, dim) to states of the same shape, each made
 of the events up to its own. A score is the cosine of state and item over a temperature (Yi et al. 2019,
@@ -37,7 +37,7 @@ class SequenceConfig:
     weight_decay: float = 0.01
     batch_events: int = 2048
     epochs: int = 60
-    patience: int = 8
+    patience: int = 12
     full_softmax_items: int = 4_096
     negatives: int = 4_096
     novel_targets: bool = True
@@ -109,7 +109,7 @@ class Network(nn.Module):
         self.encoder = encoder(config)
 
     def vectors(self, items: Tensor) -> Tensor:
-        """Return (items, dim), of length 1: an item's id embedding, if it has one, plus its projected content.
+        """Return (items, dim), of length 1: the directions of its id embedding, if it has one, and of its content.
 
         Zeros for an item that has neither.
         """
@@ -117,7 +117,8 @@ class Network(nn.Module):
         if self.training and self.config.id_dropout:
             dropped = torch.rand(len(items), 1, device=items.device) < self.config.id_dropout
             known = known & ~(dropped & self.content[items].any(1, keepdim=True))
-        return F.normalize(self.ids(items) * known + self.project(self.content[items]), dim=1)
+        ids, content = F.normalize(self.ids(items), dim=1), F.normalize(self.project(self.content[items]), dim=1)
+        return F.normalize(ids * known + content, dim=1)
 
     def all_vectors(self) -> Tensor:
         """Return (n_items + 1, dim); row 0 is padding."""

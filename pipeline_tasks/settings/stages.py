@@ -159,7 +159,7 @@ class TrainSettings(Section):
     """Events a step of the Transformer."""
     epochs: int = Field(60, ge=1)
     """At most; training stops when `patience` epochs bring nothing."""
-    patience: int = Field(8, ge=1)
+    patience: int = Field(12, ge=1)
     """Epochs without a better validation before training stops."""
     full_softmax_items: int = Field(4_096, ge=1)
     """Up to this catalogue the loss is over all items; beyond, over shared negatives."""

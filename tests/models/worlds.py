@@ -78,7 +78,7 @@ TRANSFORMER = SequenceConfig(
     max_length=10,
     batch_events=256,
     epochs=40,
-    patience=8,
+    patience=12,
     learning_rate=5e-3,
 )
 # the board has two colours: more factors than that learn who left out what
