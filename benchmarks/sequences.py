@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_tasks.models.data import Catalogue, Histories
+from pipeline_tasks.settings.stages import FeatureSettings
 from pipeline_tasks.spark.text_embedding import Documents, fit_encoder
 
-TEXT_DIM, ATTRIBUTES_DIM = 64, 64
+# of texts as of labels
+WIDTH = FeatureSettings().text_dim
 
 
 def read_sequences(sequences: Path, times: Path | None = None) -> Histories:
@@ -54,8 +56,8 @@ def read_catalogue(n_items: int, text: Path | None, attributes: Path | None, see
 
 def catalogue_of(n_items: int, documents: Documents | None, labels: Documents | None, seed: int) -> Catalogue:
     """Return content of each item's words and labels (both n_items long), in blocks of equal weight, of length 1."""
-    encoded = ((documents, TEXT_DIM), (labels, ATTRIBUTES_DIM))
-    blocks = [fit_encoder(each, width, seed).encode(each) for each, width in encoded if each is not None]
+    encoded = [each for each in (documents, labels) if each is not None]
+    blocks = [fit_encoder(each, WIDTH, seed).encode(each) for each in encoded]
     content = np.concatenate(blocks, axis=1) if blocks else np.zeros((n_items, 1), np.float32)
     norms = np.linalg.norm(content, axis=1, keepdims=True)
     content = np.divide(content, norms, out=np.zeros_like(content), where=norms > 0)

@@ -151,8 +151,8 @@ def _resumed(
         number, _, moment = name.partition(".")
         moments.setdefault(int(number), {})[moment] = tensor
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    for number, mean in enumerate(averages.tensors):
-        mean.copy_(state.tensors[f"average.{number}"])
+    for place, mean in enumerate(averages.tensors):
+        mean.copy_(state.tensors[f"average.{place}"])
     progress = Progress(**state.facts["progress"])
     training.say(f"going on after epoch {progress.epoch}")
     best = {name: tensor.to(training.device) for name, tensor in _under("best.", state.tensors).items()}
@@ -183,7 +183,7 @@ def _keep(
         return
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in best.items()}
-    tensors |= {f"average.{number}": mean for number, mean in enumerate(averages.tensors)}
+    tensors |= {f"average.{place}": mean for place, mean in enumerate(averages.tensors)}
     for number, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in moments.items()}
     facts = {"fingerprint": fingerprint, "progress": asdict(progress)}

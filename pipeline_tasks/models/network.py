@@ -117,7 +117,10 @@ class Network(nn.Module):
         if self.training and self.config.id_dropout:
             dropped = torch.rand(len(items), 1, device=items.device) < self.config.id_dropout
             known = known & ~(dropped & self.content[items].any(1, keepdim=True))
-        ids, content = F.normalize(self.ids(items), dim=1), F.normalize(self.project(self.content[items]), dim=1)
+        ids, content = (
+            F.normalize(self.ids(items), dim=1),
+            F.normalize(self.project(self.content[items]), dim=1),
+        )
         return F.normalize(ids * known + content, dim=1)
 
     def all_vectors(self) -> Tensor:

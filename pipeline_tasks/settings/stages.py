@@ -63,7 +63,7 @@ class FeatureSettings(Section):
     """Width of the hashed category and tag affinity."""
     text_encoder: str = Field("tfidf", pattern=r"^(tfidf|sentence-transformers:.+)$")
     """tfidf, or sentence-transformers:<name or folder> of a model that is on this machine; nothing is downloaded."""
-    text_dim: int = Field(48, ge=2)
+    text_dim: int = Field(128, ge=2)
     """Width of the text embedding by tfidf (TF-IDF and SVD)."""
     refit_days: int = Field(28, ge=1)
     """tfidf is fitted anew after so many days, else the newest one before the night is kept."""
