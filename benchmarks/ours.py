@@ -43,12 +43,15 @@ def fitted(
 ) -> tuple[Model, dict[str, Any]]:
     """Return the model that was asked for, and what its fit took; epochs count with their validation.
 
-    `cut` (Unix seconds) is the moment up to which events are known, by default just after the newest.
+    `cut` (Unix seconds) is the moment up to which events are known. Without one, what is asked for is each user's
+    very next event, be it of the same day, and the order of a day's events counts.
     """
     if asked.threads:
         torch.set_num_threads(asked.threads)
     changed: dict[str, Any] = dict(pair.split("=", 1) for pair in asked.set)
-    cut = int(known.times.max()) + 1 if cut is None else cut
+    if cut is None:
+        changed.setdefault("mixed_days", False)
+        cut = int(known.times.max()) + 1
     config = model_config(settings.load(train=changed), asked.model, (0.0, 1.0), cut)
     training = Training(asked.seed, say=lambda line: print(line, file=sys.stderr, flush=True))
     started = time.monotonic()

@@ -54,13 +54,10 @@ class Batches:
     def __init__(
         self, histories: Histories, items: int, config: SequenceConfig, processes: Processes
     ) -> None:
-        self.histories, self.items, self.config, self.processes = histories, items, config, processes
+        self.given, self.items, self.config, self.processes = histories, items, config, processes
         self.windows = training_windows(histories, config.max_length)
         self.gaps = histories.gap_buckets()
-        novel = histories.novel() if config.novel_targets else True
-        self.targets = np.where(novel, histories.items, 0)
-        before = np.concatenate([[0], np.cumsum(self.targets > 0)])  # targets before each event
-        self.asked = before[self.windows.stops] - before[self.windows.starts + 1]  # (windows,)
+        self._learn_from(histories)
         touched = np.bincount(histories.items, minlength=items)
         known = np.flatnonzero(touched)
         self.known = torch.from_numpy(known)  # (known,)
@@ -74,6 +71,8 @@ class Batches:
         For a GPU they are made in pinned memory and a step ahead. They are copied on the stream that computes,
         in turn with it: some hundred KB are not worth another.
         """
+        if self.config.mixed_days:
+            self._learn_from(self.given.mixed(generator.random(len(self.given.items))))
         chosen = length_batches(self.windows.lengths - 1, self.config.batch_events, generator)
         made = (self.batch(windows) for windows in chosen if self.asked[windows].any())
         if device.type != "cuda":
@@ -102,6 +101,13 @@ class Batches:
             share=len(asked) / int(self.asked[chosen].sum()),
             events=int(self.windows.lengths[chosen].sum()) - len(chosen),
         )
+
+    def _learn_from(self, histories: Histories) -> None:
+        self.histories = histories
+        novel = histories.novel() if self.config.novel_targets else True
+        self.targets = np.where(novel, histories.items, 0)
+        before = np.concatenate([[0], np.cumsum(self.targets > 0)])  # targets before each event
+        self.asked = before[self.windows.stops] - before[self.windows.starts + 1]  # (windows,)
 
     def _draw(self) -> tuple[Tensor, Tensor]:
         """Return items with events, drawn by a power of how often they occur, and the logarithm of how often each is."""

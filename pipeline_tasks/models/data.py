@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 GAP_BUCKETS = 32
+DAY_SECONDS = 86_400
 # mean cosine of items' contents at which two nights' contents are of one space
 SAME_SPACE = 0.99
 
@@ -83,6 +84,11 @@ class Histories:
         lengths = np.minimum(self.lengths, events)
         kept = ranges(self.offsets[1:] - lengths, lengths)
         return Histories(self.users, _offsets(lengths), self.items[kept], self.types[kept], self.times[kept])
+
+    def mixed(self, chances: NDArray[np.float64]) -> "Histories":
+        """Return the same events, a user's of one day (UTC) ordered by `chances` (events,); times stay where they are."""
+        order = np.lexsort((chances, self.times // DAY_SECONDS, self.row_of_event))
+        return Histories(self.users, self.offsets, self.items[order], self.types[order], self.times)
 
     def novel(self) -> NDArray[np.bool_]:
         """Say of each event whether it is the user's first with the item."""

@@ -40,6 +40,9 @@ class SequenceConfig:
     patience: int = 12
     full_softmax_items: int = 4_096
     negatives: int = 4_096
+    mixed_days: bool = True
+    """Whether what a user did in a day has no order: lists are for later days, and what is gone through in one
+    sitting, a list of films to rate or of things to buy, teaches its own order."""
     novel_targets: bool = True
     """Whether only a user's first event with an item is to be predicted, since seen items are excluded."""
     validation_users: int = VALIDATION_USERS

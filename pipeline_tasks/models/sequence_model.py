@@ -18,7 +18,7 @@ from pipeline_tasks.models.fitting import Fitting, encode
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.network import Encoder, Network, SequenceConfig
 from pipeline_tasks.models.schedule import Schedule
-from pipeline_tasks.models.validation import hold_out
+from pipeline_tasks.models.validation import chances, hold_out
 
 # these say how a model is trained; only the others must agree for one to go on from another
 SHAPE = ("dim", "blocks", "heads", "max_length", "event_types", "temperature")
@@ -41,7 +41,8 @@ class SequenceModel:
     def fit(
         cls, histories: Histories, catalogue: Catalogue, config: SequenceConfig, training: Training
     ) -> Self:
-        learnt, known, answers = hold_out(histories, config.validation_users, novel=config.novel_targets)
+        shown = histories.mixed(chances(histories)) if config.mixed_days else histories
+        learnt, known, answers = hold_out(shown, config.validation_users, novel=config.novel_targets)
         touched = np.bincount(learnt.items, minlength=catalogue.n_items + 1) > 0
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)

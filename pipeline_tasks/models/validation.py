@@ -31,7 +31,7 @@ def hold_out(
     events = np.flatnonzero(targets)
     last[histories.row_of_event[events]] = events  # the last that is written stays
     share = min(VALIDATION_SHARE, users / max(1, len(histories)))
-    chosen = np.flatnonzero((_uniform(histories.users) < share) & (last >= 0))
+    chosen = np.flatnonzero((_uniform(histories.users.astype(np.uint64)) < share) & (last >= 0))
     keep = np.ones(len(histories.items), dtype=bool)
     for row in chosen:
         keep[last[row] : histories.offsets[row + 1]] = False
@@ -71,9 +71,15 @@ def mean_gain(
     return float(torch.cat(gains).mean()) if gains else None
 
 
-def _uniform(users: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return a number in [0, 1) that depends on the user alone (SplitMix64's mixing)."""
-    mixed = users.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+def chances(histories: Histories) -> NDArray[np.float64]:
+    """Return a number in [0, 1) of each event that depends on its user and item alone."""
+    users = histories.users[histories.row_of_event].astype(np.uint64)
+    return _uniform((users << np.uint64(32)) | histories.items.astype(np.uint64))
+
+
+def _uniform(ids: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Return a number in [0, 1) that depends on the id alone (SplitMix64's mixing)."""
+    mixed = ids * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return (mixed >> np.uint64(11)) / float(1 << 53)

@@ -151,6 +151,8 @@ class TrainSettings(Section):
     """Share of id embeddings dropped in training, so that content alone can speak."""
     temperature: float = Field(0.1, gt=0)
     """Of sequence models: a score is the cosine of user and item over this."""
+    mixed_days: bool = True
+    """Sequence models learn each day's events in an order of chance, since lists are for later days."""
     learning_rate: float = Field(2e-3, gt=0)
     """Of AdamW."""
     weight_decay: float = Field(0.01, ge=0)

@@ -80,6 +80,7 @@ TRANSFORMER = SequenceConfig(
     epochs=40,
     patience=12,
     learning_rate=5e-3,
+    mixed_days=False,
 )
 # the board has two colours: more factors than that learn who left out what
 MF = MfConfig(dim=2, batch_events=64, epochs=40, patience=10, learning_rate=2e-2, zero_weight=0.3)
