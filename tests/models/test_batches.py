@@ -36,6 +36,21 @@ def test_windows_that_ask_for_nothing_make_no_batch() -> None:
     assert list(made.epoch(np.random.default_rng(0), CPU)) == []
 
 
+def test_an_epochs_order_of_a_day_hangs_on_its_generator_alone() -> None:
+    known, mixing = checkerboard(40, 20), replace(TRANSFORMER, mixed_days=True)
+
+    def epoch(made: Batches, seed: int) -> list[list[int]]:
+        batches = made.epoch(np.random.default_rng(seed), CPU)
+        return [batch.used[batch.items].flatten().tolist() for batch in batches]
+
+    made = Batches(known, 21, mixing, ALONE)
+    first = epoch(made, 1)
+    assert epoch(made, 2) != first
+    assert epoch(made, 1) == first == epoch(Batches(known, 21, mixing, ALONE), 1)
+    ordered = Batches(known, 21, TRANSFORMER, ALONE)
+    assert epoch(ordered, 1) != first
+
+
 @pytest.mark.parametrize("config", [TRANSFORMER, SAMPLED, replace(SAMPLED, batch_events=8)])
 def test_processes_divide_a_batch_and_draw_the_same_negatives(config: SequenceConfig) -> None:
     known, parts = checkerboard(41, 20), []

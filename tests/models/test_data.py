@@ -70,6 +70,17 @@ def test_novel_is_the_first_event_of_a_user_with_an_item() -> None:
     ]
 
 
+def test_mixed_events_stay_in_their_users_and_days() -> None:
+    known = histories([list(range(1, 61)), list(range(61, 91))])  # an hour apart: days of 24 events
+    mixed = known.mixed(np.random.default_rng(1).random(90))
+    day = known.times // 86_400
+    assert (mixed.items != known.items).any()
+    assert (mixed.times == known.times).all()
+    for each in np.unique(np.stack([known.row_of_event, day]), axis=1).T:
+        own = (known.row_of_event == each[0]) & (day == each[1])
+        assert set(mixed.items[own]) == set(known.items[own])
+
+
 def test_gaps_are_logarithms_of_seconds_and_begin_anew_with_each_user() -> None:
     known = histories([[1, 2], [3]])
     known = Histories(known.users, known.offsets, known.items, known.types, np.array([0, 3, 10_000]))

@@ -13,7 +13,7 @@ from pipeline_tasks.models.interface import State, Training
 from pipeline_tasks.models.transformer import Transformer
 from tests.models.worlds import CONFIGS, TRANSFORMER, checkerboard, colours
 
-CONFIG = replace(TRANSFORMER, epochs=6, patience=6)
+CONFIG = replace(TRANSFORMER, epochs=6, patience=6, mixed_days=True)
 
 
 class Kept:

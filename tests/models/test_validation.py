@@ -10,7 +10,7 @@ from pipeline_tasks.evaluation.lists import top_lists
 from pipeline_tasks.evaluation.metrics import measure
 from pipeline_tasks.models import validation
 from pipeline_tasks.models.data import Histories
-from pipeline_tasks.models.validation import mean_gain
+from pipeline_tasks.models.validation import chances, mean_gain
 from tests.models.worlds import histories
 
 SCORES = torch.tensor([[9.0, 5.0, 4.0, 3.0, -torch.inf], [9.0, 1.0, 2.0, 3.0, 4.0]])
@@ -68,3 +68,12 @@ def test_the_gain_is_the_ndcg_of_the_lists_with_ties_and_all() -> None:
 def test_nobody_to_validate_on_is_no_quality() -> None:
     nobody = histories([])
     assert mean_gain(lambda block: SCORES, nobody, np.array([], dtype=int), 4, exclude_seen=True) is None
+
+
+def test_chances_hang_on_user_and_item_alone() -> None:
+    known = histories([[1, 2, 3, 4], [1, 2, 3, 4]])
+    found = chances(known)
+    assert len(set(found)) == 8
+    assert ((found >= 0) & (found < 1)).all()
+    more = histories([[5, 4, 3, 2, 1], [4, 1]])
+    assert set(chances(more)) >= {*found[:4], found[4], found[7]}
