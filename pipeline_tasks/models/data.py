@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline_tasks.evaluation.splits import DAY_SECONDS
+
 GAP_BUCKETS = 32
-DAY_SECONDS = 86_400
 # mean cosine of items' contents at which two nights' contents are of one space
 SAME_SPACE = 0.99
 

@@ -1,7 +1,8 @@
 """The training loop: a module, its batches, loss and validation in; the module at its best epoch out.
 
-What is validated, and kept, is the mean of the weights over the steps. An epoch's randomness depends on the seed and the epoch alone, and each epoch ends in a checkpoint: a run that
-was killed at any instant goes on from there and ends with the weights of an unbroken one.
+What is validated, and kept, is the mean of the weights over the steps. An epoch's randomness depends on the seed
+and the epoch alone, and each epoch ends in a checkpoint: a run that was killed at any instant goes on from there
+and ends with the weights of an unbroken one.
 """
 
 import time

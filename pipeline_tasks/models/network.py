@@ -1,11 +1,12 @@
 """The frame of every sequence model: items and events as vectors in, what comes next out of an encoder.
 
 An event is its item, its type, and the time since the one before. An item is an id embedding plus its
-projected content, both of length 1, so that neither drowns the other; ids are dropped at random in training, and an item without history has none, so that it
-is recommended from its content (Volkovs et al. 2017, "DropoutNet: addressing cold start in recommender
-systems"). An encoder takes the vectors of events (batch, length, dim) to states of the same shape, each made
-of the events up to its own. A score is the cosine of state and item over a temperature (Yi et al. 2019,
-"Sampling-bias-corrected neural modeling for large corpus item recommendations").
+projected content, both of length 1, so that neither drowns the other; ids are dropped at random in training,
+and an item without history has none, so that it is recommended from its content (Volkovs et al. 2017,
+"DropoutNet: addressing cold start in recommender systems"). An encoder takes the vectors of events
+(batch, length, dim) to states of the same shape, each made of the events up to its own. A score is the cosine of
+state and item over a temperature (Yi et al. 2019, "Sampling-bias-corrected neural modeling for large corpus item
+recommendations").
 """
 
 import math
