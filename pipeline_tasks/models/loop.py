@@ -23,6 +23,8 @@ from pipeline_tasks.models.schedule import Progress, Schedule
 
 Batch = TypeVar("Batch")
 Tensors = dict[str, Tensor]
+# of a checkpoint: one of another layout is not gone on from
+LAYOUT = "module, means, best, optimizer"
 LESS_MEMORY = "lower train.batch_events or train.full_softmax_items"
 
 
@@ -54,7 +56,7 @@ def fit(
 ) -> dict[str, Any]:
     """Train a module by `config` on what is `learnt`, both dataclasses; return what the model says of it."""
     state = module.state_dict().values()
-    how = training.seed, str(training.precision)
+    how = training.seed, str(training.precision), LAYOUT
     run = checkpoint.fingerprint(asdict(config), how, *vars(learnt).values(), *state)
     progress = train(module, work, schedule, training, run, warm=warm)
     return {"config": asdict(config), "warm_start": warm, "training": asdict(progress)}

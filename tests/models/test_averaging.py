@@ -12,9 +12,8 @@ def test_the_mean_is_the_papers() -> None:
         with torch.no_grad():
             module.weight.copy_(torch.randn(2, 3, generator=generator))
         averages.add(step)
-        newest = (DECAY + 1) / (
-            step + DECAY
-        )  # the first step's share is 1: how the module began is forgotten
+        # the first step's share is 1: how the module began is forgotten
+        newest = (DECAY + 1) / (step + DECAY)
         mean = (1 - newest) * mean + newest * module.weight.detach()
     torch.testing.assert_close(averages.tensors[0], mean)
 

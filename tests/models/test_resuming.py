@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_tasks.models import loop
 from pipeline_tasks.models.checkpoint import config_bytes, fingerprint, pack, unpack, weights_bytes
 from pipeline_tasks.models.interface import State, Training
 from pipeline_tasks.models.transformer import Transformer
@@ -74,6 +75,16 @@ def test_a_checkpoint_of_another_run_is_not_gone_on_from() -> None:
     kept.writes = 0
     assert run(kept, seed=2) == run(Kept(), seed=2)
     assert kept.writes == 6
+
+
+def test_a_checkpoint_of_another_layout_is_not_gone_on_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(loop, "LAYOUT", "module, best, optimizer")
+        run(kept)
+    state = unpack(kept.data or b"")
+    kept.data = pack(State({k: t for k, t in state.tensors.items() if "average." not in k}, state.facts))
+    assert run(kept) == run(Kept())
 
 
 @pytest.mark.parametrize("left", ["nothing", "its beginning", "half", "all but a byte", "something else"])
