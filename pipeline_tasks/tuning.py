@@ -30,7 +30,12 @@ CHOICES: dict[str, tuple[float, ...]] = {
     "id_dropout": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "batch_events": (512, 1024, 2048, 4096),
 }
-RANGES = {"learning_rate": (3e-4, 6e-3), "weight_decay": (1e-4, 0.3), "temperature": (0.04, 0.3)}
+RANGES = {
+    "learning_rate": (3e-4, 6e-3),
+    "weight_decay": (1e-4, 0.3),
+    "temperature": (0.04, 0.3),
+    "full_length": (0.01, 2.0),
+}
 
 
 def tune(

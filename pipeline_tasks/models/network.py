@@ -1,12 +1,12 @@
 """The frame of every sequence model: items and events as vectors in, what comes next out of an encoder.
 
 An event is its item, its type, and the time since the one before. An item is an id embedding plus its
-projected content, both of length 1, so that neither drowns the other; ids are dropped at random in training,
+projected content, neither longer than 1, so that neither drowns the other; ids are dropped at random in training,
 and an item without history has none, so that it is recommended from its content (Volkovs et al. 2017,
 "DropoutNet: addressing cold start in recommender systems"). An encoder takes the vectors of events
-(batch, length, dim) to states of the same shape, each made of the events up to its own. A score is the cosine of
-state and item over a temperature (Yi et al. 2019, "Sampling-bias-corrected neural modeling for large corpus item
-recommendations").
+(batch, length, dim) to states of the same shape, each made of the events up to its own. A score is the product of
+the state's direction and the item over a temperature: the cosine (Yi et al. 2019, "Sampling-bias-corrected neural
+modeling for large corpus item recommendations"), but that an item of which little was learnt scores little.
 """
 
 import math
@@ -34,6 +34,7 @@ class SequenceConfig:
     dropout: float = 0.3
     id_dropout: float = 0.1
     temperature: float = 0.1
+    full_length: float = 1.0
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     batch_events: int = 2048
@@ -113,19 +114,18 @@ class Network(nn.Module):
         self.encoder = encoder(config)
 
     def vectors(self, items: Tensor) -> Tensor:
-        """Return (items, dim), of length 1: the directions of its id embedding, if it has one, and of its content.
+        """Return (items, dim), of length 1 at most: its id embedding, if it has one, and its content together.
 
-        Zeros for an item that has neither.
+        Each is divided by its length, or by `full_length` where that is more. Zeros for an item that has neither.
         """
         known = self.trained[items, None]
         if self.training and self.config.id_dropout:
             dropped = torch.rand(len(items), 1, device=items.device) < self.config.id_dropout
             known = known & ~(dropped & self.content[items].any(1, keepdim=True))
-        ids, content = (
-            F.normalize(self.ids(items), dim=1),
-            F.normalize(self.project(self.content[items]), dim=1),
-        )
-        return F.normalize(ids * known + content, dim=1)
+        full = self.config.full_length
+        ids = F.normalize(self.ids(items), dim=1, eps=full)
+        content = F.normalize(self.project(self.content[items]), dim=1, eps=full)
+        return F.normalize(ids * known + content, dim=1, eps=1.0)
 
     def all_vectors(self) -> Tensor:
         """Return (n_items + 1, dim); row 0 is padding."""

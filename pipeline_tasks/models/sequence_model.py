@@ -21,7 +21,7 @@ from pipeline_tasks.models.schedule import Schedule
 from pipeline_tasks.models.validation import chances, hold_out
 
 # these say how a model is trained; only the others must agree for one to go on from another
-SHAPE = ("dim", "blocks", "heads", "max_length", "event_types", "temperature")
+SHAPE = ("dim", "blocks", "heads", "max_length", "event_types", "temperature", "full_length")
 
 
 class SequenceModel:

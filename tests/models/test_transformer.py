@@ -69,9 +69,24 @@ def test_an_id_embedding_that_never_learnt_does_not_speak() -> None:
     ).eval()
     vectors = network.all_vectors()
     torch.testing.assert_close(
-        vectors[3], torch.nn.functional.normalize(network.project.weight.sum(1), dim=0)
+        vectors[3], torch.nn.functional.normalize(network.project.weight.sum(1), dim=0, eps=1)
     )
     assert not torch.allclose(vectors[1], vectors[2])
+
+
+def test_an_item_counts_by_how_much_was_learnt_of_it_up_to_the_full_length() -> None:
+    content = torch.zeros(4, 2)
+    content[3, 0] = 1.0
+    network = Network(
+        replace(TRANSFORMER, full_length=2.0), TransformerEncoder, content, torch.arange(4) > 0
+    ).eval()
+    with torch.no_grad():
+        network.ids.weight.zero_()
+        network.ids.weight[1:, 0] = torch.tensor([0.5, 8.0, 3.0])
+        network.project.weight.zero_()
+        network.project.weight[:, 0] = network.ids.weight[3]
+        lengths = network.all_vectors().norm(dim=1)
+    torch.testing.assert_close(lengths, torch.tensor([0.0, 0.25, 1.0, 1.0]))
 
 
 def test_padding_changes_nothing() -> None:
