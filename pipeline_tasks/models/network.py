@@ -1,8 +1,8 @@
 """The frame of every sequence model: items and events as vectors in, what comes next out of an encoder.
 
 An event is its item, its type, and the time since the one before. An item is an id embedding plus its
-projected content, neither longer than 1, so that neither drowns the other; ids are dropped at random in training,
-and an item without history has none, so that it is recommended from its content (Volkovs et al. 2017,
+projected content; their directions have equal say, so that neither drowns the other. Ids are dropped at random in
+training, and an item without history has none, so that it is recommended from its content (Volkovs et al. 2017,
 "DropoutNet: addressing cold start in recommender systems"). An encoder takes the vectors of events
 (batch, length, dim) to states of the same shape, each made of the events up to its own. A score is the product of
 the state's direction and the item over a temperature: the cosine (Yi et al. 2019, "Sampling-bias-corrected neural
@@ -114,18 +114,18 @@ class Network(nn.Module):
         self.encoder = encoder(config)
 
     def vectors(self, items: Tensor) -> Tensor:
-        """Return (items, dim), of length 1 at most: its id embedding, if it has one, and its content together.
+        """Return (items, dim), of length 1 at most.
 
-        Each is divided by its length, or by `full_length` where that is more. Zeros for an item that has neither.
+        The direction is the sum of those of the item's id embedding, if it has one, and of its content; the
+        length that of their own sum over `full_length`. Zeros for an item that has neither.
         """
         known = self.trained[items, None]
         if self.training and self.config.id_dropout:
             dropped = torch.rand(len(items), 1, device=items.device) < self.config.id_dropout
             known = known & ~(dropped & self.content[items].any(1, keepdim=True))
-        full = self.config.full_length
-        ids = F.normalize(self.ids(items), dim=1, eps=full)
-        content = F.normalize(self.project(self.content[items]), dim=1, eps=full)
-        return F.normalize(ids * known + content, dim=1, eps=1.0)
+        ids, content = self.ids(items) * known, self.project(self.content[items])
+        length = (ids + content).norm(dim=1, keepdim=True) / self.config.full_length
+        return F.normalize(F.normalize(ids, dim=1) + F.normalize(content, dim=1), dim=1) * length.clamp(max=1)
 
     def all_vectors(self) -> Tensor:
         """Return (n_items + 1, dim); row 0 is padding."""

@@ -68,25 +68,25 @@ def test_an_id_embedding_that_never_learnt_does_not_speak() -> None:
         TRANSFORMER, TransformerEncoder, torch.ones(4, 3), torch.tensor([False, True, True, False])
     ).eval()
     vectors = network.all_vectors()
-    torch.testing.assert_close(
-        vectors[3], torch.nn.functional.normalize(network.project.weight.sum(1), dim=0, eps=1)
-    )
+    torch.testing.assert_close(vectors[3], network.project.weight.sum(1))
     assert not torch.allclose(vectors[1], vectors[2])
 
 
 def test_an_item_counts_by_how_much_was_learnt_of_it_up_to_the_full_length() -> None:
-    content = torch.zeros(4, 2)
-    content[3, 0] = 1.0
+    content = torch.tensor([[0.0], [0.0], [0.0], [1.0], [1.0]])
+    config = replace(TRANSFORMER, full_length=2.0)
     network = Network(
-        replace(TRANSFORMER, full_length=2.0), TransformerEncoder, content, torch.arange(4) > 0
+        config, TransformerEncoder, content, torch.tensor([False, True, True, True, False])
     ).eval()
+    ids, projected = torch.zeros(2, config.dim)
+    ids[0], projected[1] = 1.0, 0.5
     with torch.no_grad():
-        network.ids.weight.zero_()
-        network.ids.weight[1:, 0] = torch.tensor([0.5, 8.0, 3.0])
-        network.project.weight.zero_()
-        network.project.weight[:, 0] = network.ids.weight[3]
-        lengths = network.all_vectors().norm(dim=1)
-    torch.testing.assert_close(lengths, torch.tensor([0.0, 0.25, 1.0, 1.0]))
+        network.ids.weight.copy_(ids * torch.tensor([9.0, 0.5, 8.0, 0.5, 9.0])[:, None])
+        network.project.weight.copy_(projected[:, None])
+        vectors = network.all_vectors()
+    both = torch.nn.functional.normalize(ids + 2 * projected, dim=0)  # equal say, whatever their lengths
+    expected = torch.stack([0 * ids, 0.25 * ids, ids, 0.5**0.5 / 2 * both, 0.5 * projected])
+    torch.testing.assert_close(vectors, expected)
 
 
 def test_padding_changes_nothing() -> None:
