@@ -124,8 +124,9 @@ class Network(nn.Module):
             dropped = torch.rand(len(items), 1, device=items.device) < self.config.id_dropout
             known = known & ~(dropped & self.content[items].any(1, keepdim=True))
         ids, content = self.ids(items) * known, self.project(self.content[items])
-        length = (ids + content).norm(dim=1, keepdim=True) / self.config.full_length
-        return F.normalize(F.normalize(ids, dim=1) + F.normalize(content, dim=1), dim=1) * length.clamp(max=1)
+        direction = F.normalize(F.normalize(ids, dim=1) + F.normalize(content, dim=1), dim=1)
+        length: Tensor = (ids + content).norm(dim=1, keepdim=True) / self.config.full_length
+        return direction * length.clamp(max=1)
 
     def all_vectors(self) -> Tensor:
         """Return (n_items + 1, dim); row 0 is padding."""
