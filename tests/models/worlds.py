@@ -80,6 +80,7 @@ TRANSFORMER = SequenceConfig(
     epochs=40,
     patience=12,
     learning_rate=5e-3,
+    full_length=0.01,  # few steps make short vectors
     mixed_days=False,
 )
 # the board has two colours: more factors than that learn who left out what

@@ -18,7 +18,14 @@ from tests.ranking_night import DAYS, write_ranking_night
 from tests.training_night import EXAMPLES, NIGHT, put
 
 QUICK: dict[str, Any] = {
-    "train": {"dim": 16, "epochs": 4, "batch_events": 64, "learning_rate": 0.01, "device": "cpu"},
+    "train": {
+        "dim": 16,
+        "epochs": 4,
+        "batch_events": 64,
+        "learning_rate": 0.01,
+        "full_length": 0.1,  # few steps make short vectors
+        "device": "cpu",
+    },
     "evaluate": {"tolerance": 0.5},
     "recommend": {"n": 5, "spares": 3, "files": 1, "popular": 6, "similar": 0},
     "dataset": {"holdout_min_users": 10},
