@@ -6,7 +6,7 @@ training, and an item without history has none, so that it is recommended from i
 "DropoutNet: addressing cold start in recommender systems"). An encoder takes the vectors of events
 (batch, length, dim) to states of the same shape, each made of the events up to its own. A score is the product of
 the state's direction and the item over a temperature: the cosine (Yi et al. 2019, "Sampling-bias-corrected neural
-modeling for large corpus item recommendations"), but that an item of which little was learnt scores little.
+modeling for large corpus item recommendations"), but that vectors start short and score little until they grew.
 """
 
 import math

@@ -64,9 +64,8 @@ def test_an_item_without_history_is_recommended_from_its_content() -> None:
 
 
 def test_an_id_embedding_that_never_learnt_does_not_speak() -> None:
-    config = replace(TRANSFORMER, full_length=1.0)
     trained = torch.tensor([False, True, True, False])
-    network = Network(config, TransformerEncoder, torch.ones(4, 3), trained).eval()
+    network = Network(TRANSFORMER, TransformerEncoder, torch.ones(4, 3), trained).eval()
     vectors = network.all_vectors()
     torch.testing.assert_close(vectors[3], network.project.weight.sum(1))
     assert not torch.allclose(vectors[1], vectors[2])

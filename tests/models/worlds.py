@@ -79,8 +79,7 @@ TRANSFORMER = SequenceConfig(
     batch_events=256,
     epochs=40,
     patience=12,
-    learning_rate=5e-3,
-    full_length=0.01,  # few steps make short vectors
+    learning_rate=1e-2,
     mixed_days=False,
 )
 # the board has two colours: more factors than that learn who left out what
