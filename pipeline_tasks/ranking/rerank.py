@@ -49,7 +49,7 @@ class Reranker:
         known = self.known
         place = np.broadcast_to(np.arange(items.shape[1], dtype=np.float32), items.shape)
         of_pairs = pair_features(
-            np.where(items > 0, scores - scores[:, :1], 0.0),
+            np.where(items > 0, gaps_below(scores, scores[:, : self.candidates]), 0.0),
             place,
             crosses(
                 known.affinity[users][:, None],
@@ -65,8 +65,26 @@ class Reranker:
 
 
 def pair_features(gaps: NDArray[np.floating], above: NDArray[np.floating], crossed: Floats) -> Floats:
-    """Return (…, features): a score less the best one, how many are above it, and how user and item go together."""
+    """Return (…, features): how far a score is below the best, how many are above it, how user and item go together."""
     return np.concatenate([np.stack([gaps, np.log1p(above)], -1), crossed], -1).astype(np.float32)
+
+
+def gaps_below(scores: Floats, best: Floats) -> Floats:
+    """Return how far `scores` (rows, places) are below the first of the row's `best` (rows, candidates), best first.
+
+    In mean distances of the row's candidates from the first: a ranker reads the scores of two models, of the one
+    that had not seen the examples and of the one that serves, and what a point is worth differs between them.
+    -inf, which is no candidate, stays.
+    """
+    first = best[:, :1]
+    candidates = np.isfinite(best)
+    distances = np.subtract(first, best, out=np.zeros_like(best), where=candidates)
+    mean = distances.sum(1, keepdims=True) / np.maximum(1, candidates.sum(1, keepdims=True))
+    mean[mean == 0] = 1.0
+    gaps: Floats = np.full_like(scores, -np.inf)
+    np.subtract(scores, first, out=gaps, where=np.isfinite(scores))
+    gaps /= mean
+    return gaps
 
 
 @torch.inference_mode()
@@ -79,7 +97,7 @@ def standing(
     *,
     exclude_seen: bool,
 ) -> tuple[Floats, Floats]:
-    """Return (pairs, places): how far each item's score is below the row's best, and how many are above it.
+    """Return (pairs, places): `gaps_below` of each item's score, and how many are above it.
 
     `items` (pairs, places) are asked of the histories' `rows` (pairs,), in order. Items below the best
     `candidates` count as many above them; one that the model never gives is -inf below.
@@ -93,7 +111,7 @@ def standing(
         asked = torch.from_numpy(items[here]).to(scores.device).long()
         own = scores[own_row[:, None], asked]  # (pairs, places)
         best = top_k(scores, candidates)[0][own_row]  # (pairs, candidates)
-        gaps[here] = (own - best[:, :1]).nan_to_num(nan=-torch.inf, neginf=-torch.inf).cpu().numpy()
+        gaps[here] = gaps_below(own.cpu().numpy(), best.cpu().numpy())
         above[here] = (best[:, None] > own[:, :, None]).sum(2).cpu().numpy()
     return gaps, above
 

@@ -152,8 +152,8 @@ class TrainSettings(Section):
     temperature: float = Field(0.1, gt=0)
     """Of sequence models: a score is the product of user and item, both of length 1 at most, over this."""
     full_length: float = Field(1.0, gt=0)
-    """Of sequence models: an item counts in full from this length of its id embedding and content on, below it in
-    proportion, since less was learnt of it; near 0 the score is the cosine."""
+    """Of sequence models: an item's vector, its id embedding and content, has the length 1 from this length of theirs
+    on and a shorter one below it, so that scores start small and grow; near 0 the score is the cosine."""
     mixed_days: bool = True
     """Sequence models learn each day's events in an order of chance, since lists are for later days."""
     learning_rate: float = Field(2e-3, gt=0)

@@ -6,7 +6,7 @@ import torch
 from pipeline_tasks.models.ranker import Ranker, RankerConfig, RankerNetwork
 from pipeline_tasks.ranking.blocks import rank_users
 from pipeline_tasks.ranking.features import Known
-from pipeline_tasks.ranking.rerank import Reranker, rank_lists, standing
+from pipeline_tasks.ranking.rerank import Reranker, gaps_below, rank_lists, standing
 from tests.ranking.test_blocks import ITEMS, USERS, Vectors, allowed, histories
 
 WIDTH, SLOTS, CANDIDATES = 3, 4, 12
@@ -39,10 +39,11 @@ def by_hand(user: int, items: list[int], scores: list[float]) -> list[float]:
     """Score one user's candidates one by one."""
     told, network = known(), ranker().network
     found = []
+    mean = float(np.mean([scores[0] - score for score in scores])) if scores else 0.0
     for place, (item, score) in enumerate(zip(items, scores, strict=True)):
         gap = told.price[item] - told.price_level[user]
         pair = [
-            score - scores[0],
+            (score - scores[0]) / (mean or 1.0),
             np.log1p(place),
             float(told.affinity[user] @ told.topics[item]),
             gap,
@@ -75,6 +76,28 @@ def test_candidates_come_in_the_order_of_their_scores_one_by_one() -> None:
             np.testing.assert_allclose(lists.scores[row][: len(order)], np.array(found)[order], rtol=1e-5)
 
 
+def test_a_model_whose_scores_lie_farther_apart_is_ranked_alike() -> None:
+    """The ranker learnt from the scores of one model and reads those of another."""
+    model, farther = Vectors(1), Vectors(1)
+    farther.items = 8 * farther.items
+    one, other = (
+        next(
+            rank_lists(
+                each, Reranker(ranker(), known(), CANDIDATES), histories(), 5, allowed(), exclude_seen=True
+            )
+        )
+        for each in (model, farther)
+    )
+    np.testing.assert_array_equal(one.items, other.items)
+    np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4, atol=1e-5)
+
+
+def test_candidates_of_one_score_are_no_gap_apart() -> None:
+    scores = np.array([[2.0, 2.0, -np.inf], [-np.inf] * 3, [3.0, 1.0, -1.0]], np.float32)
+    expected = [[0.0, 0.0, -np.inf], [-np.inf] * 3, [0.0, -1.0, -2.0]]
+    np.testing.assert_array_equal(gaps_below(scores, scores), np.array(expected, np.float32))
+
+
 def test_more_places_than_candidates_are_candidates_too() -> None:
     reranker = Reranker(ranker(), known(), 3)
     lists = next(rank_lists(Vectors(1), reranker, histories(), 10, allowed(), exclude_seen=False))
@@ -97,5 +120,7 @@ def test_standing_is_what_sorting_every_item_says() -> None:
             if np.isinf(own[item]):
                 assert gaps[pair, place] == -np.inf
                 continue
-            assert gaps[pair, place] == own[item] - own.max()
+            best = np.sort(own[np.isfinite(own)])[::-1][:CANDIDATES]
+            expected = (own[item] - best[0]) / (best[0] - best).mean()
+            np.testing.assert_allclose(gaps[pair, place], expected, rtol=1e-5)
             assert above[pair, place] == min(CANDIDATES, (own > own[item]).sum())

@@ -23,7 +23,6 @@ QUICK: dict[str, Any] = {
         "epochs": 4,
         "batch_events": 64,
         "learning_rate": 0.01,
-        "full_length": 0.1,  # at 1, the default, ranking gains 0.12 here in place of 0.2
         "device": "cpu",
     },
     "evaluate": {"tolerance": 0.5},
