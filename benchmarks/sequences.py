@@ -16,19 +16,26 @@ WIDTH = FeatureSettings().text_dim
 
 
 def read_sequences(sequences: Path, times: Path | None = None) -> Histories:
-    """Return the users' events; `times` has the shape of `sequences`, Unix seconds in place of items."""
-    rows = [np.array(line.split(), dtype=np.int64) for line in sequences.read_text().splitlines() if line]
+    """Return the users' events, by user; `times` has the shape of `sequences`, Unix seconds in place of items."""
+    rows = _rows(sequences)
     lengths = np.array([len(row) - 1 for row in rows])
     items = np.concatenate([row[1:] for row in rows])
     seconds = np.zeros(len(items), dtype=np.int64)
     if times is not None:
-        lines = [np.array(line.split(), dtype=np.int64) for line in times.read_text().splitlines() if line]
+        lines = _rows(times)
         if [len(line) for line in lines] != [len(row) for row in rows]:
             raise SystemExit(f"{times} has not the shape of {sequences}: give a time for each item")
         seconds = np.concatenate([line[1:] for line in lines])
     users = np.array([row[0] for row in rows], dtype=np.int32)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Histories(users, offsets, items.astype(np.int32), np.ones(len(items), np.int8), seconds)
+
+
+def _rows(path: Path) -> list[np.ndarray]:
+    """Return the numbers of each line, by the first of them."""
+    lines = (line for line in path.read_text().splitlines() if line.strip())
+    rows = [np.array(line.split(), dtype=np.int64) for line in lines]
+    return sorted(rows, key=lambda row: int(row[0]))
 
 
 def without_last(histories: Histories) -> tuple[Histories, Histories]:

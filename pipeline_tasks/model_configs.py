@@ -13,7 +13,7 @@ from pipeline_tasks.settings import Settings, TrainSettings
 
 
 def model_config(settings: Settings, name: str, weights: tuple[float, ...], cut: int) -> Any:
-    """Return the configuration of the model `name`.
+    """Return the configuration of the model `name`: the settings that are set, else the model's own defaults.
 
     `weights` are those of the event types (the first is padding's); events before `cut` (Unix seconds) are known.
     """
@@ -40,6 +40,6 @@ def model_config(settings: Settings, name: str, weights: tuple[float, ...], cut:
 
 
 def _same_named(kind: type[Any], wanted: TrainSettings) -> dict[str, Any]:
-    """Return the settings that the configuration has fields for."""
-    own = kind.__dataclass_fields__.keys() & TrainSettings.model_fields.keys()
+    """Return the settings that somebody has set, of those that the configuration has fields for."""
+    own = kind.__dataclass_fields__.keys() & wanted.model_fields_set
     return {key: getattr(wanted, key) for key in own}

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -145,6 +145,12 @@ def read_json(store: Store, key: str, stage: str) -> dict[str, Any]:
     except ValueError as error:
         raise Refused(f"{store.uri}/{key} is damaged: {error}", f"run {stage} for its night again") from error
     return content
+
+
+def served(store: Store, decision: dict[str, Any]) -> Saved:
+    """Return the model of a night's decision, without its ranker where the decision leaves it out."""
+    saved = read(store, decision["model_version"])
+    return saved if decision.get("ranking", True) else replace(saved, ranker=None)
 
 
 def champion_before(store: Store, run_date: date) -> dict[str, Any] | None:

@@ -161,7 +161,7 @@ def open_reranker(
 
     Also for one that was fitted on other features than the contracts have today: its model ranks alone.
     """
-    known = read_known(store, run_date, data, ranker.levels, moment) if ranker else None
-    if ranker is None or known is None or not ranker.reads(known.users.shape[1], known.items.shape[1]):
+    if ranker is None or ranker.features != names_of(FEATURE_VIEWS.values()):
         return None
-    return Reranker(ranker, known, candidates)
+    known = read_known(store, run_date, data, ranker.levels, moment)
+    return Reranker(ranker, known, candidates) if known else None

@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 from pydantic import ValidationError
 
 from pipeline_tasks.errors import NightjarError, Refused
@@ -19,8 +20,11 @@ from pipeline_tasks.model_store import KINDS, torch_device, torch_precision
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import Training
 from pipeline_tasks.models.sequence_model import SequenceModel
+from pipeline_tasks.models.validation import hold_out
 from pipeline_tasks.settings import Settings
 
+# how Optuna marks a trial whose values were given: that of the settings as they are
+AS_IT_IS = "fixed_params"
 # what a trial may change, and how far: of some values one, or anything between two on a logarithmic scale
 CHOICES: dict[str, tuple[float, ...]] = {
     "dim": (32, 64, 128, 256),
@@ -52,7 +56,8 @@ def tune(
 ) -> optuna.Study:
     """Return the study kept in `journal`, gone on with until it has `trials` trials or `minutes` have passed.
 
-    A journal belongs to one model, data and settings. Raises Refused unless `train.model` is one sequence model.
+    A journal belongs to one model, data and settings, and to one process at a time. Raises Refused unless
+    `train.model` is one sequence model, and where there is nobody to judge a trial by.
     """
     name = settings.train.model
     if not issubclass(KINDS.get(name, object), SequenceModel):
@@ -65,7 +70,13 @@ def tune(
         storage=JournalStorage(JournalFileBackend(str(journal))),
         load_if_exists=True,
     )
-    done = len(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)))
+    if not len(hold_out(histories, novel=settings.recommend.exclude_seen)[1]):
+        raise Refused("there are no validation users to judge a trial by", "tune on more data")
+    for killed in study.get_trials(states=(TrialState.RUNNING,)):
+        study.tell(killed.number, state=TrialState.FAIL)
+        if AS_IT_IS in killed.system_attrs:
+            study.enqueue_trial(killed.system_attrs[AS_IT_IS])
+    done = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     study.sampler = optuna.samplers.TPESampler(seed=settings.seed + done)
     if not study.get_trials(deepcopy=False):
         study.enqueue_trial({key: getattr(settings.train, key) for key in (*CHOICES, *RANGES)})
@@ -77,10 +88,7 @@ def tune(
         config = model_config(tried, name, weights, cut)
         training = Training(settings.seed, device, precision=torch_precision(tried.train, device))
         model = KINDS[name].fit(histories, catalogue, config, training)
-        quality = model.facts["training"]["best_quality"]
-        if quality is None:
-            raise Refused("there are no validation users to judge a trial by", "tune on more data")
-        return float(quality)
+        return float(model.facts["training"]["best_quality"])
 
     def told(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         seconds = trial.duration.total_seconds() if trial.duration else 0.0
@@ -111,7 +119,8 @@ def summary(study: optuna.Study) -> str:
     finished = [trial for trial in study.trials if trial.value is not None]
     if not finished:
         raise Refused("no trial has finished", "allow more minutes, or look at what the trials said")
-    best, first = study.best_trial, study.trials[0]
+    asked = [trial for trial in study.trials if AS_IT_IS in trial.system_attrs]
+    best, first = study.best_trial, next((trial for trial in asked if trial.value is not None), asked[0])
     as_it_is = f"{first.value:.4f}" if first.value is not None else "failed"
     said = f"{len(finished)} of {len(study.trials)} trials finished: {as_it_is} as it is, {best.value:.4f} in trial {best.number + 1}"
     changed = {key: value for key, value in best.params.items() if first.params.get(key) != value}

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.tuning import summary, tune
-from tests.models.worlds import checkerboard, colours
+from tests.models.worlds import checkerboard, colours, histories
 
 SMALL = {"epochs": 2, "dim": 32, "device": "cpu"}
 
@@ -47,6 +47,47 @@ def test_the_summary_names_only_what_changes(make_settings, tmp_path) -> None:
     )
     for key, value in study.best_params.items():
         assert (f"\n{key} = " in text) == (value != study.trials[0].params[key])
+
+
+def test_a_study_that_was_killed_in_its_first_trial_tries_the_settings_as_they_are_again(
+    make_settings, tmp_path, monkeypatch
+) -> None:
+    settings, journal = make_settings(train=SMALL), tmp_path / "study.journal"
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: Any) -> Any:
+        raise Killed
+
+    # an exception that nothing catches would be told to the study: a kill tells nothing
+    monkeypatch.setattr("optuna.Study.tell", killed)
+    monkeypatch.setattr("pipeline_tasks.tuning.model_config", killed)
+    monkeypatch.setattr("optuna.study._optimize._tell_with_warning", killed)
+    with pytest.raises(Killed):
+        search(settings, journal, 2)
+    monkeypatch.undo()
+    study, said = search(settings, journal, 2)
+    assert [trial.value is None for trial in study.trials] == [True, False, False]
+    assert study.trials[1].params == study.trials[0].system_attrs["fixed_params"]
+    assert "3 trials finished: failed" not in summary(study)
+    assert len(said) == 2
+
+
+def test_data_without_anybody_to_judge_by_are_refused_at_once(make_settings, tmp_path) -> None:
+    settings = make_settings(train=SMALL)
+    with pytest.raises(Refused, match="no validation users"):
+        tune(
+            settings,
+            histories([[1]]),
+            colours(24),
+            (0.0, 1.0),
+            100,
+            tmp_path / "j",
+            trials=1,
+            minutes=1,
+            say=print,
+        )
 
 
 def test_a_trial_that_diverges_fails_alone(make_settings, tmp_path) -> None:

@@ -66,11 +66,12 @@ def reproducible(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def memory_explained(doing: str, remedy: str) -> Iterator[None]:
-    """Raise NightjarError with what to change where torch runs out of memory."""
+    """Raise NightjarError with what to change where torch, or NumPy, runs out of memory."""
     try:
         yield
-    except RuntimeError as error:
+    except (MemoryError, RuntimeError) as error:
         first = str(error).partition("\n")[0]
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in first:
+        spent = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if spent or "can't allocate memory" in first:
             raise NightjarError(f"memory ran out in {doing}: {first[:200]}", remedy) from error
         raise

@@ -63,8 +63,15 @@ class Fitting:
         self.network.eval()
         with torch.inference_mode():
             vectors = self.network.all_vectors()
+            unknown = ~vectors.any(1)
+
+            def score(block: Histories) -> Tensor:
+                scores = encode(self.network, block, vectors)[0] @ vectors.T
+                scores[:, unknown] = -torch.inf
+                return scores
+
             return mean_gain(
-                lambda block: encode(self.network, block, vectors)[0] @ vectors.T,
+                score,
                 *self.validation,
                 len(vectors) - 1,
                 exclude_seen=self.config.novel_targets,

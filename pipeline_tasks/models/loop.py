@@ -25,7 +25,6 @@ Batch = TypeVar("Batch")
 Tensors = dict[str, Tensor]
 # of a checkpoint: one of another layout is not gone on from
 LAYOUT = "module, means, best, optimizer"
-LESS_MEMORY = "lower train.batch_events or train.full_softmax_items"
 
 
 class Work(Protocol[Batch]):
@@ -83,7 +82,7 @@ def train(
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
     )
-    with reproducible(training.device), memory_explained("training", LESS_MEMORY):
+    with reproducible(training.device), memory_explained("training", schedule.less_memory):
         averages = Averages(module)
         progress, best = _resumed(module, optimizer, averages, training, fingerprint)
         if warm and progress.epoch == 0:
@@ -128,10 +127,10 @@ def _epoch(
         losses.append(loss.detach())
         events += work.size(batch)
     mean = float(training.processes.sum(torch.stack(losses)).mean()) if losses else 0.0
-    if not np.isfinite(mean):
+    if not np.isfinite(mean) or not all(bool(each.isfinite().all()) for each in module.parameters()):
         raise Refused(
-            f"training diverged: the loss is {mean} in epoch {progress.epoch}",
-            f"lower train.learning_rate (now {schedule.learning_rate:g})",
+            f"training diverged: the loss is {mean} in epoch {progress.epoch}, or a weight no number after it",
+            f"lower {schedule.section}.learning_rate (now {schedule.learning_rate:g})",
         )
     progress.losses.append(mean)
     return events

@@ -1,4 +1,4 @@
-"""Losses over the catalogue: hidden states, item vectors and targets in, the mean cross-entropy out."""
+"""What models minimise: states or scores and what was taken in, a mean over the targets out."""
 
 from typing import Any
 

@@ -27,7 +27,7 @@ FARTHEST = 5.0
 FIRST_WEIGHTS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 # examples that these weights are tried on, at most
 TRIED_ON = 10_000
-# the first feature of a pair: the candidate's score less the best candidate's
+# the first feature of a pair: how far the candidate's score is below the best candidate's, see gaps_below
 GAP = 0
 
 
@@ -37,6 +37,8 @@ class RankerConfig:
 
     levels: dict[str, list[str]]
     """Of each text among the features the values that have a number."""
+    features: tuple[str, ...] = ()
+    """The names of the features, in order: one that was fitted on others is of no use."""
     hidden: int = 64
     dropout: float = 0.1
     learning_rate: float = 2e-3
@@ -129,10 +131,10 @@ class Ranker:
         found: dict[str, list[str]] = self.facts["config"]["levels"]
         return found
 
-    def reads(self, users: int, items: int) -> bool:
-        """Say whether it was fitted on so many features of a user with the moment, and of an item."""
-        own: list[int] = self.facts["widths"]
-        return own[:2] == [users, items]
+    @property
+    def features(self) -> list[str]:
+        """The names of the features that it was fitted on, in order."""
+        return list(self.facts["config"]["features"])
 
     @classmethod
     def fit(
@@ -149,7 +151,14 @@ class Ranker:
             network = RankerNetwork(config, *widths)
         network.to(training.device)
         fitting = _Fitting(network, examples, judge, config)
-        schedule = Schedule(config.epochs, config.patience, config.learning_rate, config.weight_decay)
+        schedule = Schedule(
+            config.epochs,
+            config.patience,
+            config.learning_rate,
+            config.weight_decay,
+            section="ranking",
+            less_memory="lower dataset.max_examples or ranking.hidden",
+        )
         facts = loop.fit(network, fitting, schedule, config, examples, training, warm=True)
         return cls(network, {**facts, "widths": widths}) if facts["training"]["best_epoch"] else None
 
@@ -211,7 +220,8 @@ class _Fitting:
         return self._cross_entropy(batch)
 
     def _cross_entropy(self, batch: Tensor) -> Tensor:
-        """See `losses.sampled_softmax` for the correction: it is the same, with negatives of each group's own."""
+        """Each item's score less the logarithm of how often it would be drawn (Bengio and Senécal 2008), as for
+        `losses.sampled_softmax`; here the taken item's too, and negatives are each group's own."""
         items = self.network.of_items(self.items[batch])
         scores = self.network(self.network.of_users(self.users[batch]), items, self.pairs[batch])
         scores = (scores - self.log_expected[batch]).masked_fill(~self.there[batch], -torch.inf)

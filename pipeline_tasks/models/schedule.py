@@ -13,6 +13,10 @@ class Schedule:
     weight_decay: float
     warmup_steps: int = 50
     """Steps in which the learning rate rises to its value."""
+    section: str = "train"
+    """The settings that it is of, for messages."""
+    less_memory: str = "lower train.batch_events or train.full_softmax_items"
+    """What to change where memory runs out."""
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, from 1."""

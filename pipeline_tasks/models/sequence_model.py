@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,7 +19,7 @@ from pipeline_tasks.models.network import Encoder, Network, SequenceConfig
 from pipeline_tasks.models.schedule import Schedule
 from pipeline_tasks.models.validation import chances, hold_out
 
-# these say how a model is trained; only the others must agree for one to go on from another
+# these must agree for a model to go on from another; the others only say how it is trained
 SHAPE = ("dim", "blocks", "heads", "max_length", "event_types", "temperature", "full_length")
 
 
@@ -92,13 +91,11 @@ class SequenceModel:
         return self._vectors
 
     def score(self, histories: Histories) -> Tensor:
-        return self.encode(histories) @ self._vectors.T
+        return factors.scores(self, histories)
 
     def similar(self, items: NDArray[np.int64]) -> Tensor:
         """Cosine of item vectors."""
-        with torch.inference_mode():
-            unit = F.normalize(self._vectors, dim=1)
-            return unit[torch.from_numpy(items).to(unit.device)] @ unit.T
+        return factors.cosines(self._vectors, items)
 
     def reasons(self, histories: Histories, items: NDArray[np.int32]) -> NDArray[np.int64]:
         """The event among the newest that adds most to the score, by what the encoder says that each adds."""

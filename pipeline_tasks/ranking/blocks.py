@@ -25,6 +25,8 @@ from pipeline_tasks.ranking.top_k import LARGEST_GROUP, top_k
 # Items of a block of scores: with ROWS_A_BLOCK users 128 MiB, for each thread.
 ITEMS_A_BLOCK = 131_072
 ROWS_A_BLOCK = 256
+# likenesses of items kept at a time: 128 MiB
+CELLS_AT_ONCE = 1 << 25
 # items of a product: more would drive each other's vectors and scores out of the nearest cache
 ITEMS_A_PRODUCT = 2_048
 
@@ -159,10 +161,14 @@ def rank_similar(
     k: int,
     allowed: NDArray[np.bool_],
     *,
-    items_a_block: int = 1024,
+    items_a_block: int = 0,
 ) -> Iterator[Ranked]:
-    """Yield the `k` most alike of the `allowed` items for each of `items`, never the item itself."""
+    """Yield the `k` most alike of the `allowed` items for each of `items`, never the item itself.
+
+    As many at a time as `items_a_block` says, by default so many that their likenesses are CELLS_AT_ONCE.
+    """
     shelf = Shelf(allowed, ITEMS_A_BLOCK)
+    items_a_block = items_a_block or max(1, CELLS_AT_ONCE // len(allowed))
     for first in range(0, len(items), items_a_block):
         block = items[first : first + items_a_block]
         itself = shelf.pairs(np.arange(len(block)), block)

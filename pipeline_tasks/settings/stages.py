@@ -138,13 +138,13 @@ class TrainSettings(Section):
     threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 leaves it alone. Same bytes need the same number."""
     dim: int = Field(64, ge=4)
-    """Width of the Transformer's vectors, and of those of ncf and mf."""
+    """Width of the vectors of sequence models, ncf and mf, which have defaults of their own for what is not set."""
     blocks: int = Field(1, ge=1)
     """Transformer blocks, or layers of gru4rec."""
     heads: int = Field(1, ge=1)
     """Attention heads."""
     max_length: int = Field(50, ge=2)
-    """Newest events of a user that the Transformer sees."""
+    """Newest events of a user that a sequence model sees."""
     dropout: float = Field(0.3, ge=0, lt=1)
     """In blocks and embeddings."""
     id_dropout: float = Field(0.1, ge=0, lt=1)
@@ -161,10 +161,10 @@ class TrainSettings(Section):
     weight_decay: float = Field(0.01, ge=0)
     """Of AdamW."""
     batch_events: int = Field(2048, ge=1)
-    """Events a step of the Transformer."""
+    """Events a step."""
     epochs: int = Field(60, ge=1)
     """At most; training stops when `patience` epochs bring nothing."""
-    patience: int = Field(12, ge=1)
+    patience: int = Field(25, ge=1)
     """Epochs without a better validation before training stops."""
     full_softmax_items: int = Field(4_096, ge=1)
     """Up to this catalogue the loss is over all items; beyond, over shared negatives."""

@@ -18,7 +18,7 @@ from pipeline_tasks.lake.store import open_store
 from pipeline_tasks.model_store import Saved
 from pipeline_tasks.models.checkpoint import config_bytes
 from pipeline_tasks.models.devices import memory_explained
-from pipeline_tasks.ranking.rerank import LESS_MEMORY
+from pipeline_tasks.ranking.rerank import LESS_MEMORY, Reranker
 from pipeline_tasks.ranking_data import open_reranker
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.training_data import TrainingData, read_training_data
@@ -30,10 +30,11 @@ def run(settings: Settings, run_date: date) -> Report:
     data = read_training_data(store, run_date)
     found = model_store.read_json(store, layout.candidates(run_date), "train")
     before = model_store.champion_before(store, run_date)
-    champion = model_store.read(store, before["model_version"]) if before else None
-    challenger = model_store.read(store, found["challenger"]) if found["challenger"] else None
+    champion = model_store.served(store, before) if before else None
+    trained = model_store.read(store, found["challenger"]) if found["challenger"] else None
     baselines = [model_store.read(store, version) for version in found["baselines"].values()]
     judge = _Judge(settings, run_date, data)
+    challenger = _better_way(judge, trained) if trained else None
     decision = choose(
         _candidate(judge, challenger),
         _candidate(judge, champion),
@@ -45,10 +46,12 @@ def run(settings: Settings, run_date: date) -> Report:
     )
     role = _role(decision, challenger, champion)
     serving = {"model_version": decision.model_version, "name": decision.name, "reason": decision.reason}
+    chosen = {"challenger": challenger, "champion": champion}.get(role)
     facts = {
-        "metrics": _table(judge, challenger, champion, baselines),
+        "metrics": _table(judge, trained, champion, baselines),
         "serving": serving,
         "role": role,
+        "ranking": bool(chosen and chosen.ranker),
         "trials": found["trials"],
         "holdout": {"users": judge.users, "days": data.holdout.days, "cut": data.holdout.cut},
     }
@@ -73,6 +76,7 @@ class _Judge:
         self.trial = self._trial(data.holdout.cut)
         self.users = len(self.trial.truth)
         self._measured: dict[str, Measured] = {}
+        self._rerankers: dict[tuple[str, int], Reranker | None] = {}
 
     def measured(self, saved: Saved) -> Measured:
         """Return how good the lists are that the model, with its ranker if it has one, would have made."""
@@ -86,18 +90,27 @@ class _Judge:
         trial = self._trial(cut)
         return [self._measure(each, trial, cut) for each in models]
 
+    def reranker(self, saved: Saved, cut: int) -> Reranker | None:
+        """Return the model's second stage as it would have been at `cut`, if it has one that can be used."""
+        if saved.ranker is None:
+            return None
+        if (saved.version, cut) not in self._rerankers:
+            ranker, candidates = saved.load_ranker(self.device), self.settings.ranking.candidates
+            found = open_reranker(self.store, self.run_date, self.data, ranker, cut, candidates)
+            self._rerankers[saved.version, cut] = found
+        return self._rerankers[saved.version, cut]
+
     def _trial(self, cut: int) -> Trial:
         novel, most = self.settings.recommend.exclude_seen, self.settings.evaluate.max_users
         return trial_after(self.data.histories, cut, most, novel=novel)
 
     def _measure(self, saved: Saved, trial: Trial, cut: int) -> Measured:
-        wanted, candidates = self.settings.recommend, self.settings.ranking.candidates
-        ranker = saved.load_ranker(self.device)
+        wanted = self.settings.recommend
         with torch.inference_mode(), memory_explained("ranking", LESS_MEMORY):
             return measure_on(
                 trial,
                 saved.load(self.device).at(self.data.catalogue),
-                open_reranker(self.store, self.run_date, self.data, ranker, cut, candidates),
+                self.reranker(saved, cut),
                 self.settings.evaluate.k,
                 self.data.catalogue.n_items,
                 exclude_seen=wanted.exclude_seen,
@@ -109,6 +122,18 @@ def _candidate(judge: _Judge, saved: Saved | None) -> Any:
     if saved is None:
         return None
     return Candidate(saved.version, saved.label, float(_mean(judge.measured(saved).ndcg)))
+
+
+def _better_way(judge: _Judge, saved: Saved) -> Saved:
+    """Return the model with its ranker, or without it where it cannot be used or is no help on the holdout.
+
+    The ranker was chosen as the best of many epochs on some users: here are others, and later days.
+    """
+    alone = replace(saved, ranker=None)
+    if judge.reranker(saved, judge.data.holdout.cut) is None:
+        return alone
+    with_ranking, without = (_mean(judge.measured(each).ndcg) for each in (saved, alone))
+    return saved if with_ranking >= without else alone
 
 
 def _comparison(judge: _Judge, challenger: Saved | None, champion: Saved | None) -> Comparison | None:
@@ -135,10 +160,11 @@ def _role(decision: Decision, challenger: Saved | None, champion: Saved | None) 
 def _table(
     judge: _Judge, challenger: Saved | None, champion: Saved | None, baselines: list[Saved]
 ) -> dict[str, dict[str, float]]:
-    """Return the metrics of each candidate by its role and name, and of the challenger without its ranker."""
+    """Return the metrics of each candidate by its role and name, of the challenger with its ranker and without."""
     named = {each.name: each for each in baselines}
-    if challenger:
+    if challenger and judge.reranker(challenger, judge.data.holdout.cut):
         named[f"challenger {challenger.label}"] = challenger
+    if challenger:
         named[f"challenger {challenger.name}"] = replace(challenger, ranker=None)
     named |= {f"champion {champion.label}": champion} if champion else {}
     return {name: judge.measured(saved).means() for name, saved in named.items()}

@@ -193,7 +193,7 @@ def test_popular_counts_the_last_days_and_more_when_they_are_empty() -> None:
     assert order == [[1, 2, 0, 0]]
 
 
-@pytest.mark.parametrize("name", ["als", "mf", "ncf"])
+@pytest.mark.parametrize("name", ["als", "mf", "ncf", "transformer", "gru4rec", "caser", "youtube_dnn"])
 def test_a_warm_start_goes_on_from_an_earlier_model_where_the_vocabulary_has_grown(name: str) -> None:
     earlier = fitted(name, checkerboard(40, ITEMS - 4), colours(ITEMS - 4)).state()
     kind, config = CONFIGS[name]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline_tasks.models.data import Catalogue
 from pipeline_tasks.models.interface import NO_REASON
 from tests.models.worlds import (
     BY_EVENTS,
@@ -35,6 +36,17 @@ def test_an_item_in_no_sequence_is_never_ranked(name: str) -> None:
     lists = best(model, [[1, 3, 5], [2, 4]], ITEMS + 2, items=ITEMS + 2)
     assert not {ITEMS + 1, ITEMS + 2} & {item for row in lists for item in row}
     assert all(row[0] for row in lists)
+
+
+@pytest.mark.parametrize("name", sorted({*CONFIGS} - {"popular"}))
+def test_an_item_without_events_or_content_has_no_score_and_no_neighbours(name: str) -> None:
+    nothing = Catalogue(np.zeros((ITEMS + 2, 1), np.float32))
+    model = fitted(name, checkerboard(20, ITEMS), nothing)
+    assert torch.isneginf(model.score(histories([[1, 3, 5], [2, 4]]))[:, ITEMS + 1]).all()
+    alike = model.similar(np.array([1, ITEMS + 1]))
+    assert torch.isneginf(alike[1]).all()
+    assert torch.isneginf(alike[0, ITEMS + 1])
+    assert torch.isfinite(alike[0, 3])
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -137,7 +137,7 @@ def test_equal_scores_are_ranked_by_the_smaller_column() -> None:
 
 
 def test_memory_does_not_hold_users_times_items() -> None:
-    """Every block of scores is seen once and may be dropped: none is larger than asked for."""
+    """Users are encoded, and scored, as many at a time as asked for."""
     largest = 0
 
     class Watched(Vectors):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from safetensors.torch import load, save
 
 from pipeline_tasks import model_store
@@ -137,17 +136,31 @@ def test_a_ranker_of_other_features_is_done_without(settings, lake) -> None:
     version = train.run(settings, NIGHT).facts["challenger"]
     key = f"{layout.model(version)}/config.json"
     config = json.loads(lake.read(key))
-    config["ranker"]["widths"][1] += 1
+    config["ranker"]["config"]["features"][0] = "user_features__shoe_size"
     lake.write(key, json.dumps(config).encode())
+    found = evaluate.run(settings, NIGHT)
+    assert found.facts["serving"]["name"] == "transformer"
+    assert "challenger transformer with ranking" not in found.facts["metrics"]
+    assert recommend.run(settings, NIGHT).facts["model"] == "transformer"
+
+
+def test_a_ranker_that_is_no_help_on_the_holdout_does_not_serve(settings, lake, monkeypatch) -> None:
+    write_ranking_night(lake)
+    version = train.run(settings, NIGHT).facts["challenger"]
     weights = f"{layout.model(version)}/weights.safetensors"
     tensors = load(lake.read(weights))
-    for name in ("mean", "deviation"):
-        tensors[f"ranker.of_items.0.{name}"] = torch.ones(config["ranker"]["widths"][1])
-    tensors["ranker.of_items.1.weight"] = torch.zeros(64, 2 * config["ranker"]["widths"][1])
+    tensors["ranker.retrieval"] = -100 * tensors["ranker.retrieval"].abs()
     lake.write(weights, save(tensors))
-    found = evaluate.run(settings, NIGHT).facts["metrics"]
-    assert found["challenger transformer with ranking"] == found["challenger transformer"]
-    recommend.run(settings, NIGHT)
+    found = evaluate.run(settings, NIGHT)
+    metrics = found.facts["metrics"]
+    assert (
+        metrics["challenger transformer with ranking"]["ndcg@10"]
+        < metrics["challenger transformer"]["ndcg@10"]
+    )
+    assert (found.facts["serving"]["name"], found.facts["ranking"]) == ("transformer", False)
+    assert recommend.run(settings, NIGHT).facts["model"] == "transformer"
+    following = NIGHT + timedelta(days=1)
+    assert model_store.served(lake, model_store.champion_before(lake, following)).ranker is None
 
 
 def test_without_examples_of_the_night_the_stage_to_run_is_named(settings, lake: Store) -> None:

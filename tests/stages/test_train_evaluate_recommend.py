@@ -256,6 +256,7 @@ def test_who_serves_is_kept_without_clock_or_place(settings, lake) -> None:
         "name",
         "reason",
         "role",
+        "ranking",
         "metrics",
         "holdout",
         "run_date",

@@ -3,6 +3,7 @@
 Lists are staged with spares, by the source's own ids: `check` reads availability again and fills the gaps.
 """
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,12 +32,14 @@ def run(settings: Settings, run_date: date) -> Report:
     store = open_store(settings.lake_uri)
     data = read_training_data(store, run_date)
     champion = model_store.read_json(store, layout.champion(run_date), "evaluate")
-    saved = model_store.read(store, champion["model_version"])
+    saved = model_store.served(store, champion)
     device = model_store.torch_device(settings.train)
     model = saved.load(device).at(data.catalogue)
     popular = popular_lists(data, settings)
     ranker, candidates = saved.load_ranker(device), settings.ranking.candidates
     reranker = open_reranker(store, run_date, data, ranker, data.holdout.end, candidates)
+    if reranker is None:  # who is called what serves
+        saved = replace(saved, ranker=None)
     scratch = settings.state_dir / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=scratch) as folder, memory_explained("ranking", LESS_MEMORY):

@@ -10,6 +10,7 @@ from pipeline_tasks.lake.store import open_store
 from pipeline_tasks.model_store import KINDS
 from pipeline_tasks.models.checkpoint import config_bytes
 from pipeline_tasks.models.data import Histories
+from pipeline_tasks.models.devices import memory_explained
 from pipeline_tasks.models.processes import joined
 from pipeline_tasks.models.sequence_model import SequenceModel
 from pipeline_tasks.models.validation import hold_out
@@ -19,6 +20,9 @@ from pipeline_tasks.stages.train.work import Work
 from pipeline_tasks.training_data import read_training_data
 
 BASELINES = ("popular", "item_knn")
+LESS_MEMORY = (
+    "lower train.batch_events, train.full_softmax_items, train.ease_max_items or dataset.max_examples"
+)
 
 
 def run(settings: Settings, run_date: date) -> Report:
@@ -29,6 +33,11 @@ def run(settings: Settings, run_date: date) -> Report:
     a challenger could learn from: the baselines are all there is. Of several processes all fit the sequence
     models together; the first does everything else, and the report is its own.
     """
+    with memory_explained("training", LESS_MEMORY):
+        return _run(settings, run_date)
+
+
+def _run(settings: Settings, run_date: date) -> Report:
     store = open_store(settings.lake_uri)
     data = read_training_data(store, run_date)
     past = data.histories.before(data.holdout.cut)

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_tasks import model_store
+from pipeline_tasks.contracts import FEATURE_VIEWS
 from pipeline_tasks.evaluation.splits import DAY_SECONDS, Holdout, choose_holdout
 from pipeline_tasks.evaluation.trials import measure_on, trial_after
 from pipeline_tasks.models.data import Histories, ranges
 from pipeline_tasks.models.interface import Model
 from pipeline_tasks.models.ranker import Ranker, RankerConfig, RankingExamples
-from pipeline_tasks.ranking.features import Known
+from pipeline_tasks.ranking.features import Known, names_of
 from pipeline_tasks.ranking.rerank import Reranker, pair_features, standing
 from pipeline_tasks.ranking_data import JoinedExamples, read_examples, read_known
 from pipeline_tasks.settings import Settings
@@ -73,6 +74,7 @@ def _config(settings: Settings, joined: JoinedExamples) -> RankerConfig:
     wanted = settings.ranking
     return RankerConfig(
         levels=joined.levels,
+        features=tuple(names_of(FEATURE_VIEWS.values())),
         hidden=wanted.hidden,
         dropout=wanted.dropout,
         learning_rate=wanted.learning_rate,
