@@ -3,7 +3,7 @@
 A user with an event on a hidden item is asked after what came before it; the truth is that item. Ranked are
 the hidden items alone, and all items that the user has not seen. Beside it stand k / items, what a random list
 finds, and the popular list, which cannot hold an item without events: where all items are ranked it finds nothing
-while others are left, and among the hidden ones it is no better than random. Prints a JSON line a run.
+while others are left, and among the hidden ones it is no better than random. Prints a JSON line a run, then a table.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.comparison import told
 from benchmarks.ours import arguments, fitted
 from benchmarks.sequences import read_catalogue, read_sequences
 from pipeline_tasks.evaluation.lists import top_lists
@@ -74,6 +75,8 @@ def main() -> None:
     for name, value in recalls(popular, known, truth, everything).items():
         line[f"all {name}, popular"] = round(value, 4)
     print(json.dumps(line), flush=True)
+    rows = [{"measure": name, "found": value} for name, value in line.items() if "recall" in name]
+    print(f"\n{told(rows, ('measure', 'found'))}")
 
 
 def _arguments() -> argparse.Namespace:

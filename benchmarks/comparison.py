@@ -66,13 +66,22 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
         "difference",
         "difference interval",
     ]
-    rows = [titles, ["---"] * len(titles), *([_cell(each[name]) for name in names] for each in lines)]
+    return told(lines, names, titles)
+
+
+def told(lines: Sequence[dict[str, Any]], names: Sequence[str], titles: Sequence[str] = ()) -> str:
+    """Return a table of what the lines say of these names, a row a line; what one does not say is empty."""
+    rows = [
+        titles or names,
+        ["---"] * len(names),
+        *([_cell(each.get(n, "")) for n in names] for each in lines),
+    ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str | int):
+        return f"{value:,}" if isinstance(value, int) else value
     return " to ".join(f"{each:.4f}" for each in (value if isinstance(value, list) else [value]))
 
 

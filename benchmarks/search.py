@@ -3,7 +3,8 @@
 The test item of leave_one_out.py, each user's last, is taken off first and never read. Looked for is the last one
 that is left, among all items but those seen, by a model fitted on what came before it; the model's own early
 stopping uses users inside that. Ideas are tried in the order written, on top of the best settings so far, and
-kept where NDCG rises. Prints a JSON line a trial; the first trial is the settings as they are, or as --set has them.
+kept where NDCG rises. Prints a JSON line a trial, then a table; the first trial is the settings as they are, or as
+--set has them.
 """
 
 import argparse
@@ -17,7 +18,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.ours import arguments, fitted
+from benchmarks.comparison import told
+from benchmarks.ours import add_times, arguments, fitted
 from benchmarks.sequences import read_catalogue, read_sequences, without_last
 from pipeline_tasks.evaluation.lists import top_lists
 from pipeline_tasks.evaluation.metrics import measure
@@ -82,15 +84,19 @@ def question(histories: Histories) -> tuple[Histories, Histories]:
 
 def main() -> None:
     asked = _arguments()
-    known, truth = question(read_sequences(asked.sequences))
+    known, truth = question(read_sequences(asked.sequences, asked.times))
     n_items = int(max(known.items.max(), truth.items.max()))
     catalogue = read_catalogue(n_items, asked.item_text, asked.item_attributes, asked.seed)
     ideas = asked.ideas or (*(CONTENT_IDEAS if catalogue.content.any() else ()), *IDEAS)
     judge = partial(_judged, asked, known, truth, catalogue)
     trials = walk(judge, ideas[: asked.trials - 1] if asked.trials else ideas)
+    lines = []
     for number, trial in enumerate(trials, start=1):
         line = {"trial": number, "seed": asked.seed, "set": asked.set, "changes": trial.changes}
-        print(json.dumps({**line, "kept": trial.kept, **trial.found}), flush=True)
+        lines.append({**line, "kept": trial.kept, **trial.found})
+        print(json.dumps(lines[-1]), flush=True)
+    shown = [{**line, "changes": json.dumps(line["changes"]), "kept": str(line["kept"])} for line in lines]
+    print(f"\n{told(shown, ('trial', 'changes', f'HR@{K}', NDCG, 'epochs', 'train_seconds', 'kept'))}")
 
 
 def _judged(
@@ -106,6 +112,7 @@ def _judged(
 
 def _arguments() -> argparse.Namespace:
     parser = arguments(__doc__)
+    add_times(parser)
     parser.add_argument("--trials", type=int, default=0, help="at most; 0 is all")
     parser.add_argument("--ideas", nargs="*", type=json.loads, help='in place of those written: {"dim":128}')
     return parser.parse_args()
