@@ -34,7 +34,9 @@ def test_another_test_item_changes_no_trial(
         asked = ["search", "--sequences", str(path), "--trials", "2", "--set", "epochs=2", "dim=8"]
         monkeypatch.setattr(sys, "argv", asked)
         search.main()
-        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        told, _, table = capsys.readouterr().out.partition("\n\n")
+        lines = [json.loads(line) for line in told.splitlines()]
+        assert len(table.splitlines()) == 2 + len(lines)
         found.append([(line["changes"], line["HR@10"], line["NDCG@10"]) for line in lines])
     assert found[0] == found[1]
     assert [changes for changes, *_ in found[0]] == [{}, search.IDEAS[0]]
