@@ -18,10 +18,15 @@ GROUPS_A_PLACE = 3
 WORD = 8
 
 
+def never(dtype: torch.dtype) -> float:
+    """Return what stands for no score at all: -inf, of whole numbers the smallest."""
+    return -torch.inf if dtype.is_floating_point else torch.iinfo(dtype).min
+
+
 def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the (rows, k) largest values and their columns, equal ones by the smaller column.
 
-    Which columns stand for -inf is left open.
+    Which columns stand for `never` is left open.
     """
     rows, columns = scores.shape
     k = min(k, columns)
@@ -31,7 +36,8 @@ def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     size = _group_size(columns, k)
     maxima = _maxima(scores, size)
     bound = maxima.topk(k, dim=1, sorted=False)[0].amin(1)  # (rows,): no smaller is a row's k-th best
-    bound.clamp_(min=torch.finfo(bound.dtype).min)
+    known = torch.finfo(bound.dtype).min if bound.dtype.is_floating_point else never(bound.dtype) + 1
+    bound.clamp_(min=known)
     row, group = (maxima >= bound[:, None]).nonzero(as_tuple=True)
     kept = _first_ties(row, maxima[row, group], bound, k)
     values, places = _inside(scores, size, row[kept], group[kept], bound, k)
@@ -42,7 +48,7 @@ def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 def _inside(
     scores: Tensor, size: int, row: Tensor, group: Tensor, bound: Tensor, k: int
 ) -> tuple[Tensor, Tensor]:
-    """Return (rows, some) what reaches the bound in these groups, and the columns; -inf fills rows up.
+    """Return (rows, some) what reaches the bound in these groups, and the columns; `never` fills rows up.
 
     Of values that are equal to their row's bound the first `k` are kept; as many columns there are at least.
     """
@@ -71,12 +77,12 @@ def _true(found: Tensor) -> Tensor:
 
 
 def _padded(row: Tensor, column: Tensor, value: Tensor, rows: int, least: int) -> tuple[Tensor, Tensor]:
-    """Return (rows, longest, or `least`) each row's values from its beginning, -inf behind them, and their columns."""
+    """Return (rows, longest, or `least`) each row's values from its beginning, `never` behind them, and their columns."""
     counts = torch.bincount(row, minlength=rows)
     starts = counts.cumsum(0) - counts
     width = max(least, int(counts.max()))
     place = torch.arange(len(row), device=row.device) + (row * width - starts[row])
-    values = value.new_full((rows * width,), -torch.inf).index_copy_(0, place, value)
+    values = value.new_full((rows * width,), never(value.dtype)).index_copy_(0, place, value)
     columns = column.new_zeros(rows * width).index_copy_(0, place, column)
     return values.view(rows, width), columns.view(rows, width)
 

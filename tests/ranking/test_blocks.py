@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline_tasks.models.data import Histories
-from pipeline_tasks.ranking.blocks import rank_similar, rank_users, top_k
+from pipeline_tasks.ranking.blocks import rank_similar, rank_users
+from pipeline_tasks.ranking.top_k import top_k
 
 USERS, ITEMS, DIM = 37, 101, 6
 
