@@ -13,14 +13,16 @@ from pipeline_tasks.lake import records
 from pipeline_tasks.lake.records import Record
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.reporting import summary, text
-from pipeline_tasks.settings import Settings
+from pipeline_tasks.settings import PublishSettings, Settings
 
 DAG = "nightly_recommendations"
 POLL_SECONDS = 0.3
 EXIT_CODES = {"done": 0, "refused": 2}
 
 
-def run_nightly(loaded: Settings, run_date: str | None, model: str | None, publish: str | None) -> int:
+def run_nightly(
+    loaded: Settings, run_date: str | None, model: str | None, publish: str | None, why: str | None
+) -> int:
     """Run the DAG once, in this terminal; return 0 when the night ended as asked, 2 refused, 1 failed."""
     night = settings.parse_run_date(run_date) if run_date else datetime.now(UTC).date() - timedelta(days=1)
     log = airflow_home.HOME / "logs" / f"nightly-{night}.log"
@@ -31,14 +33,15 @@ def run_nightly(loaded: Settings, run_date: str | None, model: str | None, publi
     chosen = {
         "run_date": str(night),
         "model": model or loaded.train.model,
-        "publish": publish or loaded.publish,
+        "publish": publish or loaded.publish.mode,
+        "why": why or loaded.publish.why,
     }
     begin = datetime.now(UTC)
     outcome = _watch(_start(chosen, log), open_store(loaded.lake_uri), night, begin)
     if outcome is None:
         print(f"\nAirflow ended before the night did; the end of {_shown(log)}:\n{_tail(log)}")
         return 1
-    asked = loaded.model_copy(update={"publish": chosen["publish"]})
+    asked = loaded.model_copy(update={"publish": PublishSettings(mode=chosen["publish"], why=chosen["why"])})
     print("\n" + text.render(summary.collect(open_store(loaded.lake_uri), asked, night)))
     return EXIT_CODES.get(outcome.status, 1)
 

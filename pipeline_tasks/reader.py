@@ -11,6 +11,7 @@ meanwhile.
 import hashlib
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -35,24 +36,33 @@ def open_current(uri: str) -> "Version":
     if entry is None:
         raise Refused(f"nothing is published in {uri}", "run a night, or see whether this is the right lake")
     manifest = versions.read_manifest(store, entry.version, entry.manifest_sha256)
-    return Version(entry, manifest, store)
+    return Version(entry.version, manifest, store, entry)
+
+
+def open_version(uri: str, name: str) -> "Version":
+    """Return the version called `name`, live or not ("live" is the one that is); raises Refused as `open_current`.
+
+    What is not live may be held for a good reason: it is there to be looked at and compared.
+    """
+    if name == "live":
+        return open_current(uri)
+    store = open_store(uri)
+    return Version(name, versions.read_manifest(store, name), store)
 
 
 @dataclass(frozen=True)
 class Version:
-    """A published version: its entry in the commit log, its manifest, and its tables."""
+    """A version of the tables: its name, its manifest, and the store that they lie in."""
 
-    entry: log.Entry
+    name: str
     manifest: dict[str, Any]
     store: Store
-
-    @property
-    def name(self) -> str:
-        return self.entry.version
+    entry: log.Entry | None = None
+    """The entry of the commit log that made it live, where it was opened as the live one."""
 
     @property
     def run_date(self) -> date:
-        return date.fromisoformat(self.entry.run_date)
+        return date.fromisoformat(self.manifest["run_date"])
 
     @property
     def tables(self) -> dict[str, list[str]]:
@@ -62,6 +72,10 @@ class Version:
             table: [f"{folder}/{table}/{file['name']}" for file in described["files"]]
             for table, described in self.manifest["tables"].items()
         }
+
+    def local_files(self, table: str, folder: Path) -> list[Path]:
+        """Return a table's Parquet files on this machine: in place in a local lake, else copied to `folder`."""
+        return versions.local_files(self.store, self.name, self.manifest, table, folder)
 
     def to_arrow(self, table: str, columns: list[str] | None = None) -> pa.Table:
         """Return a whole table (or some columns) in its order; raises Refused for a name that is none."""

@@ -44,7 +44,11 @@ def test_the_environment_goes_before_the_file(config: Path, monkeypatch: pytest.
     [
         ("[train]\nepochs = 0\n", ["train.epochs", "greater than or equal to 1", "found 0"]),
         ("[train]\nepoch = 3\n", ["train.epoch", "is no setting"]),
-        ("publish = 'maybe'\n", ["publish", "'auto' or 'off'", "found 'maybe'"]),
+        (
+            "[publish]\nmode = 'maybe'\n",
+            ["publish.mode", "'auto', 'hold', 'force' or 'off'", "found 'maybe'"],
+        ),
+        ("[check]\nstops = ['lost']\n", ["stops: 'lost' is no limit", "users_lost"]),
         ("[train\n", ["not valid TOML", "line 1"]),
         (
             "[sources.x.interactions]\nuri='a'\nformat='csv'\ncolumns={user_id='u', item='i'}\n",
@@ -92,7 +96,9 @@ def test_the_lake_follows_the_data_unless_it_is_named(monkeypatch: pytest.Monkey
 def test_only_keys_that_change_results_are_in_the_digest(make_settings) -> None:
     here = make_settings().results_digest()
     assert (
-        make_settings(lake="s3://elsewhere/x", publish="off", spark={"master": "local[1]"}).results_digest()
+        make_settings(
+            lake="s3://elsewhere/x", publish={"mode": "off"}, spark={"master": "local[1]"}
+        ).results_digest()
         == here
     )
     assert make_settings(train={"launcher": "docker"}).results_digest() == here

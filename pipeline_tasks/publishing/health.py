@@ -1,30 +1,133 @@
-"""Health against what was live: two manifests in, warnings for people out. They keep nothing from going live."""
+"""May these lists go live? The night's top_n beside the live version's in, measures and findings out.
 
-from typing import Any
+What a contract says of rows holds or does not, and `judge` says so. Here lists that are right in every row are
+held against those that people read now: a night that changes them far more than nights do waits for somebody.
+"""
 
-FEWER_USERS = 0.05
-FEWER_ROWS = 0.05
-UNAVAILABLE = 0.5
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import duckdb
+
+Severity = Literal["stop", "warn"]
+# a bin of the score's distribution holds a tenth of the live version's scores; an empty share counts as this
+BINS = 10
+EMPTY_SHARE = 1e-4
+
+# of the view {view}; `items` (item_id, available, first_seen) are the catalogue
+LISTS = """
+    SELECT count(*) AS users, avg((size < {n})::INT) AS short, avg((size > 1 AND lowest = highest)::INT) AS flat
+    FROM (SELECT count(*) AS size, min(score) AS lowest, max(score) AS highest FROM {view} GROUP BY user_id)"""
+# Gini's coefficient of the places that items have, those with none counted: 0 all alike, 1 one has all
+SHOWN = """
+    WITH shown AS (SELECT count(*) AS places FROM {view} GROUP BY item_id),
+    stock AS (SELECT greatest((SELECT count(*) FROM items WHERE available), (SELECT count(*) FROM shown)) AS items),
+    placed AS (SELECT places, items - count(*) OVER () + row_number() OVER (ORDER BY places) AS place, items
+               FROM shown CROSS JOIN stock)
+    SELECT count(*) AS items, 2 * sum(place * places) / (max(items) * sum(places)) - (max(items) + 1) / max(items)
+    AS gini FROM placed"""
+NEWEST = """
+    SELECT (max(first_seen) FILTER (available) - max(first_seen) FILTER (item_id IN (SELECT item_id FROM {view})))
+           / 86400 AS days FROM items"""
+# users of both versions, and those of them who find nothing in the new list that was in the old one
+REPLACED = """
+    WITH now AS (SELECT user_id, list(item_id) AS items FROM {view} GROUP BY user_id),
+    live AS (SELECT user_id, list(item_id) AS items FROM {live} GROUP BY user_id)
+    SELECT (SELECT count(*) FROM live ANTI JOIN now USING (user_id)) / (SELECT count(*) FROM live) AS lost,
+           avg((NOT list_has_any(now.items, live.items))::INT) AS replaced
+    FROM now JOIN live USING (user_id)"""
+EDGES = "SELECT quantile_cont(score, {quantiles}) AS edges FROM {live}"
+SHARES = """
+    SELECT bin, count(*) / sum(count(*)) OVER () AS share
+    FROM (SELECT len(list_filter({edges}, lambda edge: edge < score)) AS bin FROM {view}) GROUP BY bin"""
 
 
-def warnings(now: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
-    """Return what looks unlike the manifest `before` (of an earlier night), or odd in itself."""
-    found = []
-    stock = now["availability"]
-    if stock["unavailable"] > UNAVAILABLE * stock["known"]:
-        found.append(f"{stock['unavailable']:,} of {stock['known']:,} items cannot be had")
-    if before is None:
-        return found
-    if _fell(now["users"], before["users"], FEWER_USERS):
-        found.append(
-            f"{now['users']:,} users have a list, {before['users']:,} had one in {before['run_date']}"
+SENTENCES = {
+    "users_lost": "{found:.1%} of the users who have a list in {live} have none now",
+    "short_lists": "the share of lists with fewer than N places is {found:.1%} above that of {live}",
+    "lists_replaced": "{found:.1%} of the users find nothing in their list that was in {live}",
+    "items_lost": "the lists hold {found:.1%} fewer different items than those of {live}",
+    "concentration": "Gini's coefficient of the items' places is {found:.3f} above that of {live}",
+    "score_drift": "scores lie elsewhere than in {live}: population stability index {found:.2f}",
+    "flat_lists": "{found:.1%} of the lists have one score for all of their items",
+    "newest_item_days": "the newest item in the lists is {found:.0f} days older than the newest that can be had",
+    "unavailable": "{found:.1%} of the known items cannot be had",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what was found, what is allowed at most, and whether more than that stops the night."""
+
+    name: str
+    severity: Severity
+    found: float
+    limit: float
+    sentence: str
+
+    @property
+    def holds(self) -> bool:
+        return self.found <= self.limit
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "holds": self.holds}
+
+
+def measure(
+    engine: duckdb.DuckDBPyConnection, n: int, view: str, live: str | None, same: bool
+) -> dict[str, float]:
+    """Return the measures of top_n `view`, by the names of the limits; with `live` also those beside it.
+
+    Scores are compared only where the `same` kind of model made both: others' have another scale. What cannot
+    be measured, as the age of items whose first day is not known, is left out.
+    """
+
+    def one(query: str, of: str = view) -> dict[str, float]:
+        found = engine.sql(query.format(view=of, live=live, n=n))
+        return dict(zip(found.columns, found.fetchall()[0], strict=True))
+
+    lists, shown = one(LISTS), one(SHOWN)
+    ((unavailable,),) = engine.sql("SELECT avg((NOT available)::INT) FROM items").fetchall()
+    found = {"unavailable": unavailable, "flat_lists": lists["flat"], "newest_item_days": one(NEWEST)["days"]}
+    if live and one(LISTS, live)["users"]:
+        lists_live, shown_live, beside = one(LISTS, live), one(SHOWN, live), one(REPLACED)
+        found |= {
+            "users_lost": beside["lost"],
+            "lists_replaced": beside["replaced"],
+            "short_lists": (lists["short"] or 0.0) - lists_live["short"],
+            "items_lost": 1 - shown["items"] / shown_live["items"],
+            "concentration": (shown["gini"] or 0.0) - shown_live["gini"],
+        }
+        if same:
+            found["score_drift"] = _drift(engine, view, live)
+    return {name: round(float(value), 6) for name, value in found.items() if value is not None}
+
+
+def _drift(engine: duckdb.DuckDBPyConnection, view: str, live: str) -> float:
+    """Return the population stability index of the scores: 0 for the live version's, above .25 by custom a shift."""
+    quantiles = [place / BINS for place in range(1, BINS)]
+    ((edges,),) = engine.sql(EDGES.format(live=live, quantiles=quantiles)).fetchall()
+    now, before = (
+        dict(engine.sql(SHARES.format(edges=edges, view=each)).fetchall()) for each in (view, live)
+    )
+    shares = ([max(each.get(place, 0.0), EMPTY_SHARE) for place in range(BINS)] for each in (now, before))
+    return float(sum((a - b) * math.log(a / b) for a, b in zip(*shares, strict=True)))
+
+
+def judged(
+    found: Mapping[str, float], limits: Mapping[str, float], stops: Collection[str], live: str | None
+) -> list[Finding]:
+    """Return a finding for every limit that something was measured for, in the order of the limits."""
+    return [
+        Finding(
+            name=name,
+            severity="stop" if name in stops else "warn",
+            found=found[name],
+            limit=limit,
+            sentence=f"{SENTENCES[name].format(found=found[name], live=live)} (check.limits.{name} is {limit:g})",
         )
-    for table, described in before["tables"].items():
-        rows = now["tables"][table]["rows"]
-        if _fell(rows, described["rows"], FEWER_ROWS):
-            found.append(f"{table} has {rows:,} rows, {described['rows']:,} in {before['run_date']}")
-    return found
-
-
-def _fell(now: int, before: int, share: float) -> bool:
-    return now < before * (1 - share)
+        for name, limit in limits.items()
+        if name in found
+    ]

@@ -5,17 +5,20 @@ entry is read back, and whose nonce it holds has won.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Literal
 from uuid import uuid4
 
-from pipeline_tasks.errors import NightjarError, NothingToDo
+from pipeline_tasks.errors import NightjarError, NothingToDo, Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import AlreadyExists, Missing, Store, StoreError
 
 ATTEMPTS = 20
+# entries that are read at a time, at most
+AT_ONCE = 32
 
 Action = Literal["publish", "rollback", "release"]
 
@@ -35,6 +38,10 @@ class Entry:
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self), sort_keys=True, indent=1, ensure_ascii=False).encode()
+
+
+# raises where a change may not follow what is live
+Rule = Callable[[Entry | None], None]
 
 
 @dataclass(frozen=True)
@@ -57,22 +64,40 @@ def newest(store: Store) -> Entry | None:
 
 def history(store: Store) -> list[Entry]:
     """Return every entry, oldest first."""
-    return [_read(store, key) for key in _keys(store)]
+    return list(backwards(store))[::-1]
+
+
+def backwards(store: Store) -> Iterator[Entry]:
+    """Yield every entry, newest first; the farther back, the more are read at once."""
+    keys = _keys(store)[::-1]
+    first, size = 0, 1
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        while first < len(keys):
+            yield from pool.map(lambda key: _read(store, key), keys[first : first + size])
+            first, size = first + size, min(2 * size, AT_ONCE)
 
 
 def newest_before(store: Store, run_date: date) -> Entry | None:
     """Return the newest entry of a night strictly before `run_date`, or None."""
-    entries = (_read(store, key) for key in reversed(_keys(store)))
-    return next((entry for entry in entries if date.fromisoformat(entry.run_date) < run_date), None)
+    return next((e for e in backwards(store) if date.fromisoformat(e.run_date) < run_date), None)
 
 
 def newest_of(store: Store, version: str) -> Entry | None:
     """Return the newest entry that made `version` live, or None where it never was."""
-    entries = (_read(store, key) for key in reversed(_keys(store)))
-    return next((entry for entry in entries if entry.version == version), None)
+    return next((entry for entry in backwards(store) if entry.version == version), None)
 
 
-def append(store: Store, change: Change, allowed: Callable[[Entry | None], None]) -> Entry:
+def withdrawn(store: Store, version: str) -> Entry | None:
+    """Return the rollback that ended the version's last time as the live one, or None."""
+    after: Entry | None = None
+    for entry in backwards(store):
+        if entry.version == version:
+            return after if after and after.action == "rollback" else None
+        after = entry
+    return None
+
+
+def append(store: Store, change: Change, allowed: Rule) -> Entry:
     """Append `change` and return its entry; `allowed(live)` raises where it may not follow what is live.
 
     `allowed` is asked again whenever somebody else was first. Raises StoreError when the store fails, or
@@ -89,14 +114,29 @@ def append(store: Store, change: Change, allowed: Callable[[Entry | None], None]
     raise StoreError(f"{ATTEMPTS} other writers were first in {store.uri}/{layout.LOG}", "run it again")
 
 
-def not_backwards(version: str, run_date: date) -> Callable[[Entry | None], None]:
-    """Return the rule of a nightly publication: not the version that is live, nor a night before its."""
+def not_again(store: Store, version: str, run_date: date) -> Rule:
+    """Return the rule of who forces a version: it may be an older night's, but not what is live already."""
 
     def allowed(live: Entry | None) -> None:
         if live and live.version == version:
             raise NothingToDo(f"unchanged: version {version} is live since entry {live.sequence}")
+
+    return allowed
+
+
+def not_backwards(store: Store, version: str, run_date: date) -> Rule:
+    """Return the rule of a nightly publication: not what is live, nor a night before it, nor what was rolled back."""
+
+    def allowed(live: Entry | None) -> None:
+        not_again(store, version, run_date)(live)
         if live and date.fromisoformat(live.run_date) > run_date:
             raise NothingToDo(f"the newer night {live.run_date} is live, and a night never goes back")
+        taken = withdrawn(store, version) if live else None
+        if taken:
+            raise Refused(
+                f"version {version} was rolled back by {taken.who} in entry {taken.sequence}: {taken.why}",
+                "mend the cause and run the night again, or say publish.mode = force, and publish.why",
+            )
 
     return allowed
 

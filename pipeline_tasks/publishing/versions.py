@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipeline_tasks.errors import Refused
-from pipeline_tasks.lake import layout
+from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import AlreadyExists, Missing, Store
 from pipeline_tasks.lake.tables import sha256_of
 
@@ -83,20 +84,21 @@ def upload(store: Store, manifest: Manifest, files: dict[str, Sequence[Path]]) -
     return True
 
 
-def read_manifest(store: Store, version: str, sha256: str) -> dict[str, Any]:
-    """Return a version's manifest; raises Refused where it is absent or not what `sha256` says."""
+def read_manifest(store: Store, version: str, sha256: str = "") -> dict[str, Any]:
+    """Return a version's manifest; raises Refused where it is absent or not what `sha256`, or its name, says."""
     key = f"{layout.version(version)}/{MANIFEST}"
     try:
         data = store.read(key)
     except Missing as error:
         raise Refused(f"there is no {store.uri}/{key}", "run check for this night again") from error
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise Refused(f"{store.uri}/{key} has been altered: its SHA-256 is not {sha256[:12]}…", "see who did")
+    told = sha256 or version.rpartition("-")[2]
+    if not hashlib.sha256(data).hexdigest().startswith(told):
+        raise Refused(f"{store.uri}/{key} has been altered: its SHA-256 is not {told[:12]}…", "see who did")
     content: dict[str, Any] = json.loads(data)
     return content
 
 
-def verify(store: Store, version: str, sha256: str) -> dict[str, Any]:
+def verify(store: Store, version: str, sha256: str = "") -> dict[str, Any]:
     """Return the manifest after reading every file of the version; raises Refused for one that differs."""
     manifest = read_manifest(store, version, sha256)
     for table, described in manifest["tables"].items():
@@ -110,6 +112,19 @@ def verify(store: Store, version: str, sha256: str) -> dict[str, Any]:
                     f"remove {store.uri}/{layout.version(version)} and run check for this night again",
                 )
     return manifest
+
+
+def local_files(store: Store, version: str, manifest: dict[str, Any], table: str, folder: Path) -> list[Path]:
+    """Return a table's files on this machine: in place in a local lake, else copied to `folder`; raises Missing."""
+    keys = [
+        f"{layout.version(version)}/{table}/{file['name']}" for file in manifest["tables"][table]["files"]
+    ]
+    if isinstance(store, LocalStore):
+        return [store.path(key) for key in keys]
+    folder.mkdir(parents=True)
+    for key in keys:
+        store.download(key, folder / Path(key).name)
+    return [folder / Path(key).name for key in keys]
 
 
 def _sha256(store: Store, key: str) -> str | None:
@@ -128,7 +143,8 @@ class Verdict:
     """What the check found about a night's version.
 
     `staged` maps each staged table to the digest it was made from, so that a verdict on older lists is
-    known as such; `failures` are the broken rules, worst first; `warnings` do not keep it from going live.
+    known as such; `failures` are the broken rules of its contract, worst first; `health` are all findings
+    against what was live; `warnings` do not keep it from going live.
     """
 
     version: str
@@ -136,7 +152,14 @@ class Verdict:
     passed: bool
     staged: dict[str, str]
     failures: list[dict[str, Any]] = field(default_factory=list)
+    health: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def held_by(self) -> list[str]:
+        """Why a version that keeps its contract waits for somebody to release it."""
+        stopped = (each for each in self.health if each["severity"] == "stop" and not each["holds"])
+        return [each["sentence"] for each in stopped]
 
 
 def write_verdict(store: Store, run_date: date, verdict: Verdict) -> None:
@@ -151,3 +174,21 @@ def read_verdict(store: Store, run_date: date) -> Verdict | None:
         return Verdict(**json.loads(store.read(layout.verdict(run_date))))
     except Missing:
         return None
+
+
+def require_passed(store: Store, run_date: date) -> Verdict:
+    """Return the verdict of the night's newest staged lists; raises Refused unless they keep their contract."""
+    verdict = read_verdict(store, run_date)
+    if verdict is None:
+        raise Refused(f"night {run_date} has no checked version", "run check for this night first")
+    for table, digest in verdict.staged.items():
+        commit = tables.read_commit(store, layout.night(table, run_date))
+        if commit is None or commit.digest != digest:
+            raise Refused(f"{table} of {run_date} has changed since it was checked", "run check again")
+    if not verdict.passed:
+        worst = verdict.failures[0] if verdict.failures else {}
+        raise Refused(
+            f"version {verdict.version} failed its check: {worst.get('reason', 'see its verdict')}",
+            "mend the cause and run the night again",
+        )
+    return verdict

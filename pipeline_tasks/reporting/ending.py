@@ -16,10 +16,11 @@ CHAIN = STAGES[: STAGES.index("publish") + 1]
 class Ending:
     """`state` in a word, `line` for people, the night's own version, and the one that consumers read now.
 
-    `at` is the first stage that went wrong. What went wrong before a version was judged has none.
+    `at` is the first stage that went wrong. What went wrong before a version was judged has none. A night that
+    is held ended as asked only where it was to be held.
     """
 
-    state: Literal["live", "unchanged", "unpublished", "failed"]
+    state: Literal["live", "unchanged", "unpublished", "held", "failed"]
     line: str
     version: str | None
     serves: str | None
@@ -27,24 +28,28 @@ class Ending:
 
     @property
     def ok(self) -> bool:
-        return self.state != "failed"
+        return self.state != "failed" and self.at is None
 
 
 def ending(store: Store, run_date: date, found: dict[str, Record], publish: str) -> Ending:
-    """Return how the night ended; `found` are its records, `publish` is "auto" or "off", as it was asked."""
+    """Return how the night ended; `found` are its records, `publish` is the mode that was asked for."""
     live, verdict = log.newest(store), versions.read_verdict(store, run_date)
     serves, version = live.version if live else None, verdict.version if verdict else None
     broken = first_broken(found)
     if broken:
         at, line = broken
         judged = at == "publish" or (at == "check" and verdict is not None and not verdict.passed)
-        return Ending("failed", line, version if judged else None, serves, at)
+        waits = at == "publish" and verdict is not None and verdict.passed and bool(verdict.held_by)
+        state: Literal["held", "failed"] = "held" if waits and publish == "auto" else "failed"
+        return Ending(state, line, version if judged else None, serves, at)
     last = log.newest_of(store, version) if version else None
     skipped = found["publish"].status == "nothing"
     if last is None and skipped and publish == "off":
         return Ending(
             "unpublished", f"{version} passed its check, and was asked not to go live", version, serves
         )
+    if last is None and skipped and publish == "hold":
+        return Ending("held", f"{version} passed its check, and waits to be released", version, serves)
     if last is None:
         reason = found["publish"].reason or found["publish"].report.summary
         return Ending("failed", f"the night is not live: {reason}", version, serves)

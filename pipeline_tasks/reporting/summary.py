@@ -85,7 +85,7 @@ def collect(store: Store, settings: Settings, run_date: date) -> Summary:
 
     found: dict[str, Record] = tried("records", lambda: records.read_night(store, run_date), {})
     fresh = of_this_run(found)
-    tried("the ending", lambda: _add_ending(summary, store, run_date, found, settings.publish), None)
+    tried("the ending", lambda: _add_ending(summary, store, run_date, found, settings.publish.mode), None)
     tried("the version", lambda: _add_version(summary, store, run_date), None)
     tried("who serves", lambda: _add_serving(summary, fresh), None)
     summary.quarantine = tried("quarantine", lambda: quarantined(fresh), [])

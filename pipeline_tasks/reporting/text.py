@@ -9,6 +9,7 @@ STATES = {
     "live": "is live",
     "unchanged": "is live, unchanged",
     "unpublished": "is ready, and not published, as asked",
+    "held": "is HELD, and not live",
     "failed": "FAILED",
 }
 REASONS_SHOWN = 6
@@ -33,7 +34,7 @@ def render(summary: Summary) -> str:
 
 def _head(summary: Summary) -> Iterator[str]:
     yield f"Night {summary.run_date} {STATES.get(summary.state, summary.state)}: {summary.verdict}"
-    if summary.state == "failed":
+    if summary.state in ("held", "failed"):
         yield f"Consumers still read {summary.live}." if summary.live else "Nothing is published yet."
     if summary.users is not None:
         rows = ", ".join(f"{count:,} rows of {table}" for table, count in summary.rows.items())

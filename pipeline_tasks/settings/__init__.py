@@ -11,7 +11,7 @@ import re
 import tomllib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -22,12 +22,12 @@ from pydantic_settings import (
 )
 
 from pipeline_tasks.errors import Refused
+from pipeline_tasks.settings.publishing import CheckSettings, PublishSettings
 from pipeline_tasks.settings.source import Source, SourceTable, Strategy
 from pipeline_tasks.settings.stages import (
     MODEL_PATTERN,
     MODELS,
     AirflowSettings,
-    CheckSettings,
     DatasetSettings,
     DockerSettings,
     EvaluateSettings,
@@ -46,6 +46,7 @@ __all__ = [
     "CHECKOUT",
     "MODELS",
     "MODEL_PATTERN",
+    "VERSION_PATTERN",
     "AirflowSettings",
     "CheckSettings",
     "DatasetSettings",
@@ -54,6 +55,7 @@ __all__ = [
     "FeatureSettings",
     "KubernetesSettings",
     "PreprocessSettings",
+    "PublishSettings",
     "QualitySettings",
     "RankingSettings",
     "RecommendSettings",
@@ -71,8 +73,9 @@ __all__ = [
 
 PREFIX = "NIGHTJAR_"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
-# environment variables that are not settings: the file to read, and the night to run
-NOT_SETTINGS = {"NIGHTJAR_CONFIG", "NIGHTJAR_RUN_DATE"}
+VERSION_PATTERN = r"^\d{4}-\d{2}-\d{2}-[0-9a-f]{12}$"
+# environment variables that are not settings: the file to read, and what a run is for
+NOT_SETTINGS = {"NIGHTJAR_CONFIG", "NIGHTJAR_RUN_DATE", "NIGHTJAR_VERSION", "NIGHTJAR_WHY"}
 # keys that say where and how a night runs, not what comes out
 PLACES = {"lake", "data", "state", "publish", "airflow", "spark"}
 TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes", "als_solver"}
@@ -123,8 +126,8 @@ class Settings(BaseSettings):
     """Lists."""
     check: CheckSettings = CheckSettings()
     """May the lists go live."""
-    publish: Literal["auto", "off"] = "auto"
-    """off leaves tonight's version unpublished."""
+    publish: PublishSettings = PublishSettings()
+    """How tonight's version goes live."""
 
     @classmethod
     def settings_customise_sources(
@@ -176,7 +179,8 @@ class Settings(BaseSettings):
 
     def results_digest(self) -> str:
         """12 hex digits over the keys that change what a night makes; places and launchers aside."""
-        kept = self.model_dump(mode="json", exclude={*PLACES, "train", "sources"})
+        kept = self.model_dump(mode="json", exclude={*PLACES, "train", "sources", "check"})
+        kept["check"] = {"availability_hours": self.check.availability_hours}  # the rest judges what is made
         kept["train"] = self.train.model_dump(mode="json", exclude=TRAIN_PLACES)
         if self.als_by_spark:  # its factors start at random numbers of each block
             kept["als_blocks"] = self.spark.shuffle_partitions

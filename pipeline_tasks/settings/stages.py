@@ -252,10 +252,3 @@ class RecommendSettings(Section):
     """Files (buckets) of top_n."""
     block_users: int = Field(1024, ge=1)
     """Users scored at a time."""
-
-
-class CheckSettings(Section):
-    shortfall_budget: float = Field(0.01, ge=0, le=1)
-    """Share of users whose list may be shorter than min(N, eligible)."""
-    availability_hours: float = Field(0.0, ge=0)
-    """A version of an item up to this long after the run date still counts when availability is read anew."""

@@ -13,7 +13,7 @@ def run(settings: Settings, run_date: date) -> Report:
     """Say how the night ended; raises Refused with the first thing that went wrong."""
     store = open_store(settings.lake_uri)
     found = read_night(store, run_date)
-    end = ending(store, run_date, found, settings.publish)
+    end = ending(store, run_date, found, settings.publish.mode)
     if not end.ok:
         hint = f"consumers still read {end.serves}" if end.serves else "nothing is published yet"
         raise Refused(end.line, hint)

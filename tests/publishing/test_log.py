@@ -22,7 +22,7 @@ def change(version: str, night: date = NIGHT) -> Change:
 
 
 def publish(store: Store, version: str, night: date = NIGHT) -> Entry:
-    return log.append(store, change(version, night), log.not_backwards(version, night))
+    return log.append(store, change(version, night), log.not_backwards(store, version, night))
 
 
 def live(store: Store) -> tuple[int, str]:

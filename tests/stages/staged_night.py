@@ -14,6 +14,7 @@ from pipeline_tasks.lake.store import Store
 from tests.lists import MODEL, NIGHT, POPULAR, SIMILAR, TOP_N, ranked_rows, top_n_rows
 
 N, FILES = 3, 2
+FIRST_SEEN = 1_735_689_600
 TITLES = {
     f"i{n}": title
     for n, title in enumerate(["Kettle", "Teapot", "Cup", "Spoon", "Tray", "Sieve", "Jar", "Caddy"], 1)
@@ -52,8 +53,16 @@ def write_staged(
         store,
         "training/items",
         night,
-        [{"item_index": index[name], "item_id": name, "title": title} for name, title in TITLES.items()],
-        [("item_index", pa.int32()), ("item_id", pa.string()), ("title", pa.string())],
+        [
+            {"item_index": index[name], "item_id": name, "title": title, "first_seen": FIRST_SEEN}
+            for name, title in TITLES.items()
+        ],
+        [
+            ("item_index", pa.int32()),
+            ("item_id", pa.string()),
+            ("title", pa.string()),
+            ("first_seen", pa.int64()),
+        ],
     )
     put(
         store,

@@ -140,7 +140,9 @@ def test_with_fewer_items_than_places_lists_are_as_long_as_they_can_be(
     sold = [{**GONE, "item": name} for name in ("i1", "i2", "i3", "i4", "i5", "i7", "i8")]
     report = check(settings_of(lake, *sold))
     assert lists(lake, report.facts["version"], tmp_path) == {"ann": ["i6"], "bob": ["i6"], "cat": ["i6"]}
-    assert report.facts["warnings"] == ["7 of 8 items cannot be had"]
+    assert report.facts["warnings"] == [
+        "87.5% of the known items cannot be had (check.limits.unavailable is 0.5)"
+    ]
 
 
 def test_a_night_without_users_makes_an_empty_version(
@@ -166,24 +168,40 @@ def only_interactions() -> dict[str, Any]:
                      "items": None, "users": None}}  # fmt: skip
 
 
-def test_fewer_users_than_the_night_before_are_warned_of(
+@pytest.mark.parametrize("stops", [["users_lost"], []])
+def test_users_who_lose_their_list_hold_a_night_back_or_are_warned_of(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path, stops: list[str]
+) -> None:
+    settings = settings_of(lake, check={"stops": stops})
+    before = {name: ["i1", "i2", "i3"] for name in ("ann", "bob", "cat", "dan")}
+    name = go_live(lake, tmp_path / "before", NIGHT - timedelta(days=1), before)
+    report = check(settings)
+    said = f"25.0% of the users who have a list in {name} have none now (check.limits.users_lost is 0.05)"
+    assert report.facts["held_by"] == ([said] if stops else [])
+    assert report.facts["warnings"] == ([] if stops else [said])
+    assert ("held back: 25.0%" in report.summary) == bool(stops)
+    verdict = versions.read_verdict(lake, NIGHT)
+    assert verdict is not None
+    assert verdict.passed
+    assert verdict.held_by == report.facts["held_by"]
+
+
+def test_a_live_version_whose_files_have_gone_is_no_comparison(
     lake: Store, settings_of: Callable[..., Any], tmp_path: Path
 ) -> None:
     settings = settings_of(lake)
-    before = {name: ["i1", "i2", "i3"] for name in ("ann", "bob", "cat", "dan")}
-    go_live(lake, tmp_path / "before", NIGHT - timedelta(days=1), before)
-    report = check(settings)
-    assert report.facts["warnings"] == [
-        "3 users have a list, 4 had one in 2026-01-09",
-        "top_n has 9 rows, 12 in 2026-01-09",
-    ]
+    name = go_live(lake, tmp_path / "before", NIGHT - timedelta(days=1), LISTS)
+    lake.delete([f"{layout.version(name)}/top_n/part-00000.parquet"])
+    (warning,) = check(settings).facts["warnings"]
+    assert warning.startswith(f"no comparison with {name}: ")
 
 
-def go_live(store: Store, folder: Path, night: date, found: dict[str, Any]) -> None:
-    """Publish a version of these lists."""
+def go_live(store: Store, folder: Path, night: date, found: dict[str, Any]) -> str:
+    """Publish a version of these lists and return its name."""
     manifest = make_version(store, folder, found, night=night)
     change = log.Change(manifest.version, str(night), manifest.sha256, "publish", "a test", "a night")
     log.append(store, change, lambda live: None)
+    return manifest.version
 
 
 def test_without_staged_lists_the_stage_before_is_named(

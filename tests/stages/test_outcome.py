@@ -10,6 +10,7 @@ import pytest
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import records
 from pipeline_tasks.lake.store import Store
+from pipeline_tasks.reporting.ending import ending
 from pipeline_tasks.stages import outcome, publish
 from tests.lists import NIGHT
 from tests.stages.published_night import record, write_checked, write_records
@@ -50,8 +51,40 @@ def test_a_night_that_was_asked_not_to_publish_is_done(
 ) -> None:
     verdict = write_checked(lake, tmp_path)
     write_records(lake, publish=NOTHING)
-    report = outcome.run(make_settings(publish="off"), NIGHT)
+    report = outcome.run(make_settings(publish={"mode": "off"}), NIGHT)
     assert report.summary.startswith(f"unpublished: {verdict.version} passed its check")
+
+
+HEALTH = {
+    "name": "users_lost",
+    "severity": "stop",
+    "found": 0.3,
+    "limit": 0.05,
+    "holds": False,
+    "sentence": "30% lost",
+}
+
+
+def test_a_night_that_was_to_be_held_is_done(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    verdict = write_checked(lake, tmp_path)
+    write_records(lake, publish=NOTHING)
+    report = outcome.run(make_settings(publish={"mode": "hold"}), NIGHT)
+    assert report.summary == f"held: {verdict.version} passed its check, and waits to be released"
+
+
+def test_a_night_that_its_health_holds_back_is_refused_with_why(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    write_checked(lake, tmp_path, health=[HEALTH])
+    write_records(lake, publish={"status": "refused", "reason": "version v is held: 30% lost"})
+    with pytest.raises(
+        Refused, match=r"publish refused: version v is held: 30% lost .nothing is published yet"
+    ):
+        outcome.run(make_settings(), NIGHT)
+    found = ending(lake, NIGHT, records.read_night(lake, NIGHT), "auto")
+    assert (found.state, found.ok) == ("held", False)
 
 
 def test_a_night_that_should_be_live_and_is_not_is_refused(

@@ -11,7 +11,8 @@ import pytest
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.store import Store, StoreError
-from pipeline_tasks.publishing import log
+from pipeline_tasks.publishing import changes, log
+from pipeline_tasks.publishing.who import who
 from pipeline_tasks.reader import open_current
 from pipeline_tasks.stages import publish
 from tests.failing_store import FailingStore, Killed, content
@@ -55,7 +56,7 @@ def test_a_run_that_is_not_to_publish_does_not(
     write_checked(lake, tmp_path)
     before = content(lake)
     with pytest.raises(NothingToDo, match="stays unpublished: publish is off"):
-        publish.run(make_settings(publish="off"), NIGHT)
+        publish.run(make_settings(publish={"mode": "off"}), NIGHT)
     assert content(lake) == before
 
 
@@ -149,5 +150,77 @@ def test_without_a_user_name_there_is_still_a_who(monkeypatch: pytest.MonkeyPatc
         raise KeyError("uid not found")
 
     monkeypatch.delenv("AIRFLOW_CTX_DAG_ID", raising=False)
-    monkeypatch.setattr(publish.getpass, "getuser", nobody)
-    assert publish._who().startswith("uid ")
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert who().startswith("uid ")
+
+
+HEALTH = {
+    "name": "users_lost",
+    "severity": "stop",
+    "found": 0.3,
+    "limit": 0.05,
+    "holds": False,
+    "sentence": "30% lost",
+}
+
+
+def test_what_its_health_holds_back_waits_and_says_how_to_release_it(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    verdict = write_checked(lake, tmp_path, health=[HEALTH])
+    with pytest.raises(
+        Refused, match=f"{verdict.version} is held: 30% lost.*release --version {verdict.version}"
+    ):
+        publish.run(make_settings(), NIGHT)
+    assert log.newest(lake) is None
+
+
+def test_a_warning_holds_nothing_back(lake: Store, make_settings: Callable[..., Any], tmp_path: Path) -> None:
+    write_checked(lake, tmp_path, health=[{**HEALTH, "severity": "warn"}, {**HEALTH, "holds": True}])
+    publish.run(make_settings(), NIGHT)
+    assert log.newest(lake) is not None
+
+
+def test_a_night_is_held_where_that_is_asked(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    write_checked(lake, tmp_path)
+    with pytest.raises(NothingToDo, match="is held, as asked"):
+        publish.run(make_settings(publish={"mode": "hold"}), NIGHT)
+    assert log.newest(lake) is None
+
+
+def test_a_forced_night_goes_live_with_who_why_and_in_spite_of_what(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    write_checked(lake, tmp_path / "a", NEXT)
+    publish.run(make_settings(), NEXT)
+    write_checked(lake, tmp_path / "b", health=[HEALTH])
+    with pytest.raises(Refused, match="forced without a reason"):
+        publish.run(make_settings(publish={"mode": "force"}), NIGHT)
+    publish.run(make_settings(publish={"mode": "force", "why": "the shop was split"}), NIGHT)
+    entry = log.newest(lake)
+    assert entry is not None
+    assert (entry.sequence, entry.run_date, entry.action) == (2, str(NIGHT), "publish")
+    assert entry.why == "forced: the shop was split, although 30% lost"
+
+
+def test_nothing_forces_what_breaks_its_contract(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    write_checked(lake, tmp_path, passed=False, failures=[{"reason": "top_n: rank fails 3 times"}])
+    with pytest.raises(Refused, match="failed its check"):
+        publish.run(make_settings(publish={"mode": "force", "why": "please"}), NIGHT)
+
+
+def test_what_was_rolled_back_is_not_published_again_by_a_rerun(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    for night in (NIGHT, NEXT):
+        write_checked(lake, tmp_path / str(night), night)
+        publish.run(make_settings(), night)
+    changes.roll_back(lake, None, "ann", "bad lists")
+    with pytest.raises(Refused, match="was rolled back by ann in entry 3: bad lists"):
+        publish.run(make_settings(), NEXT)
+    publish.run(make_settings(publish={"mode": "force", "why": "they were good"}), NEXT)
+    assert [entry.action for entry in log.history(lake)] == ["publish", "publish", "rollback", "publish"]

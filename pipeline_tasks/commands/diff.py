@@ -1,0 +1,37 @@
+"""Say what changed from one version to another: users whose list changed and by how much, items that came and left."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline_tasks.settings import Settings
+
+HELP = "say what changed between two versions"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("a", help="a version, or live")
+    parser.add_argument("b", help="another")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(loaded: Settings, options: argparse.Namespace) -> int:
+    from pipeline_tasks.dataset.engine import open_engine
+    from pipeline_tasks.publishing.comparison import compare
+    from pipeline_tasks.reader import open_version
+
+    named = [open_version(loaded.lake_uri, name) for name in (options.a, options.b)]
+    loaded.state_dir.mkdir(parents=True, exist_ok=True)
+    with (
+        TemporaryDirectory(dir=loaded.state_dir) as folder,
+        open_engine(Path(folder), loaded.spark.driver_memory) as engine,
+    ):
+        files = [each.local_files("top_n", Path(folder) / f"{n}") for n, each in enumerate(named)]
+        found = compare(engine, files[0], files[1])
+    if options.json:
+        print(json.dumps(asdict(found), indent=1, ensure_ascii=False))
+    else:
+        print("\n".join([f"from {named[0].name} to {named[1].name}", *found.lines()]))
+    return 0

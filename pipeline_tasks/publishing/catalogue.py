@@ -1,0 +1,95 @@
+"""Every version of the lake with what became of it: folders, verdicts and the commit log in, a list out."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.lake import layout, records
+from pipeline_tasks.lake.store import Missing, Store
+from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.publishing.log import Entry
+from pipeline_tasks.publishing.versions import MANIFEST, Verdict
+
+State = Literal["live", "was live", "rolled back", "ready", "held", "refused", "replaced", "incomplete"]
+FOLDER = "recommendations/versions/"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A version: `manifest` is empty where it is not whole, `metrics` those of its model on the night's holdout."""
+
+    name: str
+    run_date: str
+    state: State
+    manifest: dict[str, Any]
+    metrics: dict[str, float]
+
+    @property
+    def bytes(self) -> int:
+        """Size of its data files."""
+        tables = self.manifest.get("tables", {}).values()
+        return sum(file["bytes"] for table in tables for file in table["files"])
+
+
+def listed(store: Store) -> list[Listed]:
+    """Return every version, that of the newest night first."""
+    history = log.history(store)
+    return [_listed(store, name, history) for name in reversed(store.folders(FOLDER))]
+
+
+def find(store: Store, name: str) -> Listed:
+    """Return the version called `name`; raises Refused where there is none."""
+    names = store.folders(FOLDER)
+    if name not in names:
+        newest = ", ".join(names[:-4:-1]) or "none at all"
+        raise Refused(f"there is no version {name!r} in {store.uri}", f"the newest are {newest}")
+    return _listed(store, name, log.history(store))
+
+
+def _listed(store: Store, name: str, history: list[Entry]) -> Listed:
+    run_date = date.fromisoformat(name[:10])
+    try:
+        manifest = json.loads(store.read(f"{layout.version(name)}/{MANIFEST}"))
+    except (Missing, ValueError):
+        return Listed(name, str(run_date), "incomplete", {}, {})
+    verdict = versions.read_verdict(store, run_date)
+    return Listed(
+        name, str(run_date), _state(name, verdict, history), manifest, _metrics(store, run_date, manifest)
+    )
+
+
+def _state(name: str, verdict: Verdict | None, history: list[Entry]) -> State:
+    tenures = [place for place, entry in enumerate(history) if entry.version == name]
+    if tenures and tenures[-1] == len(history) - 1:
+        return "live"
+    if tenures:
+        return "rolled back" if history[tenures[-1] + 1].action == "rollback" else "was live"
+    if verdict is None or verdict.version != name:
+        return "replaced"
+    if not verdict.passed:
+        return "refused"
+    return "held" if verdict.held_by else "ready"
+
+
+def _metrics(store: Store, run_date: date, manifest: dict[str, Any]) -> dict[str, float]:
+    """Return the holdout's metrics of the model that made it, if the night's record is still of that model."""
+    record = records.read(store, run_date, "evaluate")
+    facts = record.report.facts if record else {}
+    if facts.get("serving", {}).get("model_version") != manifest["model"]["version"]:
+        return {}
+    role, name = facts["role"], manifest["model"]["name"]
+    metrics: dict[str, dict[str, float]] = facts["metrics"]
+    return metrics.get(f"{role} {name}", metrics.get(name, {}))
+
+
+def lines(found: list[Listed]) -> Iterator[str]:
+    """Yield a table for a terminal."""
+    yield f"{'version':<24}{'state':<13}{'model':<28}{'ndcg':>8}{'users':>12}{'MB':>9}"
+    for each in found:
+        ndcg = next((f"{v:.4f}" for name, v in each.metrics.items() if name.startswith("ndcg")), "")
+        model = each.manifest.get("model", {}).get("name", "")
+        users = f"{each.manifest['users']:,}" if each.manifest else ""
+        yield f"{each.name:<24}{each.state:<13}{model:<28}{ndcg:>8}{users:>12}{each.bytes / 1e6:>9.1f}"

@@ -1,0 +1,67 @@
+"""What people do to what is live: a held version released, or an earlier one made live again; an entry of the log out."""
+
+from datetime import date
+
+from pipeline_tasks.errors import NothingToDo, Refused
+from pipeline_tasks.lake.store import Store
+from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.publishing.log import Change, Entry
+from pipeline_tasks.publishing.versions import Verdict
+
+
+def roll_back(store: Store, to: str | None, who: str, why: str) -> Entry:
+    """Make an earlier version live again, by default the one before the live one; return its entry.
+
+    Its files are read first. Raises Refused where there is none, or where it is not what it was.
+    """
+    live = log.newest(store)
+    if live is None:
+        raise Refused(f"nothing is published in {store.uri}", "there is nothing to go back to")
+    target = _earlier(store, live, to)
+    versions.verify(store, target.version, target.manifest_sha256)
+
+    def allowed(now: Entry | None) -> None:
+        if now != live:
+            raise Refused(
+                f"{now.version if now else 'nothing'} went live meanwhile", "see `versions`, and say it again"
+            )
+
+    change = Change(target.version, target.run_date, target.manifest_sha256, "rollback", who, why)
+    return log.append(store, change, allowed)
+
+
+def _earlier(store: Store, live: Entry, to: str | None) -> Entry:
+    """Return the entry of the version to go back to."""
+    if to == live.version:
+        raise NothingToDo(f"unchanged: version {to} is live since entry {live.sequence}")
+    if to:
+        found = log.newest_of(store, to)
+        if found is None:
+            raise Refused(
+                f"version {to!r} was never live in {store.uri}", "see `versions`; release one that is held"
+            )
+        return found
+    left: set[str] = set()
+    rolled_off = False
+    for entry in log.backwards(store):
+        if rolled_off:  # what somebody went back from is no place to go back to
+            left.add(entry.version)
+        rolled_off = entry.action == "rollback"
+        if entry.version not in {live.version, *left}:
+            return entry
+    raise Refused(f"no version was live before {live.version}", "name one: rollback --to VERSION")
+
+
+def release(store: Store, run_date: date, verdict: Verdict, who: str, why: str) -> Entry:
+    """Make a version live that keeps its contract and was held, or was not to be published; return its entry.
+
+    Raises NothingToDo where it is live, or where a newer night is, and Refused where its files have changed.
+    """
+    allowed = log.not_backwards(store, verdict.version, run_date)
+    allowed(log.newest(store))
+    versions.verify(store, verdict.version, verdict.manifest_sha256)
+    despite = f", although {'; '.join(verdict.held_by)}" if verdict.held_by else ""
+    change = Change(
+        verdict.version, str(run_date), verdict.manifest_sha256, "release", who, f"{why}{despite}"
+    )
+    return log.append(store, change, allowed)

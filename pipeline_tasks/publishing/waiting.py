@@ -1,0 +1,44 @@
+"""Versions that wait to be released: a name or none in, the version and what to know of it before it goes live out."""
+
+from datetime import date
+
+from pipeline_tasks.errors import NothingToDo, Refused
+from pipeline_tasks.lake.store import Store
+from pipeline_tasks.publishing import catalogue, versions
+from pipeline_tasks.publishing.catalogue import Listed
+
+WHY_NOT = {
+    "refused": "it breaks its contract, which nobody can release",
+    "replaced": "its night has been made again since",
+    "was live": "it was live before: rollback --to it",
+    "rolled back": "it was rolled back: rollback --to it, if that was wrong",
+    "incomplete": "it is not whole",
+}
+
+
+def find(store: Store, version: str | None) -> Listed:
+    """Return the version called `version`, or the newest that waits; raises NothingToDo, or Refused with why not."""
+    if version is None:
+        found = next((each for each in catalogue.listed(store) if each.state in ("held", "ready")), None)
+        if found is None:
+            raise NothingToDo("no version waits to be released", "see `versions`")
+        return found
+    named = catalogue.find(store, version)
+    if named.state == "live":
+        raise NothingToDo(f"unchanged: version {version} is live")
+    if named.state in WHY_NOT:
+        raise Refused(f"version {version} cannot be released: {WHY_NOT[named.state]}", "see `versions`")
+    return named
+
+
+def asked(store: Store, version: str | None) -> dict[str, str]:
+    """Return the version that waits, and its verdict in Markdown for whoever is asked."""
+    found = find(store, version)
+    verdict = versions.read_verdict(store, date.fromisoformat(found.run_date))
+    lines = [
+        f"Night {found.run_date}, {found.manifest['users']:,} users, by {found.manifest['model']['name']}.",
+        *(f"- **holds it back:** {sentence}" for sentence in (verdict.held_by if verdict else ())),
+        *(f"- warning: {sentence}" for sentence in (verdict.warnings if verdict else ())),
+        *(f"- {name}: {value:.4f}" for name, value in sorted(found.metrics.items())),
+    ]
+    return {"version": found.name, "text": "\n".join(lines)}

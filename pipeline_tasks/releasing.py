@@ -1,0 +1,50 @@
+"""A version that waits, and what can be had now, in; an entry of the log out, or why it has gone stale."""
+
+from datetime import UTC, date, datetime
+
+import pyarrow.compute as pc
+
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.publishing import availability, changes, versions, waiting
+from pipeline_tasks.publishing.log import Entry
+from pipeline_tasks.publishing.refill import LISTS
+from pipeline_tasks.publishing.who import who
+from pipeline_tasks.reader import open_version
+from pipeline_tasks.settings import Settings
+from pipeline_tasks.spark.staging import Staging, open_staging
+
+
+def release(settings: Settings, version: str | None, why: str) -> Entry:
+    """Make `version` live, by default the newest that waits; return its entry.
+
+    What can be had is read again as it is now, whatever night the version is of: unlike the stages of a night
+    this is something that a person does at a moment. Raises Refused where an item of a list has sold out.
+    """
+    with open_staging(settings, "release") as staging:
+        found = waiting.find(staging.store, version)
+        run_date = date.fromisoformat(found.run_date)
+        verdict = versions.require_passed(staging.store, run_date)
+        _refuse_stale(staging, settings, found.name, run_date)
+        return changes.release(staging.store, run_date, verdict, who(), why or "released by hand")
+
+
+def _refuse_stale(staging: Staging, settings: Settings, name: str, run_date: date) -> None:
+    """Raise Refused where a list of the version holds what cannot be had any more."""
+    store = staging.store
+    known = tables.read_table(
+        store, layout.night("training/items", run_date), "dataset", ["item_id", "item_index"]
+    )
+    items = availability.read_anew(staging, settings, known, datetime.now(UTC))
+    gone = items.filter(pc.invert(items["available"]))["item_id"].combine_chunks()
+    version = open_version(store.uri, name)
+    for table, lists in LISTS.items():
+        column = version.to_arrow(table, [lists.item])[lists.item]
+        stale = column.filter(pc.is_in(column, value_set=gone))
+        if len(stale):
+            example = pc.min(stale).as_py()
+            raise Refused(
+                f"version {name} has gone stale: {len(stale):,} places of {table} hold items that cannot be had "
+                f"any more, as {example!r}",
+                f"run check for {run_date} again, with check.availability_hours up to now, and release what comes out",
+            )

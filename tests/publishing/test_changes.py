@@ -1,0 +1,123 @@
+"""Going back and releasing: what is live changes by one entry, or not at all, and never to what is not whole."""
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_tasks.errors import NothingToDo, Refused
+from pipeline_tasks.lake import layout
+from pipeline_tasks.lake.store import Store
+from pipeline_tasks.publishing import changes, log
+from pipeline_tasks.publishing.log import Change
+from pipeline_tasks.reader import open_current
+from tests.failing_store import FailingStore
+from tests.lists import NIGHT, make_version
+from tests.stages.published_night import write_checked
+
+LISTS = {"ann": ["i1", "i2"]}
+
+
+def go_live(store: Store, folder: Path, days: int) -> str:
+    night = NIGHT + timedelta(days=days)
+    manifest = make_version(store, folder / str(days), {**LISTS, f"u{days}": ["i1"]}, night=night)
+    change = Change(manifest.version, str(night), manifest.sha256, "publish", "a test", "a night")
+    return log.append(store, change, lambda live: None).version
+
+
+@pytest.fixture
+def three(either_lake: Store, tmp_path: Path) -> list[str]:
+    return [go_live(either_lake, tmp_path, days) for days in range(3)]
+
+
+def back(store: Store, to: str | None = None) -> str:
+    return changes.roll_back(store, to, "ann", "bad lists").version
+
+
+def test_back_is_to_the_version_before_and_then_to_the_one_before_that(
+    either_lake: Store, three: list[str]
+) -> None:
+    assert back(either_lake) == three[1]
+    assert open_current(either_lake.uri).name == three[1]
+    assert back(either_lake) == three[0]
+    with pytest.raises(Refused, match="no version was live before"):
+        back(either_lake)
+    entry = log.history(either_lake)[-1]
+    assert (entry.sequence, entry.action, entry.who, entry.why) == (5, "rollback", "ann", "bad lists")
+    assert either_lake.read(layout.CURRENT) == entry.to_json()
+
+
+def test_back_may_be_to_a_named_version_and_forward_again(either_lake: Store, three: list[str]) -> None:
+    assert back(either_lake, three[0]) == three[0]
+    with pytest.raises(NothingToDo, match="unchanged"):
+        back(either_lake, three[0])
+    assert back(either_lake, three[2]) == three[2]
+
+
+def test_a_night_after_a_rollback_goes_live_and_back_is_then_to_what_was_good(
+    either_lake: Store, tmp_path: Path, three: list[str]
+) -> None:
+    back(either_lake)
+    following = go_live(either_lake, tmp_path, 3)
+    assert open_current(either_lake.uri).name == following
+    assert back(either_lake) == three[1]  # not to what somebody went back from
+
+
+def test_what_never_was_live_or_is_not_whole_is_no_place_to_go_back_to(
+    either_lake: Store, three: list[str]
+) -> None:
+    with pytest.raises(Refused, match="was never live"):
+        back(either_lake, "2026-01-01-aaaaaaaaaaaa")
+    key = f"{layout.version(three[1])}/top_n/part-00000.parquet"
+    either_lake.write(key, either_lake.read(key)[:-1] + b"!")
+    with pytest.raises(Refused, match="has been altered"):
+        back(either_lake)
+    assert open_current(either_lake.uri).name == three[2]
+
+
+def test_nothing_is_no_place_to_go_back_from(lake: Store) -> None:
+    with pytest.raises(Refused, match="nothing is published"):
+        back(lake)
+
+
+def test_who_is_overtaken_is_told_and_decides_again(
+    either_lake: Store, tmp_path: Path, three: list[str]
+) -> None:
+    class Overtaken(FailingStore):
+        def create(self, key: str, data: bytes) -> None:
+            if self.changes == 0:
+                self.changes += 1
+                go_live(self.inner, tmp_path / "other", 4)
+            self.inner.create(key, data)
+
+    with pytest.raises(Refused, match=r"2026-01-14-.* went live meanwhile"):
+        back(Overtaken(either_lake, at=99))
+    assert log.newest(either_lake).run_date == "2026-01-14"  # type: ignore[union-attr]
+
+
+def released(store: Store, night: date, verdict: Any) -> Any:
+    return changes.release(store, night, verdict, "ann", "looked at it")
+
+
+def test_a_held_version_is_released_with_why_it_was_held(either_lake: Store, tmp_path: Path) -> None:
+    health = [{"severity": "stop", "holds": False, "sentence": "30% lost"}]
+    verdict = write_checked(either_lake, tmp_path, health=health)
+    entry = released(either_lake, NIGHT, verdict)
+    assert (entry.action, entry.who, entry.why) == ("release", "ann", "looked at it, although 30% lost")
+    assert open_current(either_lake.uri).name == verdict.version
+    with pytest.raises(NothingToDo, match="unchanged"):
+        released(either_lake, NIGHT, verdict)
+
+
+def test_a_version_of_an_older_night_or_of_altered_files_is_not_released(lake: Store, tmp_path: Path) -> None:
+    verdict = write_checked(lake, tmp_path)
+    key = f"{layout.version(verdict.version)}/top_n/part-00000.parquet"
+    whole = lake.read(key)
+    lake.write(key, whole[:-1] + b"!")
+    with pytest.raises(Refused, match="has been altered"):
+        released(lake, NIGHT, verdict)
+    lake.write(key, whole)
+    go_live(lake, tmp_path / "newer", 1)
+    with pytest.raises(NothingToDo, match="the newer night 2026-01-11 is live"):
+        released(lake, NIGHT, verdict)

@@ -1,0 +1,70 @@
+"""What is stored is what was published, or it is said which file, entry or copy is not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline_tasks.lake import layout
+from pipeline_tasks.lake.store import Store
+from pipeline_tasks.publishing import log, verification
+from tests.publishing.test_changes import go_live
+
+
+@pytest.fixture
+def two(lake: Store, tmp_path: Path) -> list[str]:
+    return [go_live(lake, tmp_path, days) for days in range(2)]
+
+
+def test_what_is_whole_has_no_faults(either_lake: Store, tmp_path: Path) -> None:
+    assert list(verification.faults_of_log(either_lake)) == []
+    name = go_live(either_lake, tmp_path, 0)
+    assert list(verification.faults_of_log(either_lake)) == []
+    assert list(verification.faults_of_version(either_lake, name)) == []
+
+
+HARMS: dict[str, tuple[Callable[[Store, str], None], str]] = {
+    "an entry has gone": (lambda lake, _: lake.delete([layout.log_entry(1)]), "0000000001.json is missing"),
+    "an entry is none": (lambda lake, _: lake.write(layout.log_entry(1), b"{}"), "is no entry of the log"),
+    "an entry was copied": (
+        lambda lake, _: lake.write(layout.log_entry(1), lake.read(layout.log_entry(2))),
+        "0000000001.json says that it is entry 2",
+    ),
+    "the live manifest was altered": (
+        lambda lake, live: lake.write(f"{layout.version(live)}/manifest.json", b"{}"),
+        "manifest.json has been altered",
+    ),
+    "the live version has gone": (
+        lambda lake, live: lake.delete(lake.keys(f"{layout.version(live)}/")),
+        "there is no",
+    ),
+    "the copy is old": (
+        lambda lake, _: lake.write(layout.CURRENT, lake.read(layout.log_entry(1))),
+        "is not the newest entry",
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_each_fault_of_the_log_is_named(lake: Store, two: list[str], harm: str) -> None:
+    do, said = HARMS[harm]
+    do(lake, two[1])
+    assert said in "; ".join(verification.faults_of_log(lake))
+
+
+def test_an_older_version_may_have_been_removed(lake: Store, two: list[str]) -> None:
+    lake.delete(lake.keys(f"{layout.version(two[0])}/"))
+    assert list(verification.faults_of_log(lake)) == []
+    assert "there is no" in "; ".join(verification.faults_of_version(lake, two[0]))
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_a_file_that_differs_is_named(lake: Store, tmp_path: Path, published: bool) -> None:
+    name = go_live(lake, tmp_path, 0)
+    if not published:
+        lake.delete([layout.log_entry(1)])
+        assert log.newest(lake) is None
+    key = f"{layout.version(name)}/popular/popular.parquet"
+    lake.write(key, lake.read(key)[:-1] + b"!")
+    (fault,) = verification.faults_of_version(lake, name)
+    assert fault.endswith("popular.parquet has been altered since it was checked")

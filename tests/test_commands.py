@@ -1,0 +1,109 @@
+"""What people type about versions: one line or table that says it, and an exit code that scripts can go by."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline_tasks.__main__ import main
+from pipeline_tasks.commands import COMMANDS
+from pipeline_tasks.lake import layout
+from pipeline_tasks.lake.store import Store
+from pipeline_tasks.publishing import log
+from tests.lists import NIGHT
+from tests.publishing.test_changes import go_live
+from tests.stages.published_night import write_checked
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(
+    lake: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Return a function that runs a command on the lake; gives its exit code and all that it said."""
+    monkeypatch.setenv("NIGHTJAR_LAKE", lake.uri)
+    monkeypatch.setenv("NIGHTJAR_STATE", str(tmp_path / "state"))
+
+    def run(*words: str) -> tuple[int, str]:
+        code = main(words)
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return run
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([name, "--help"])
+    assert left.value.code == 0
+    assert name in capsys.readouterr().out
+
+
+def test_versions_tell_what_became_of_each(lake: Store, tmp_path: Path, run: Run) -> None:
+    assert run("versions") == (0, f"there are no versions in {lake.uri}\n")
+    names = [go_live(lake, tmp_path, days) for days in range(3)]
+    health = [{"severity": "stop", "holds": False, "sentence": "30% lost"}]
+    held = write_checked(lake, tmp_path / "held", NIGHT + timedelta(days=3), health=health).version
+    broken = write_checked(lake, tmp_path / "broken", NIGHT + timedelta(days=4), passed=False).version
+    ready = write_checked(lake, tmp_path / "ready", NIGHT + timedelta(days=5)).version
+    assert run("rollback", "--why", "bad lists")[0] == 0
+    lake.delete([f"{layout.version(names[0])}/manifest.json"])
+    code, said = run("versions")
+    assert code == 0
+    states = {line.split()[0]: line[24:37].strip() for line in said.splitlines()[1:]}
+    assert states == {
+        ready: "ready", broken: "refused", held: "held",
+        names[2]: "rolled back", names[1]: "live", names[0]: "incomplete",
+    }  # fmt: skip
+    told = json.loads(run("versions", "--json")[1])
+    assert [each["name"] for each in told] == list(states)
+
+
+def test_verify_says_that_all_is_well_or_what_is_not(lake: Store, tmp_path: Path, run: Run) -> None:
+    assert run("verify") == (0, "nothing is published yet\n")
+    names = [go_live(lake, tmp_path, days) for days in range(2)]
+    assert run("verify") == (0, f"{names[1]}: as it was published\nthe log has 2 entries, none missing\n")
+    lake.write(f"{layout.version(names[0])}/top_n/part-00001.parquet", b"!")
+    assert run("verify")[0] == 0
+    for words in (("verify", names[0]), ("verify", "--all")):
+        code, said = run(*words)
+        assert code == 2
+        assert "part-00001.parquet has been altered" in said
+    lake.delete([layout.log_entry(1)])
+    code, said = run("verify")
+    assert (code, "0000000001.json is missing" in said) == (2, True)
+
+
+def test_diff_tells_what_changed(lake: Store, tmp_path: Path, run: Run) -> None:
+    names = [go_live(lake, tmp_path, days) for days in range(2)]
+    code, said = run("diff", names[0], "live")
+    assert code == 0
+    assert said.startswith(f"from {names[0]} to {names[1]}\nusers      1 in both, 1 new, 1 gone")
+    assert json.loads(run("diff", names[0], names[1], "--json")[1])["same"] == 1
+    code, said = run("diff", names[0], "2026-01-01-aaaaaaaaaaaa")
+    assert (code, "there is no" in said) == (2, True)
+
+
+def test_rollback_wants_a_reason_and_takes_it_from_the_environment_too(
+    lake: Store, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [go_live(lake, tmp_path, days) for days in range(3)]
+    code, said = run("rollback")
+    assert (code, "without a reason" in said) == (2, True)
+    monkeypatch.setenv("NIGHTJAR_WHY", "bad lists")
+    monkeypatch.setenv("NIGHTJAR_VERSION", names[0])
+    assert run("rollback") == (0, f"{names[0]} of night 2026-01-10 is live again, entry 4 of the log\n")
+    entry = log.newest(lake)
+    assert entry is not None
+    assert (entry.action, entry.why) == ("rollback", "bad lists")
+
+
+def test_doctor_trusts_a_local_lake(lake: Store, run: Run) -> None:
+    code, said = run("doctor", "--rounds", "2")
+    assert code == 0
+    assert said.endswith(f"{lake.uri} keeps what the commit log rests on\n")
+    assert said.count("  yes  ") == 5

@@ -1,0 +1,70 @@
+"""A held version is released after what can be had is read again, and refused where it has gone stale."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_tasks.errors import NothingToDo, Refused
+from pipeline_tasks.lake.store import Store
+from pipeline_tasks.publishing import log
+from pipeline_tasks.releasing import release
+from tests.lists import NIGHT
+from tests.stages.staged_night import SETTINGS, write_source, write_staged
+
+
+@pytest.fixture
+def checked(lake: Store, make_settings: Callable[..., Any], tmp_path: Path, spark: Any) -> tuple[Any, str]:
+    """Settings of a lake whose night has been checked, and its version."""
+    from pipeline_tasks.stages import check
+
+    write_source(tmp_path / "data")
+    write_staged(lake, tmp_path / "staged")
+    settings = make_settings(**SETTINGS)
+    return settings, check.run(settings, NIGHT).facts["version"]
+
+
+def test_the_newest_that_waits_is_released(lake: Store, checked: tuple[Any, str]) -> None:
+    settings, version = checked
+    entry = release(settings, None, "looked at it")
+    assert (entry.version, entry.action, entry.why) == (version, "release", "looked at it")
+    assert log.newest(lake) == entry
+    with pytest.raises(NothingToDo, match="no version waits"):
+        release(settings, None, "")
+    with pytest.raises(NothingToDo, match="unchanged"):
+        release(settings, version, "")
+
+
+def test_an_item_that_sold_out_since_makes_it_stale(
+    lake: Store, checked: tuple[Any, str], tmp_path: Path
+) -> None:
+    settings, version = checked
+    sold = {"item": "i2", "updated_at": "2026-01-20T08:00:00Z", "available": False}
+    write_source(tmp_path / "data", [sold])
+    with pytest.raises(
+        Refused, match=rf"{version} has gone stale: 2 places of top_n .* as 'i2'.*run check for 2026"
+    ):
+        release(settings, version, "")
+    assert log.newest(lake) is None
+
+
+def test_what_cannot_be_released_says_why(lake: Store, checked: tuple[Any, str], tmp_path: Path) -> None:
+    from pipeline_tasks.stages import check
+
+    settings, version = checked
+    with pytest.raises(Refused, match=rf"no version '2026-01-01-x'.*the newest are {version}"):
+        release(settings, "2026-01-01-x", "")
+    write_source(
+        tmp_path / "data", [{"item": "i2", "updated_at": "2026-01-10T08:00:00Z", "available": False}]
+    )
+    again = check.run(settings, NIGHT).facts["version"]
+    with pytest.raises(Refused, match="its night has been made again since"):
+        release(settings, version, "")
+    assert release(settings, again, "").version == again
+    following = NIGHT + timedelta(days=1)
+    write_staged(lake, tmp_path / "next", following)
+    assert release(settings, check.run(settings, following).facts["version"], "").sequence == 2
+    with pytest.raises(Refused, match="it was live before: rollback --to it"):
+        release(settings, again, "")
