@@ -49,11 +49,18 @@ with DAG(
             f"{', '.join(settings.MODELS)}. It serves only if it is not worse than who serves now.",
         ),
         "publish": Param(
-            loaded.publish,
+            loaded.publish.mode,
             type="string",
-            enum=["auto", "off"],
+            enum=["auto", "hold", "force", "off"],
             title="Publish",
-            description="auto: tables go live if every check passes. off: everything but going live.",
+            description="auto: tables go live if every check holds. hold: they wait to be released. "
+            "force: live although their health holds them back. off: everything but going live.",
+        ),
+        "why": Param(
+            loaded.publish.why,
+            type="string",
+            title="Why",
+            description="Of a forced night; the log keeps it.",
         ),
     },
     tags=["nightjar"],

@@ -2,18 +2,16 @@
 
 import os
 import re
-import shlex
-import sys
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlparse
 
 from airflow.sdk import RetryDecision, RetryPolicy
+from command_tasks import command_task
 
 from pipeline_tasks import settings
 
 IN_CONTAINER = ("train", "evaluate", "recommend")
-AWS_PREFIX = "AWS_"
 # /dev/shm where several processes train: NCCL passes gradients through it, and a container has 64 MB by default
 SHARED_BYTES = 1 << 30
 RUN_DATE = "{{ params.run_date or macros.ds_add((dag_run.logical_date or dag_run.run_after) | ds, -1) }}"
@@ -21,7 +19,8 @@ RUN_DATE = "{{ params.run_date or macros.ds_add((dag_run.logical_date or dag_run
 OVERRIDES = {
     "NIGHTJAR_RUN_DATE": RUN_DATE,
     "NIGHTJAR_TRAIN__MODEL": "{{ params.model }}",
-    "NIGHTJAR_PUBLISH": "{{ params.publish }}",
+    "NIGHTJAR_PUBLISH__MODE": "{{ params.publish }}",
+    "NIGHTJAR_PUBLISH__WHY": "{{ params.why }}",
 }
 
 
@@ -60,21 +59,7 @@ def stage_task(loaded: settings.Settings, stage: str, **options: Any) -> Any:
         return _docker(loaded, stage, **options)
     if stage in IN_CONTAINER and loaded.train.launcher == "kubernetes":
         return _pod(loaded, stage, **options)
-    return _process(stage, **options)
-
-
-def _process(stage: str, **options: Any) -> Any:
-    from airflow.providers.standard.operators.bash import BashOperator
-
-    return BashOperator(
-        task_id=stage,
-        bash_command=f"exec {shlex.quote(sys.executable)} -m pipeline_tasks {stage}",
-        env={**OVERRIDES, "PYTHONUNBUFFERED": "1"},
-        append_env=True,
-        cwd=str(settings.CHECKOUT),
-        skip_on_exit_code=99,
-        **options,
-    )
+    return command_task(stage, stage, OVERRIDES, **options)
 
 
 def _settings_environment(loaded: settings.Settings) -> dict[str, str]:
@@ -111,7 +96,7 @@ def _docker(loaded: settings.Settings, stage: str, **options: Any) -> Any:
         device_requests=gpus,
         shm_size=SHARED_BYTES if loaded.train.processes > 1 else None,
         environment=_settings_environment(loaded),
-        private_environment={k: v for k, v in os.environ.items() if k.startswith(AWS_PREFIX)},
+        private_environment={k: v for k, v in os.environ.items() if k.startswith("AWS_")},
         skip_on_exit_code=99,
         **options,
     )

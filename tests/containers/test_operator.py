@@ -62,7 +62,7 @@ def run_task(lake: str, launcher: str, stage: str, model: str = "transformer", *
         for name, value in changes.items():
             setattr(task, name, value)
         context: Any = {
-            "params": {"run_date": str(NIGHT), "model": model, "publish": "off"},
+            "params": {"run_date": str(NIGHT), "model": model, "publish": "off", "why": ""},
             "dag_run": SimpleNamespace(logical_date=None, run_after=datetime.now(UTC)),
             "macros": macros,
             "ti": None,

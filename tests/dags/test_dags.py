@@ -59,6 +59,30 @@ def test_only_publishing_wakes_consumers(nightly: Any, airflow_home: Path) -> No
     assert "nightjar_recommendations" in str(load("example_consumer").timetable.asset_condition)
 
 
+def test_a_release_asks_first_and_releases_what_was_asked_about(airflow_home: Path) -> None:
+    dag = load("release_recommendations")
+    assert [task.task_id for task in dag.topological_sort()] == ["verdict", "approve", "release"]
+    release = dag.get_task("release")
+    assert "xcom_pull(task_ids='verdict')['version']" in release.env["NIGHTJAR_VERSION"]
+    assert [outlet.name for outlet in release.outlets] == ["nightjar_recommendations"]
+
+
+def test_a_rollback_wants_a_reason_and_a_version_that_is_one(airflow_home: Path) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = load("rollback_recommendations").params
+    assert params.get_param("version").resolve("2026-01-10-0123456789ab") == "2026-01-10-0123456789ab"
+    for name, typed in (("why", ""), ("why", None), ("version", "2026-01-10; true")):
+        with pytest.raises(ParamValidationError):
+            params.get_param(name).resolve(typed)
+
+
+def test_what_is_typed_for_a_release_or_rollback_meets_no_shell(airflow_home: Path) -> None:
+    for name in ("release_recommendations", "rollback_recommendations"):
+        for task in load(name).tasks:
+            assert "{{" not in getattr(task, "bash_command", "")
+
+
 def test_switching_the_dag_on_waits_for_the_next_night(nightly: Any) -> None:
     from airflow.serialization.serialized_objects import DagSerialization
 
@@ -82,14 +106,14 @@ def test_what_a_person_types_never_meets_a_shell(nightly: Any) -> None:
 )
 def test_the_night_is_the_one_typed_or_the_last_whole_day(nightly: Any, typed, logical, after, night) -> None:
     context = {
-        "params": {"run_date": typed, "model": "popular", "publish": "off"},
+        "params": {"run_date": typed, "model": "popular", "publish": "off", "why": ""},
         "dag_run": SimpleNamespace(logical_date=logical, run_after=after),
         "macros": __import__("airflow.sdk.execution_time.macros", fromlist=["ds_add"]),
     }
     task = nightly.get_task("train")
     rendered = task.render_template(task.env, context, nightly.get_template_env())
     assert rendered["NIGHTJAR_RUN_DATE"] == night
-    assert (rendered["NIGHTJAR_TRAIN__MODEL"], rendered["NIGHTJAR_PUBLISH"]) == ("popular", "off")
+    assert (rendered["NIGHTJAR_TRAIN__MODEL"], rendered["NIGHTJAR_PUBLISH__MODE"]) == ("popular", "off")
 
 
 @pytest.mark.parametrize("typed", ["2018-9-24", "yesterday", "2018-09-24 && true"])
@@ -101,7 +125,7 @@ def test_the_form_refuses_a_malformed_date(nightly: Any, typed: str) -> None:
 
 
 def test_every_parameter_explains_itself(nightly: Any) -> None:
-    for name in ("run_date", "model", "publish"):
+    for name in ("run_date", "model", "publish", "why"):
         param = nightly.params.get_param(name)
         assert param.schema["title"]
         assert param.description

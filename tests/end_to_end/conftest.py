@@ -9,6 +9,7 @@ import pytest
 
 END = date(2026, 6, 28)
 SECOND = date(2026, 6, 29)
+LAST = date(2026, 6, 30)
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +18,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pipeline_tasks.sample import write_sample
 
     folder = tmp_path_factory.mktemp("shop") / "shop"
-    write_sample(folder, users=150, items=80, days=30, seed=7, images=True, end=date(2026, 6, 30))
+    write_sample(folder, users=150, items=80, days=30, seed=7, images=True, end=LAST)
     return folder
 
 

@@ -16,8 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.end_to_end.conftest import END
+from tests.end_to_end.conftest import END, LAST
 
+READING_SECONDS = 10
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -125,6 +126,17 @@ class Api:
         with urllib.request.urlopen(request, timeout=30) as reply:
             return json.loads(reply.read() or b"{}")
 
+    def trigger(self, dag: str, conf: dict[str, Any]) -> str:
+        """Start a run and return its id."""
+        body = {"logical_date": None, "conf": conf}
+        run: str = self.call("POST", f"/api/v2/dags/{dag}/dagRuns", body)["dag_run_id"]
+        return run
+
+    def ended(self, dag: str) -> str | None:
+        """Return how the DAG's run ended, None while there is none or it goes on."""
+        states = [run["state"] for run in self.runs(dag) if run["run_type"] != "scheduled"]
+        return states[0] if states and states[0] in ("success", "failed") else None
+
     def runs(self, dag: str) -> list[dict[str, Any]]:
         return self.call("GET", f"/api/v2/dags/{dag}/dagRuns")["dag_runs"]
 
@@ -142,31 +154,36 @@ def wait_for(what: str, seconds: float, ready: Any) -> Any:
     raise AssertionError(f"waited {seconds:.0f} s for {what}")
 
 
-def test_a_run_triggered_by_hand_publishes_and_wakes_the_consumer(standalone: tuple[str, Path]) -> None:
+def test_a_night_that_is_held_goes_live_by_a_button_and_wakes_the_consumer(
+    standalone: tuple[str, Path],
+) -> None:
+    """Of the shop's last day: a version of an earlier night would be refused for what has sold out since."""
     address, lake = standalone
     api = Api(address)
     api.token = wait_for("the API", 120, lambda: api.call("GET", "/auth/token").get("access_token"))
-    wait_for("the DAGs", 120, lambda: api.call("GET", "/api/v2/dags/nightly_recommendations"))
-    wait_for("the consumer", 60, lambda: api.call("GET", "/api/v2/dags/example_consumer"))
-    for dag in ("example_consumer", "nightly_recommendations"):
+    dags = ("example_consumer", "release_recommendations", "nightly_recommendations")
+    for dag in dags:
+        wait_for(f"the DAG {dag}", 120, lambda dag=dag: api.call("GET", f"/api/v2/dags/{dag}"))
         api.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
-    api.call(
-        "POST",
-        "/api/v2/dags/nightly_recommendations/dagRuns",
-        {"logical_date": None, "conf": {"run_date": str(END), "model": "item_knn", "publish": "auto"}},
-    )
-
-    def ended() -> str | None:
-        states = [run["state"] for run in api.runs("nightly_recommendations") if run["run_type"] == "manual"]
-        return states[0] if states and states[0] in ("success", "failed") else None
-
-    assert wait_for("the night", 400, ended) == "success"
+    conf = {"run_date": str(LAST), "model": "item_knn", "publish": "hold", "why": ""}
+    api.trigger("nightly_recommendations", conf)
+    assert wait_for("the night", 400, lambda: api.ended("nightly_recommendations")) == "success"
+    assert not (lake / "recommendations" / "log").exists()
+    assert not api.runs("example_consumer")
+    run = api.trigger("release_recommendations", {"why": "looks good"})
+    path = f"/api/v2/dags/release_recommendations/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
+    asked = wait_for("the question", 120, lambda: api.call("GET", path))
+    assert f"Night {LAST}" in asked["body"]
+    version = json.loads(next((lake / "recommendations" / "verdicts").iterdir()).read_text())["version"]
+    assert asked["subject"] == f"May {version} go live?"
+    # nobody reads in less; an answer before the scheduler has heard that the question was put is lost to Airflow
+    time.sleep(READING_SECONDS)
+    api.call("PATCH", path, {"chosen_options": ["Approve"]})
+    assert wait_for("the release", 120, lambda: api.ended("release_recommendations")) == "success"
     entry = json.loads((lake / "recommendations" / "current.json").read_text())
-    assert entry["run_date"] == str(END)
-    consumer = wait_for(
-        "the consumer's run",
-        120,
-        lambda: [run for run in api.runs("example_consumer") if run["state"] in ("success", "failed")],
-    )
-    assert consumer[0]["state"] == "success"
-    assert consumer[0]["run_type"] == "asset_triggered"
+    assert (entry["run_date"], entry["version"], entry["action"]) == (str(LAST), version, "release")
+    assert entry["why"] == "looks good"
+    assert entry["who"].startswith("airflow release_recommendations ")
+    consumer = wait_for("the consumer's run", 120, lambda: api.ended("example_consumer"))
+    assert consumer == "success"
+    assert api.runs("example_consumer")[0]["run_type"] == "asset_triggered"
