@@ -14,6 +14,15 @@ from tests.lists import NIGHT, make_version
 
 LISTS: dict[str, Iterable[str]] = {"ann": ["i1", "i2"], "bob": ["i2", "i1"]}
 BEGUN = datetime(2026, 1, 11, 2, tzinfo=UTC)
+# a finding that holds a night back
+HEALTH = {
+    "name": "users_lost",
+    "severity": "stop",
+    "found": 0.3,
+    "limit": 0.05,
+    "holds": False,
+    "sentence": "30% lost",
+}
 
 
 def record(stage: str, *, night: date = NIGHT, hours: float = 0, **fields: Any) -> Record:

@@ -13,7 +13,7 @@ from pipeline_tasks.lake.store import Store
 from pipeline_tasks.reporting.ending import ending
 from pipeline_tasks.stages import outcome, publish
 from tests.lists import NIGHT
-from tests.stages.published_night import record, write_checked, write_records
+from tests.stages.published_night import HEALTH, record, write_checked, write_records
 
 NOTHING = {"status": "nothing", "reason": "nothing to publish"}
 
@@ -53,16 +53,6 @@ def test_a_night_that_was_asked_not_to_publish_is_done(
     write_records(lake, publish=NOTHING)
     report = outcome.run(make_settings(publish={"mode": "off"}), NIGHT)
     assert report.summary.startswith(f"unpublished: {verdict.version} passed its check")
-
-
-HEALTH = {
-    "name": "users_lost",
-    "severity": "stop",
-    "found": 0.3,
-    "limit": 0.05,
-    "holds": False,
-    "sentence": "30% lost",
-}
 
 
 def test_a_night_that_was_to_be_held_is_done(

@@ -17,7 +17,7 @@ from pipeline_tasks.reader import open_current
 from pipeline_tasks.stages import publish
 from tests.failing_store import FailingStore, Killed, content
 from tests.lists import NIGHT
-from tests.stages.published_night import write_checked
+from tests.stages.published_night import HEALTH, write_checked
 
 NEXT = NIGHT + timedelta(days=1)
 
@@ -152,16 +152,6 @@ def test_without_a_user_name_there_is_still_a_who(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("AIRFLOW_CTX_DAG_ID", raising=False)
     monkeypatch.setattr("getpass.getuser", nobody)
     assert who().startswith("uid ")
-
-
-HEALTH = {
-    "name": "users_lost",
-    "severity": "stop",
-    "found": 0.3,
-    "limit": 0.05,
-    "holds": False,
-    "sentence": "30% lost",
-}
 
 
 def test_what_its_health_holds_back_waits_and_says_how_to_release_it(
