@@ -4,7 +4,20 @@ import shlex
 import sys
 from typing import Any
 
+from airflow.sdk import Param
+
 from pipeline_tasks import settings
+
+
+def version_param(empty: str) -> Param:
+    """Return the trigger form's field for a version; `empty` says which it is where none is typed."""
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern=settings.VERSION_PATTERN,
+        title="Version",
+        description=f"Empty: {empty}. `python -m pipeline_tasks versions` lists them.",
+    )
 
 
 def command_task(task_id: str, command: str, environment: dict[str, str], **options: Any) -> Any:

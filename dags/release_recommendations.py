@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, Asset, Param, chain
-from command_tasks import command_task
+from command_tasks import command_task, version_param
 from stage_tasks import default_args
 
 from pipeline_tasks import settings
@@ -26,13 +26,7 @@ with DAG(
     max_active_runs=1,
     default_args=default_args(loaded),
     params={
-        "version": Param(
-            None,
-            type=["null", "string"],
-            pattern=settings.VERSION_PATTERN,
-            title="Version",
-            description="Empty: the newest that waits. `python -m pipeline_tasks versions` lists them.",
-        ),
+        "version": version_param("the newest that waits"),
         "why": Param("released by hand", type="string", minLength=1, title="Why", description="For the log."),
     },
     tags=["nightjar"],

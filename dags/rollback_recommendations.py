@@ -5,7 +5,7 @@ live as usual, but a rerun of the night that was rolled back does not, unless it
 """
 
 from airflow.sdk import DAG, Asset, Param
-from command_tasks import command_task
+from command_tasks import command_task, version_param
 from stage_tasks import default_args
 
 from pipeline_tasks import settings
@@ -18,13 +18,7 @@ with DAG(
     max_active_runs=1,
     default_args=default_args(settings.load()),
     params={
-        "version": Param(
-            None,
-            type=["null", "string"],
-            pattern=settings.VERSION_PATTERN,
-            title="Version",
-            description="Empty: the one that was live before. `python -m pipeline_tasks versions` lists them.",
-        ),
+        "version": version_param("the one that was live before"),
         "why": Param(type="string", minLength=1, title="Why", description="For the log."),
     },
     tags=["nightjar"],

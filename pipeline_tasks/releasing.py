@@ -25,6 +25,8 @@ def release(settings: Settings, version: str | None, why: str) -> Entry:
         found = waiting.find(staging.store, version)
         run_date = date.fromisoformat(found.run_date)
         verdict = versions.require_passed(staging.store, run_date)
+        if verdict.version != found.name:
+            raise Refused(f"night {run_date} was made again meanwhile: {verdict.version}", "look at that one")
         _refuse_stale(staging, settings, found.name, run_date)
         return changes.release(staging.store, run_date, verdict, who(), why or "released by hand")
 

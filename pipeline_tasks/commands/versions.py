@@ -17,7 +17,7 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
     from pipeline_tasks.lake.store import open_store
     from pipeline_tasks.publishing.catalogue import lines, listed
 
-    found = listed(open_store(loaded.lake_uri))
+    found = list(listed(open_store(loaded.lake_uri)))
     if options.json:
         print(json.dumps([asdict(each) for each in found], indent=1, ensure_ascii=False))
     else:

@@ -34,10 +34,11 @@ class Listed:
         return sum(file["bytes"] for table in tables for file in table["files"])
 
 
-def listed(store: Store) -> list[Listed]:
-    """Return every version, that of the newest night first."""
+def listed(store: Store) -> Iterator[Listed]:
+    """Yield every version, that of the newest night first."""
     history = log.history(store)
-    return [_listed(store, name, history) for name in reversed(store.folders(FOLDER))]
+    for name in reversed(store.folders(FOLDER)):
+        yield _listed(store, name, history)
 
 
 def find(store: Store, name: str) -> Listed:

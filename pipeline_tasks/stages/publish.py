@@ -24,6 +24,10 @@ def run(settings: Settings, run_date: date) -> Report:
     """
     store, mode = open_store(settings.lake_uri), settings.publish.mode
     verdict = versions.require_passed(store, run_date)
+    if mode == "off":
+        raise NothingToDo(f"version {verdict.version} passed its check and stays unpublished: publish is off")
+    if mode == "hold":
+        raise NothingToDo(f"version {verdict.version} is held, as asked", RELEASE.format(verdict.version))
     live = log.newest(store)
     if live and live.version == verdict.version and log.is_unfinished(store):
         # an attempt before this one died between the entry and its copy: nobody has been told yet
@@ -47,12 +51,8 @@ def run(settings: Settings, run_date: date) -> Report:
 
 
 def _let(settings: Settings, verdict: Verdict) -> None:
-    """Raise where the settings or the version's health keep it from going live now."""
+    """Raise Refused where the version's health holds it back, or where it is forced without a reason."""
     mode = settings.publish.mode
-    if mode == "off":
-        raise NothingToDo(f"version {verdict.version} passed its check and stays unpublished: publish is off")
-    if mode == "hold":
-        raise NothingToDo(f"version {verdict.version} is held, as asked", RELEASE.format(verdict.version))
     if mode == "force" and not settings.publish.why:
         raise Refused("a night is forced without a reason", "say publish.why: the log keeps it")
     if mode == "auto" and verdict.held_by:

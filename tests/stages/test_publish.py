@@ -195,6 +195,15 @@ def test_a_forced_night_goes_live_with_who_why_and_in_spite_of_what(
     assert entry.why == "forced: the shop was split, although 30% lost"
 
 
+def test_a_rerun_of_a_night_that_was_released_is_unchanged(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    verdict = write_checked(lake, tmp_path, health=[HEALTH])
+    changes.release(lake, NIGHT, verdict, "ann", "looked at it")
+    with pytest.raises(NothingToDo, match="unchanged"):
+        publish.run(make_settings(), NIGHT)
+
+
 def test_nothing_forces_what_breaks_its_contract(
     lake: Store, make_settings: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -212,5 +221,7 @@ def test_what_was_rolled_back_is_not_published_again_by_a_rerun(
     changes.roll_back(lake, None, "ann", "bad lists")
     with pytest.raises(Refused, match="was rolled back by ann in entry 3: bad lists"):
         publish.run(make_settings(), NEXT)
+    with pytest.raises(NothingToDo, match="publish is off"):  # nobody asked for it to go live
+        publish.run(make_settings(publish={"mode": "off"}), NEXT)
     publish.run(make_settings(publish={"mode": "force", "why": "they were good"}), NEXT)
     assert [entry.action for entry in log.history(lake)] == ["publish", "publish", "rollback", "publish"]
