@@ -11,7 +11,9 @@ from datetime import datetime
 
 import duckdb
 
+from pipeline_tasks.contracts import PUBLISHED_TABLES, ColumnType
 from pipeline_tasks.publishing.refill import LISTS
+from pipeline_tasks.quality.rules import Rule, row_rules
 
 EXAMPLES = 3
 SHOWN_CHARACTERS = 60
@@ -41,6 +43,13 @@ class Violations:
     examples: list[str] = field(default_factory=list)
 
 
+# what DuckDB calls the types of the contracts
+TYPES: dict[ColumnType, tuple[str, ...]] = {
+    "string": ("VARCHAR",),
+    "integer": ("INTEGER", "BIGINT"),
+    "float": ("FLOAT", "DOUBLE"),
+    "timestamp": ("TIMESTAMP WITH TIME ZONE",),
+}
 # {table}, {owner} and {item} are those of LISTS: whose list it is, and what it recommends
 OF_ROWS = {
     "item_is_known": """
@@ -49,12 +58,13 @@ OF_ROWS = {
         SELECT {owner}, rank, {item} FROM {table}
         SEMI JOIN (FROM items WHERE NOT available) AS gone ON gone.item_id = {table}.{item}""",
     "score_is_finite": """
-        SELECT {owner}, rank, {item} FROM {table} WHERE NOT coalesce(isfinite(score), false)""",
+        SELECT {owner}, rank, {item} FROM {table} WHERE NOT isfinite(score)""",
 }
+# what is different in a list is counted in the list: count(DISTINCT …) hashes all rows, and takes twice as long
 LISTED = """
     CREATE TEMP TABLE {table}_lists AS
-    SELECT {owner}, count(*) AS size, min(rank) AS first, max(rank) AS last, count(DISTINCT rank) AS ranks,
-           count(DISTINCT {item}) AS items
+    SELECT {owner}, count(*) AS size, min(rank) AS first, max(rank) AS last, list_unique(list(rank)) AS ranks,
+           list_unique(list({item})) AS items
     FROM {table} GROUP BY {owner}"""
 OF_LISTS = {
     "key_is_unique": "SELECT {owner}, size FROM {table}_lists WHERE ranks <> size",
@@ -104,7 +114,10 @@ OF_TOP_N = {
 
 
 def violations(engine: duckdb.DuckDBPyConnection, night: Night) -> list[Violations]:
-    """Return every rule of the three tables with what breaks it."""
+    """Return every rule of the three tables with what breaks it; of columns of a wrong type nothing else is asked."""
+    types = [_types(engine, table) for table in LISTS]
+    if any(each.count for each in types):
+        return types
     values = {
         "n": night.n,
         "files": night.files,
@@ -117,18 +130,46 @@ def violations(engine: duckdb.DuckDBPyConnection, night: Night) -> list[Violatio
     ((users,),) = engine.sql("SELECT count(*) FROM users").fetchall()
     tolerated = {"list_is_full": int(night.shortfall_budget * users)}
     return [
-        _count(engine, table, rule, query.format(**values), tolerated.get(rule, 0))
-        for table, rule, query in _queries()
+        *types,
+        *(
+            _count(engine, table, rule, query.format(**values), tolerated.get(rule, 0))
+            for table, rule, query in _queries()
+        ),
     ]
+
+
+def _types(engine: duckdb.DuckDBPyConnection, table: str) -> Violations:
+    """Return the columns of another type than the contract's."""
+    found = dict(zip(engine.table(table).columns, map(str, engine.table(table).types), strict=True))
+    columns = PUBLISHED_TABLES[table].columns
+    wrong = [column.name for column in columns if found.get(column.name) not in TYPES[column.type]]
+    examples = [f"{name} is {found.get(name, 'missing')}" for name in wrong]
+    return Violations(table, "types_are_the_contracts", len(wrong), examples=examples[:EXAMPLES])
 
 
 def _queries() -> Iterator[tuple[str, str, str]]:
     for table, lists in LISTS.items():
+        for asked in row_rules(PUBLISHED_TABLES[table]):
+            yield table, asked.reason, _of_column(asked, table, lists.owner, lists.item)
         for rule, query in {**OF_ROWS, **OF_LISTS}.items():
             yield table, rule, query.format(table=table, owner=lists.owner, item=lists.item)
     for table, rules in {"top_n": OF_TOP_N, "similar_items": OF_SIMILAR, "popular": OF_POPULAR}.items():
         for rule, query in rules.items():
             yield table, rule, query
+
+
+def _of_column(rule: Rule, table: str, owner: str, item: str) -> str:
+    """Return the query for rows that break a rule of the contract's; what is null is that rule's own concern."""
+    column = rule.column
+    least = "-inf" if column.minimum is None else column.minimum
+    most = "inf" if column.maximum is None else column.maximum
+    wrong = {
+        "missing": f"{column.name} IS NULL",
+        "out_of_range": f"{column.name} NOT BETWEEN '{least}'::DOUBLE AND '{most}'::DOUBLE",
+        "too_long": f"length({column.name}) NOT BETWEEN 1 AND {column.max_characters}",
+    }[rule.kind]
+    shown = dict.fromkeys((owner, "rank", item, column.name))
+    return f"SELECT {', '.join(shown)} FROM {table} WHERE {wrong}"  # noqa: S608 - names are the contract's
 
 
 def _count(

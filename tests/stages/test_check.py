@@ -224,7 +224,7 @@ def test_a_crash_at_any_write_leaves_what_is_live_and_a_rerun_heals(
     go_live(lake, tmp_path / "live", NIGHT - timedelta(days=1), LISTS)
     live = content(lake, "recommendations/")
     write_source(Path(settings.data), [GONE])
-    monkeypatch.setattr(stage, "judge", lambda *_: ([], 0))
+    monkeypatch.setattr(stage, "judge", lambda *_: [])
     # two files of top_n, one of each other table, the manifest, the verdict; then only the verdict is missing
     for at, when in [*((at, "before") for at in range(1, 7)), (1, "after")]:
         error: BaseException = Killed() if at % 2 else StoreError("No space left on device")
