@@ -231,6 +231,15 @@ class EvaluateSettings(Section):
     """Metrics are at k."""
     tolerance: float = Field(0.0, ge=0)
     """NDCG by which a challenger may be below what it would replace."""
+    rule: Literal["estimate", "unless_worse", "if_not_worse"] = "estimate"
+    """When a challenger replaces the champion, or the best baseline. estimate: its NDCG is not below the other's, which is the
+    better guess of the two however wide their difference's interval is. unless_worse: not the whole interval is below; then
+    losses too small to see can add up over nights. if_not_worse: nothing of the interval is below, so that few challengers
+    serve without a tolerance."""
+    confidence: float = Field(0.95, gt=0, lt=1)
+    """Of the intervals of metrics and of differences, by bootstrap over users."""
+    resamples: int = Field(2_000, ge=100)
+    """Of the bootstrap."""
     max_users: int = Field(20_000, ge=1)
     """Holdout users measured, chosen by a fixed hash."""
 

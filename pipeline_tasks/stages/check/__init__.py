@@ -91,6 +91,8 @@ def _verdict(
         failures=[{**asdict(failure), "reason": str(failure)} for failure in failures],
         health=[finding.to_json() for finding in counted.findings],
         warnings=[*warnings, *filter(None, [counted.alone])],
+        against=counted.live,
+        difference=asdict(counted.difference) if counted.difference else None,
     )
 
 
@@ -125,6 +127,8 @@ def _report(
             "removed": {table: counts.unavailable for table, counts in final.counts.items()},
             "rules": judged,
             "health": verdict.health,
+            "against": verdict.against,
+            "difference": verdict.difference,
             "held_by": verdict.held_by,
             "warnings": verdict.warnings,
         },
