@@ -15,11 +15,14 @@ with its reason; `reports/<run_date>/index.html` sums the night up.
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, chain
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, chain
+from alerts import deadline
+from night_params import night_params
 from stage_tasks import default_args, stage_task
 
 from pipeline_tasks import settings
 from pipeline_tasks.lake.records import STAGES
+from pipeline_tasks.notifying.callbacks import on_failure
 
 loaded = settings.load()
 
@@ -31,38 +34,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=default_args(loaded),
-    params={
-        "run_date": Param(
-            None,
-            type=["null", "string"],
-            pattern=settings.DATE_PATTERN,
-            title="Night (UTC)",
-            description="YYYY-MM-DD: everything that had arrived by the end of this day is known. "
-            "Empty: the last whole day before the run.",
-        ),
-        "model": Param(
-            loaded.train.model,
-            type="string",
-            pattern=settings.MODEL_PATTERN,
-            title="Challenger",
-            description="What is trained tonight, of several (commas between) the one that validation picks: "
-            f"{', '.join(settings.MODELS)}. It serves only if it is not worse than who serves now.",
-        ),
-        "publish": Param(
-            loaded.publish.mode,
-            type="string",
-            enum=["auto", "hold", "force", "off"],
-            title="Publish",
-            description="auto: tables go live if every check holds. hold: they wait to be released. "
-            "force: live although their health holds them back. off: everything but going live.",
-        ),
-        "why": Param(
-            loaded.publish.why,
-            type="string",
-            title="Why",
-            description="Of a forced night; the log keeps it.",
-        ),
-    },
+    on_failure_callback=on_failure,
+    deadline=deadline(loaded),
+    params=night_params(loaded),
     tags=["nightjar"],
 ):
     published = Asset("nightjar_recommendations")

@@ -10,15 +10,23 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import pytest
 
-from tests.end_to_end.conftest import END, LAST
+from pipeline_tasks.lake.local import LocalStore
+from tests.end_to_end.conftest import END, LAST, SECOND
+from tests.webhook import Webhook, listening
 
+NIGHTLY = "nightly_recommendations"
+HELD = LAST + timedelta(days=1)
 READING_SECONDS = 10
+# a message more than one would have come by then
+QUIET_SECONDS = 5
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -59,23 +67,55 @@ def test_a_night_from_the_terminal_on_s3_is_the_same_version_as_on_a_local_lake(
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.fixture
-def standalone(shop: Path, quick: dict[str, Any], tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """`airflow standalone` with the project's DAGs on a free port; gives its address and the lake."""
+class Standalone:
+    """A running `airflow standalone`: its environment, its lake, its API, what was posted to its webhook."""
+
+    def __init__(self, root: Path, env: dict[str, str], address: str, webhook: Webhook) -> None:
+        self.env, self.api, self.webhook = env, Api(address), webhook
+        self.lake, self._config = LocalStore(root / "lake"), Path(env["NIGHTJAR_CONFIG"])
+
+    def schedule(self, at: datetime, deadline: datetime) -> None:
+        """Let the nightly DAG start at a time of day, and be live by another; the DAG is parsed anew."""
+        shipped = (CHECKOUT / "nightjar.toml").read_text()
+        chosen = f"[airflow]\nschedule = '{at:%M %H * * *}'\ndeadline = '{deadline:%H:%M}'\n"
+        self._config.write_text(f"{shipped}\n{chosen}")
+
+    def airflow(self, *words: str) -> None:
+        """Run a command as a person would, beside the running Airflow."""
+        command = [sys.executable, "-m", "pipeline_tasks", "airflow", *words]
+        done = subprocess.run(
+            command, env=self.env, cwd=CHECKOUT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def standalone(
+    shop: Path, quick: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Standalone]:
+    """`airflow standalone` with the project's DAGs, switched on, on a free port; no night is near."""
+    root = tmp_path_factory.mktemp("standalone")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    lake = tmp_path / "lake"
-    env = {
-        **environment(quick, shop, lake.as_uri(), tmp_path),
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-        "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-    }
-    with (tmp_path / "standalone.log").open("wb") as log:
+    address = f"http://127.0.0.1:{port}"
+    with listening() as webhook, (root / "standalone.log").open("wb") as log:
+        env = {
+            **environment(quick, shop, (root / "lake").as_uri(), root),
+            "NIGHTJAR_CONFIG": str(root / "nightjar.toml"),
+            "NIGHTJAR_NOTIFY__WEBHOOK": webhook.url,
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": address,
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        }
+        started = Standalone(root, env, address, webhook)
+        far = datetime.now(UTC) + timedelta(hours=12)
+        started.schedule(far, far + timedelta(hours=4))
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline_tasks", "airflow", "standalone"],
             env=env,
@@ -84,10 +124,18 @@ def standalone(shop: Path, quick: dict[str, Any], tmp_path: Path) -> Iterator[tu
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    try:
-        yield f"http://127.0.0.1:{port}", lake
-    finally:
-        end_session(process)
+        try:
+            _switch_on(started.api)
+            yield started
+        finally:
+            end_session(process)
+
+
+def _switch_on(api: "Api") -> None:
+    api.token = wait_for("the API", 120, lambda: api.call("GET", "/auth/token").get("access_token"))
+    for dag in ("example_consumer", "release_recommendations", NIGHTLY):
+        wait_for(f"the DAG {dag}", 120, lambda dag=dag: api.call("GET", f"/api/v2/dags/{dag}"))
+        api.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
 
 
 def end_session(leader: "subprocess.Popen[bytes]") -> None:
@@ -132,13 +180,20 @@ class Api:
         run: str = self.call("POST", f"/api/v2/dags/{dag}/dagRuns", body)["dag_run_id"]
         return run
 
-    def ended(self, dag: str) -> str | None:
-        """Return how the DAG's run ended, None while there is none or it goes on."""
-        states = [run["state"] for run in self.runs(dag) if run["run_type"] != "scheduled"]
-        return states[0] if states and states[0] in ("success", "failed") else None
+    def ended(self, dag: str, run: str) -> str | None:
+        """Return how a run ended, None while it goes on."""
+        state: str = self.call("GET", f"/api/v2/dags/{dag}/dagRuns/{quote(run)}")["state"]
+        return state if state in ("success", "failed") else None
 
-    def runs(self, dag: str) -> list[dict[str, Any]]:
-        return self.call("GET", f"/api/v2/dags/{dag}/dagRuns")["dag_runs"]
+    def runs(self, dag: str, kind: str) -> list[dict[str, Any]]:
+        """Return the DAG's runs that were started in one way (scheduled, manual, backfill, …), oldest first."""
+        found = self.call("GET", f"/api/v2/dags/{dag}/dagRuns?order_by=run_after")["dag_runs"]
+        return [run for run in found if run["run_type"] == kind]
+
+    def missed(self, dag: str, run: str) -> list[bool]:
+        """Say of each deadline of a run whether it was missed, as Airflow's own pages do."""
+        found = self.call("GET", f"/ui/dags/{dag}/dagRuns/{quote(run)}/deadlines")
+        return [deadline["missed"] for deadline in found["deadlines"]]
 
 
 def wait_for(what: str, seconds: float, ready: Any) -> Any:
@@ -154,36 +209,100 @@ def wait_for(what: str, seconds: float, ready: Any) -> Any:
     raise AssertionError(f"waited {seconds:.0f} s for {what}")
 
 
-def test_a_night_that_is_held_goes_live_by_a_button_and_wakes_the_consumer(
-    standalone: tuple[str, Path],
+def log(lake: LocalStore) -> list[dict[str, Any]]:
+    return [json.loads(lake.read(key)) for key in lake.keys("recommendations/log/")]
+
+
+def test_a_backfill_makes_one_night_after_the_other_as_they_would_have_been(
+    standalone: Standalone, nights: Any
 ) -> None:
-    """Of the shop's last day: a version of an earlier night would be refused for what has sold out since."""
-    address, lake = standalone
-    api = Api(address)
-    api.token = wait_for("the API", 120, lambda: api.call("GET", "/auth/token").get("access_token"))
-    dags = ("example_consumer", "release_recommendations", "nightly_recommendations")
-    for dag in dags:
-        wait_for(f"the DAG {dag}", 120, lambda dag=dag: api.call("GET", f"/api/v2/dags/{dag}"))
-        api.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
-    conf = {"run_date": str(LAST), "model": "item_knn", "publish": "hold", "why": ""}
-    api.trigger("nightly_recommendations", conf)
-    assert wait_for("the night", 400, lambda: api.ended("nightly_recommendations")) == "success"
-    assert not (lake / "recommendations" / "log").exists()
-    assert not api.runs("example_consumer")
+    """Of two nights, the same as two that were run when they were due; their deadline is long past, and is no news."""
+    api = standalone.api
+    mornings = ("--from-date", str(SECOND), "--to-date", f"{LAST}T23:59")
+    standalone.airflow("backfill", "create", "--dag-id", NIGHTLY, *mornings, "--max-active-runs", "1")
+    runs = api.runs(NIGHTLY, "backfill")
+    assert [run["logical_date"][:10] for run in runs] == [str(SECOND), str(LAST)]
+    for run in runs:
+        name = run["dag_run_id"]
+        assert wait_for(name, 400, lambda name=name: api.ended(NIGHTLY, name)) == "success"
+    first, second = api.runs(NIGHTLY, "backfill")
+    assert first["end_date"] <= second["start_date"]
+    _, store, _ = nights
+    on_time, made = log(store), log(standalone.lake)
+    assert [(entry["run_date"], entry["version"]) for entry in made] == [
+        (entry["run_date"], entry["version"]) for entry in on_time[:2]
+    ]
+    assert [entry["who"].split("__")[0] for entry in made] == [f"airflow {NIGHTLY} backfill"] * 2
+    assert [api.missed(NIGHTLY, run["dag_run_id"]) for run in runs] == [[True], [True]]
+    assert standalone.webhook.texts == []
+
+
+def test_a_scheduled_night_that_is_late_is_told_once(standalone: Standalone) -> None:
+    """It is created while another night runs, waits for that, and its deadline passes meanwhile."""
+    api = standalone.api
+    conf = {"run_date": str(HELD), "model": "item_knn", "publish": "hold", "why": ""}
+    api.trigger(NIGHTLY, conf)
+    starts = (datetime.now(UTC) + timedelta(seconds=100)).replace(second=0)
+    standalone.schedule(starts, starts + timedelta(minutes=1))
+    scheduled = wait_for("the scheduled run", 150, lambda: api.runs(NIGHTLY, "scheduled"))[0]
+    night = starts.date() - timedelta(days=1)
+    # it need not run to be late
+    run = scheduled["dag_run_id"]
+    api.call("PATCH", f"/api/v2/dags/{NIGHTLY}/dagRuns/{quote(run)}", {"state": "failed"})
+    told = wait_for("the missed deadline", 150, lambda: standalone.webhook.texts)
+    deadline = f"{starts + timedelta(minutes=1):%H:%M}"
+    live = log(standalone.lake)[-1]["version"]
+    assert told == [
+        f"Nightjar: night {night} is not live at {deadline} UTC\nso far: ingest has not run\n"
+        f"consumers read {live}\nAirflow: {run}"
+    ]
+
+
+def test_a_night_that_is_held_goes_live_by_a_button_and_wakes_the_consumer(standalone: Standalone) -> None:
+    """Of the day after the shop's last: a version of an earlier night would be refused for what has sold out since."""
+    api, lake = standalone.api, standalone.lake
+    before, woken = log(lake), api.runs("example_consumer", "asset_triggered")
+    night = api.runs(NIGHTLY, "manual")[0]["dag_run_id"]
+    assert wait_for("the night", 400, lambda: api.ended(NIGHTLY, night)) == "success"
+    assert lake.exists(f"raw/interactions/ingest_date={LAST}/part-00000.parquet")  # a night nobody ran
+    assert log(lake) == before
+    assert api.runs("example_consumer", "asset_triggered") == woken
     run = api.trigger("release_recommendations", {"why": "looks good"})
     path = f"/api/v2/dags/release_recommendations/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
     asked = wait_for("the question", 120, lambda: api.call("GET", path))
-    assert f"Night {LAST}" in asked["body"]
-    version = json.loads(next((lake / "recommendations" / "verdicts").iterdir()).read_text())["version"]
+    assert f"Night {HELD}" in asked["body"]
+    version = json.loads(lake.read(f"recommendations/verdicts/run_date={HELD}.json"))["version"]
     assert asked["subject"] == f"May {version} go live?"
     # nobody reads in less; an answer before the scheduler has heard that the question was put is lost to Airflow
     time.sleep(READING_SECONDS)
     api.call("PATCH", path, {"chosen_options": ["Approve"]})
-    assert wait_for("the release", 120, lambda: api.ended("release_recommendations")) == "success"
-    entry = json.loads((lake / "recommendations" / "current.json").read_text())
-    assert (entry["run_date"], entry["version"], entry["action"]) == (str(LAST), version, "release")
+    ended = wait_for("the release", 120, lambda: api.ended("release_recommendations", run))
+    assert ended == "success"
+    entry = json.loads(lake.read("recommendations/current.json"))
+    assert (entry["run_date"], entry["version"], entry["action"]) == (str(HELD), version, "release")
     assert entry["why"] == "looks good"
     assert entry["who"].startswith("airflow release_recommendations ")
-    consumer = wait_for("the consumer's run", 120, lambda: api.ended("example_consumer"))
-    assert consumer == "success"
-    assert api.runs("example_consumer")[0]["run_type"] == "asset_triggered"
+
+    def another() -> list[dict[str, Any]]:
+        return api.runs("example_consumer", "asset_triggered")[len(woken) :]
+
+    consumer = wait_for("the consumer's run", 120, another)[0]["dag_run_id"]
+    assert wait_for("the consumer", 120, lambda: api.ended("example_consumer", consumer)) == "success"
+
+
+def test_a_night_that_fails_is_told_once_with_its_reason(standalone: Standalone) -> None:
+    api, webhook = standalone.api, standalone.webhook
+    before, live = len(webhook.texts), log(standalone.lake)[-1]["version"]
+    night = END - timedelta(days=3)
+    run = api.trigger(NIGHTLY, {"run_date": str(night), "model": "item_knn", "publish": "auto", "why": ""})
+    assert wait_for("the night", 120, lambda: api.ended(NIGHTLY, run)) == "failed"
+    wait_for("the message", 60, lambda: webhook.texts[before:])
+    time.sleep(QUIET_SECONDS)
+    (told,) = webhook.texts[before:]
+    subject, reason, reads, report, airflow = told.splitlines()
+    assert subject == f"Nightjar: night {night} failed"
+    assert reason.startswith("ingest refused: ")
+    assert "first night" in reason
+    assert reads == f"consumers read {live}"
+    assert report == f"report: {standalone.lake.uri}/reports/{night}/index.html"
+    assert airflow == f"Airflow: {run} failed (task_failure)"
