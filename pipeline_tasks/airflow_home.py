@@ -8,8 +8,6 @@ from pathlib import Path
 from pipeline_tasks.settings import CHECKOUT
 
 HOME = Path(os.environ.get("AIRFLOW_HOME") or CHECKOUT / ".airflow")
-# a command waits for its turn to write while a running Airflow has it, longer than SQLite's 5 seconds
-DATABASE = f"sqlite:///{HOME / 'airflow.db'}?timeout=60"
 
 
 def environment() -> dict[str, str]:
@@ -18,7 +16,6 @@ def environment() -> dict[str, str]:
         "AIRFLOW_HOME": str(HOME),
         "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": DATABASE,
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",

@@ -26,13 +26,13 @@ class Mailbox:
     answers: list[str] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         if address in self.unknown:
             return "550 nobody of that name"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         if self.answers:
             return self.answers.pop(0)
         mail = message_from_bytes(envelope.content, policy=default)

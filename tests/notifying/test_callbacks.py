@@ -91,7 +91,9 @@ def test_a_run_by_hand_has_no_deadline_and_yet_may_fail(told: list[str]) -> None
     assert len(told) == 1
 
 
-def test_a_channel_that_fails_is_in_airflows_log_without_its_secret(told: list[str], webhook: Webhook) -> None:
+def test_a_channel_that_fails_is_in_airflows_log_without_its_secret(
+    told: list[str], webhook: Webhook
+) -> None:
     webhook.answers = [(403, "invalid_token")]
     with pytest.raises(RuntimeError, match="webhook: not sent: HTTP 403 Forbidden: invalid_token") as caught:
         asyncio.run(on_missed_deadline(as_json()))

@@ -50,7 +50,9 @@ def test_a_night_that_failed_says_where_and_why_who_serves_and_where_the_page_is
 def test_the_page_is_linked_where_it_is_served(lake: Store, make_settings: Make) -> None:
     lake.write(PAGE, b"<!doctype html>")
     settings = make_settings(notify={"report_url": "https://reports.example.com/lake/"})
-    assert f"report: https://reports.example.com/lake/{PAGE}" in write_message(settings, NIGHT, "failed").lines
+    assert (
+        f"report: https://reports.example.com/lake/{PAGE}" in write_message(settings, NIGHT, "failed").lines
+    )
 
 
 def test_a_picture_that_no_mail_takes_is_left_out(lake: Store, make_settings: Make) -> None:
