@@ -11,6 +11,10 @@ with its reason; `reports/<run_date>/index.html` sums the night up.
 * Anything else was retried already: look at the store, the disk, the engine; then clear the task.
 * Skipped `publish`: nothing new to publish, or the run asked not to; the reason is in its log.
 * By hand: *Trigger* with another `run_date` or `model`, or `publish` = off to look before anyone else does.
+* A range: `python -m pipeline_tasks airflow backfill create --dag-id nightly_recommendations --max-active-runs 1` with
+  `--from-date` and `--to-date`, which are mornings: the run of night D is that of D + 1. Of these nobody is told.
+* Told by `notify`, once a night: it failed, with the reason above, or it is not live by `airflow.deadline`. A night
+  that is told late and then goes live is fine; told late and still running, look at the task that runs.
 """
 
 from datetime import timedelta

@@ -75,19 +75,20 @@ def run_of(context: Mapping[str, Any]) -> Run:
     Where Airflow gives no more than its id, that names what started it and when.
     """
     given = context.get("dag_run")
-    read = given.get if isinstance(given, Mapping) else lambda name: getattr(given, name, None)
-    name = str(read("dag_run_id") or read("run_id") or context.get("run_id"))
+    name = str(_field(given, "dag_run_id") or _field(given, "run_id") or context.get("run_id"))
     kind, _, moment = name.partition("__")
-    typed = read("conf") or {}
-    night = typed.get("run_date")
-    if night:
-        return Run(name, _word(read("run_type") or kind), date.fromisoformat(night), typed)
-    started = _moment(read("logical_date") or read("run_after") or moment)
-    return Run(name, _word(read("run_type") or kind), started.date() - timedelta(days=1), typed)
+    kind = _field(given, "run_type") or kind
+    typed = _field(given, "conf") or {}
+    if typed.get("run_date"):
+        night = date.fromisoformat(typed["run_date"])
+    else:
+        started = _moment(_field(given, "logical_date") or _field(given, "run_after") or moment)
+        night = started.date() - timedelta(days=1)
+    return Run(name, str(getattr(kind, "value", kind)), night, typed)
 
 
-def _word(kind: Any) -> str:
-    return str(getattr(kind, "value", kind))
+def _field(given: Any, name: str) -> Any:
+    return given.get(name) if isinstance(given, Mapping) else getattr(given, name, None)
 
 
 def _moment(given: Any) -> datetime:
