@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,12 +19,14 @@ from urllib.parse import quote
 import psutil
 import pytest
 
+from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.local import LocalStore
 from tests.end_to_end.conftest import END, LAST, SECOND
 from tests.webhook import Webhook, listening
 
-NIGHTLY = "nightly_recommendations"
+NIGHTLY, CONSUMER = "nightly_recommendations", "example_consumer"
 HELD = LAST + timedelta(days=1)
+NIGHT_SECONDS = 600
 READING_SECONDS = 10
 TRIES = 8
 # that a start takes, and a DAG's new schedule, as a rule; who is slower is scheduled anew
@@ -81,9 +84,15 @@ class Standalone:
         """Let the nightly DAG start at a whole minute, at least so far ahead, and be live by the next."""
         self.starts = (datetime.now(UTC) + timedelta(seconds=seconds + 60)).replace(second=0, microsecond=0)
         self.deadline = self.starts + timedelta(minutes=1)
+        self.configure()
+
+    def configure(self, publish: str = "auto") -> None:
+        """Write the settings anew, as somebody would; each task reads them when it starts."""
         shipped = (CHECKOUT / "nightjar.toml").read_text()
-        chosen = f"[airflow]\nschedule = '{self.starts:%M %H * * *}'\ndeadline = '{self.deadline:%H:%M}'\n"
-        self._config.write_text(f"{shipped}\n{chosen}")
+        dates = f"[airflow]\nschedule = '{self.starts:%M %H * * *}'\ndeadline = '{self.deadline:%H:%M}'\n"
+        written = self._config.with_suffix(".new")
+        written.write_text(f"{shipped}\n{dates}\n[publish]\nmode = '{publish}'\n")
+        written.replace(self._config)
 
     def airflow(self, *words: str) -> None:
         """Run a command as a person would, again while SQLite is somebody else's: such a command has made nothing."""
@@ -99,10 +108,11 @@ class Standalone:
 
 @pytest.fixture(scope="module")
 def standalone(
-    shop: Path, quick: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+    shop: Path, quick: dict[str, Any], kept_lake: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Standalone]:
-    """`airflow standalone` with the project's DAGs, switched on, on a free port."""
+    """`airflow standalone` with the project's DAGs, switched on, on a free port; its lake has two nights."""
     root = tmp_path_factory.mktemp("standalone")
+    shutil.copytree(kept_lake, root / "lake")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -142,7 +152,7 @@ def standalone(
 
 def _switch_on(api: "Api") -> None:
     api.token = wait_for("the API", 120, lambda: api.call("GET", "/auth/token").get("access_token"))
-    for dag in ("example_consumer", "release_recommendations", NIGHTLY):
+    for dag in (CONSUMER, "release_recommendations", NIGHTLY):
         wait_for(f"the DAG {dag}", 120, lambda dag=dag: api.call("GET", f"/api/v2/dags/{dag}"))
         api.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
 
@@ -223,7 +233,7 @@ def wait_for(what: str, seconds: float, ready: Any) -> Any:
 
 
 def log(lake: LocalStore) -> list[dict[str, Any]]:
-    return [json.loads(lake.read(key)) for key in lake.keys("recommendations/log/")]
+    return [json.loads(lake.read(key)) for key in lake.keys(layout.LOG)]
 
 
 @pytest.fixture(scope="module")
@@ -239,27 +249,28 @@ def late(standalone: Standalone) -> str:
     return run
 
 
-def test_a_backfill_makes_one_night_after_the_other_as_they_would_have_been(
-    standalone: Standalone, late: str, nights: Any
-) -> None:
-    """Of two nights, the same as two that were run when they were due; their deadline is long past, and is no news."""
-    api = standalone.api
-    mornings = ("--from-date", str(SECOND), "--to-date", f"{LAST}T23:59")
+@pytest.mark.timeout(3 * NIGHT_SECONDS)
+def test_a_backfill_makes_one_night_after_the_other(standalone: Standalone, late: str) -> None:
+    """The first goes live; the second is held, since meanwhile somebody has asked for that. Of neither is anybody told."""
+    api, lake = standalone.api, standalone.lake
+    before = log(lake)
+    assert [entry["run_date"] for entry in before] == [str(END), str(SECOND)]
+    mornings = ("--from-date", str(HELD), "--to-date", f"{HELD + timedelta(days=1)}T23:59")
     standalone.airflow("backfill", "create", "--dag-id", NIGHTLY, *mornings, "--max-active-runs", "1")
-    runs = api.runs(NIGHTLY, "backfill")
-    assert [run["logical_date"][:10] for run in runs] == [str(SECOND), str(LAST)]
-    for run in runs:
-        name = run["dag_run_id"]
-        assert wait_for(name, 400, lambda name=name: api.ended(NIGHTLY, name)) == "success"
-    first, second = api.runs(NIGHTLY, "backfill")
-    assert first["end_date"] <= second["start_date"]
-    _, store, _ = nights
-    on_time, made = log(store), log(standalone.lake)
-    assert [(entry["run_date"], entry["version"]) for entry in made] == [
-        (entry["run_date"], entry["version"]) for entry in on_time[:2]
+    first, second = [run["dag_run_id"] for run in api.runs(NIGHTLY, "backfill")]
+    assert (first[:20], second[:20]) == ("backfill__2026-07-01", "backfill__2026-07-02")
+    wait_for("the first night", NIGHT_SECONDS, lambda: log(lake)[len(before) :])
+    standalone.configure(publish="hold")
+    for run in (first, second):
+        ended = wait_for("the night", NIGHT_SECONDS, lambda run=run: api.ended(NIGHTLY, run))
+        assert ended == "success", run
+    assert [(each["run_date"], each["who"]) for each in log(lake)[len(before) :]] == [
+        (str(LAST), f"airflow {NIGHTLY} {first}")
     ]
-    assert [entry["who"].split("__")[0] for entry in made] == [f"airflow {NIGHTLY} backfill"] * 2
-    assert [api.missed(NIGHTLY, run["dag_run_id"]) for run in runs] == [[True], [True]]
+    assert json.loads(lake.read(layout.verdict(HELD)))["passed"]
+    one, other = api.runs(NIGHTLY, "backfill")
+    assert one["end_date"] <= other["start_date"]
+    assert api.missed(NIGHTLY, first) == api.missed(NIGHTLY, second) == [True]
     assert not [text for text in standalone.webhook.texts if late not in text]
 
 
@@ -276,34 +287,26 @@ def test_a_scheduled_night_that_is_late_is_told_once(standalone: Standalone, lat
 def test_a_night_that_is_held_goes_live_by_a_button_and_wakes_the_consumer(standalone: Standalone) -> None:
     """Of the day after the shop's last: a version of an earlier night would be refused for what has sold out since."""
     api, lake = standalone.api, standalone.lake
-    before, woken = log(lake), api.runs("example_consumer", "asset_triggered")
-    conf = {"run_date": str(HELD), "model": "item_knn", "publish": "hold", "why": ""}
-    night = api.trigger(NIGHTLY, conf)
-    assert wait_for("the night", 400, lambda: api.ended(NIGHTLY, night)) == "success"
-    assert lake.exists(f"raw/interactions/ingest_date={LAST}/part-00000.parquet")  # a night nobody ran
-    assert log(lake) == before
-    assert api.runs("example_consumer", "asset_triggered") == woken
+    woken = wait_for("who reads what a night publishes", 60, lambda: api.runs(CONSUMER, "asset_triggered"))
+    assert len(woken) == 1
     run = api.trigger("release_recommendations", {"why": "looks good"})
     path = f"/api/v2/dags/release_recommendations/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
     asked = wait_for("the question", 120, lambda: api.call("GET", path))
     assert f"Night {HELD}" in asked["body"]
-    version = json.loads(lake.read(f"recommendations/verdicts/run_date={HELD}.json"))["version"]
+    version = json.loads(lake.read(layout.verdict(HELD)))["version"]
     assert asked["subject"] == f"May {version} go live?"
     # nobody reads in less; an answer before the scheduler has heard that the question was put is lost to Airflow
     time.sleep(READING_SECONDS)
     api.call("PATCH", path, {"chosen_options": ["Approve"]})
     ended = wait_for("the release", 120, lambda: api.ended("release_recommendations", run))
     assert ended == "success"
-    entry = json.loads(lake.read("recommendations/current.json"))
+    entry = json.loads(lake.read(layout.CURRENT))
     assert (entry["run_date"], entry["version"], entry["action"]) == (str(HELD), version, "release")
     assert entry["why"] == "looks good"
     assert entry["who"].startswith("airflow release_recommendations ")
 
-    def another() -> list[dict[str, Any]]:
-        return api.runs("example_consumer", "asset_triggered")[len(woken) :]
-
-    consumer = wait_for("the consumer's run", 120, another)[0]["dag_run_id"]
-    assert wait_for("the consumer", 120, lambda: api.ended("example_consumer", consumer)) == "success"
+    again = wait_for("its readers", 120, lambda: api.runs(CONSUMER, "asset_triggered")[1:])[0]["dag_run_id"]
+    assert wait_for("the consumer", 120, lambda: api.ended(CONSUMER, again)) == "success"
 
 
 def test_a_night_that_fails_is_told_once_with_its_reason(standalone: Standalone) -> None:
