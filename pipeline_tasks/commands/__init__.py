@@ -9,6 +9,7 @@ COMMANDS = (
     "release",
     "rollback",
     "doctor",
+    "notify",
     "settings",
     "sample",
 )

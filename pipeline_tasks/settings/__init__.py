@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from pipeline_tasks.errors import Refused
+from pipeline_tasks.settings.notify import MailSettings, NotifySettings
 from pipeline_tasks.settings.publishing import CheckSettings, PublishSettings
 from pipeline_tasks.settings.source import Source, SourceTable, Strategy
 from pipeline_tasks.settings.stages import (
@@ -54,6 +55,8 @@ __all__ = [
     "EvaluateSettings",
     "FeatureSettings",
     "KubernetesSettings",
+    "MailSettings",
+    "NotifySettings",
     "PreprocessSettings",
     "PublishSettings",
     "QualitySettings",
@@ -77,7 +80,9 @@ VERSION_PATTERN = r"^\d{4}-\d{2}-\d{2}-[0-9a-f]{12}$"
 # environment variables that are not settings: the file to read, and what a run is for
 NOT_SETTINGS = {"NIGHTJAR_CONFIG", "NIGHTJAR_RUN_DATE", "NIGHTJAR_VERSION", "NIGHTJAR_WHY"}
 # keys that say where and how a night runs, not what comes out
-PLACES = {"lake", "data", "state", "publish", "airflow", "spark"}
+PLACES = {"lake", "data", "state", "publish", "airflow", "spark", "notify"}
+# of a key whose value is not to be seen; of sections that hold one, what is found in their place
+MASKED = r"secret|password|token|access.?key|credential|webhook|^notify(\.mail)?$"
 TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes", "als_solver"}
 
 
@@ -128,6 +133,8 @@ class Settings(BaseSettings):
     """May the lists go live."""
     publish: PublishSettings = PublishSettings()
     """How tonight's version goes live."""
+    notify: NotifySettings = NotifySettings()
+    """Who is told."""
 
     @classmethod
     def settings_customise_sources(
@@ -232,7 +239,7 @@ def explain(error: ValidationError, path: Path) -> str:
     if first["type"] == "extra_forbidden":
         return f"{key} in {where} is no setting; see `python -m pipeline_tasks settings`"
     message = first["msg"].removeprefix("Value error, ")
-    found = "" if first["type"] == "value_error" else f" (found {first['input']!r})"
+    found = "" if first["type"] == "value_error" else f" (found {_mask(key, first['input'])!r})"
     return f"{key} in {where}: {message}{found}"
 
 
@@ -259,9 +266,7 @@ def masked(settings: Settings) -> dict[str, Any]:
 def _mask(key: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _mask(name, inner) for name, inner in value.items()}
-    if isinstance(value, str) and re.search(
-        r"secret|password|token|access.?key|credential", key, re.IGNORECASE
-    ):
+    if re.search(MASKED, key, re.IGNORECASE):
         return "***" if value else value
     if isinstance(value, str):
         return re.sub(r"(://[^/:@]+:)[^/@]+@", r"\1***@", value)
