@@ -78,7 +78,7 @@ def rank_users(
         for first in range(0, len(histories), users_a_block):
             block = histories.rows(slice(first, first + users_a_block))
             whole = model.encode(block) if isinstance(model, EmbeddingModel) else model.score(block)
-            parts = _parts(barred, first, len(block)), whole.split(ROWS_A_BLOCK)
+            parts = _parts(barred, first, len(block)), torch.split(whole, ROWS_A_BLOCK)
             found = []
             for shelf, size in shelves:
                 if not first:

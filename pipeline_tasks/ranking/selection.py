@@ -88,7 +88,8 @@ def least_new(share: float, n: int, places: int) -> NDArray[np.int64]:
     needed = np.floor(share * length + 1e-9)
     of_all = np.ceil(share * n - 1e-9)
     up = np.where(length <= n, of_all - (n - length), 0.0)
-    return np.maximum(needed, up).astype(np.int64)
+    least: NDArray[np.int64] = np.maximum(needed, up).astype(np.int64)
+    return least
 
 
 class _Lists:
@@ -117,10 +118,10 @@ class _Lists:
         """Take what is fixed, then the best of what is left for every other place."""
         by_rank = np.zeros(self.columns.shape, np.bool_)
         if fixed is not None:
-            for place in np.flatnonzero((fixed >= 0).any(0)):
+            for place in np.flatnonzero((fixed >= 0).any(0)).tolist():
                 rows = np.flatnonzero(fixed[:, place] >= 0)
                 rows = rows[self.open[rows, fixed[rows, place]]]
-                self._take(rows, fixed[rows, place], int(place))
+                self._take(rows, fixed[rows, place], place)
             lists, places = np.nonzero(fixed >= 0)
             self.open[lists, fixed[lists, places]] = False
         have = np.zeros(len(self.items), np.int64)
