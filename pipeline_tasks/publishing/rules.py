@@ -7,29 +7,19 @@ by rule out. DuckDB counts them, since it joins beyond memory; Great Expectation
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import duckdb
 
 from pipeline_tasks.contracts import PUBLISHED_TABLES, ColumnType
+from pipeline_tasks.publishing.list_rules import declared_queries
+from pipeline_tasks.publishing.places import Night, define_places
 from pipeline_tasks.publishing.refill import LISTS
 from pipeline_tasks.quality.rules import Rule, row_rules
 
+__all__ = ["Night", "Violations", "violations"]
+
 EXAMPLES = 3
 SHOWN_CHARACTERS = 60
-
-
-@dataclass(frozen=True)
-class Night:
-    """What a night's tables must agree with: places a list, data cut-off, files of top_n, whether lists
-    leave out what was seen, and the share of users whose list may be shorter than it could be.
-    """
-
-    n: int
-    cutoff: datetime
-    files: int
-    exclude_seen: bool
-    shortfall_budget: float
 
 
 @dataclass(frozen=True)
@@ -81,19 +71,6 @@ OF_POPULAR = {
         SELECT 'all' AS list_name WHERE EXISTS (FROM items WHERE available)
         AND NOT EXISTS (FROM popular WHERE list_name = 'all')""",
 }
-# a user's places: at most n, at most what is available and, where the settings say so, not seen
-PLACES = """
-    CREATE TEMP TABLE places AS
-    WITH stock AS (SELECT count(*) AS available FROM items WHERE available),
-    sizes AS (SELECT user_id, user_index, coalesce(size, 0) AS size
-              FROM users LEFT JOIN top_n_lists USING (user_id)),
-    short AS (SELECT DISTINCT user_index, unnest(items) AS item_index
-              FROM sequences SEMI JOIN (FROM sizes WHERE size < {n}) AS sizes USING (user_index)),
-    seen AS (SELECT user_index, count(*) AS items
-             FROM short SEMI JOIN (FROM items WHERE available) AS items USING (item_index)
-             GROUP BY user_index)
-    SELECT user_id, size, least({n}, available - if({exclude_seen}, coalesce(seen.items, 0), 0)) AS places
-    FROM sizes LEFT JOIN seen USING (user_index) CROSS JOIN stock"""
 OF_TOP_N = {
     "bucket_is_right": """
         SELECT user_id, rank, item_id FROM top_n
@@ -114,7 +91,10 @@ OF_TOP_N = {
 
 
 def violations(engine: duckdb.DuckDBPyConnection, night: Night) -> list[Violations]:
-    """Return every rule of the three tables with what breaks it; of columns of a wrong type nothing else is asked."""
+    """Return every rule of the three tables, the declared ones among them, with what breaks it.
+
+    Of columns of a wrong type nothing else is asked.
+    """
     types = [_types(engine, table) for table in LISTS]
     if any(each.count for each in types):
         return types
@@ -126,14 +106,14 @@ def violations(engine: duckdb.DuckDBPyConnection, night: Night) -> list[Violatio
     }
     for table, lists in LISTS.items():
         engine.execute(LISTED.format(table=table, owner=lists.owner, item=lists.item))
-    engine.execute(PLACES.format(**values))
+    define_places(engine, night)
     ((users,),) = engine.sql("SELECT count(*) FROM users").fetchall()
     tolerated = {"list_is_full": int(night.shortfall_budget * users)}
     return [
         *types,
         *(
             _count(engine, table, rule, query.format(**values), tolerated.get(rule, 0))
-            for table, rule, query in _queries()
+            for table, rule, query in (*_queries(), *declared_queries(night))
         ),
     ]
 

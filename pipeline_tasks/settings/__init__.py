@@ -24,6 +24,7 @@ from pydantic_settings import (
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings.notify import MailSettings, NotifySettings
 from pipeline_tasks.settings.publishing import CheckSettings, PublishSettings
+from pipeline_tasks.settings.rules import RulesSettings, fit_together
 from pipeline_tasks.settings.source import Source, SourceTable, Strategy
 from pipeline_tasks.settings.stages import (
     MODEL_PATTERN,
@@ -62,6 +63,7 @@ __all__ = [
     "QualitySettings",
     "RankingSettings",
     "RecommendSettings",
+    "RulesSettings",
     "Settings",
     "Source",
     "SourceTable",
@@ -129,6 +131,8 @@ class Settings(BaseSettings):
     """Who serves."""
     recommend: RecommendSettings = RecommendSettings()
     """Lists."""
+    rules: RulesSettings = RulesSettings()
+    """Rules over lists."""
     check: CheckSettings = CheckSettings()
     """May the lists go live."""
     publish: PublishSettings = PublishSettings()
@@ -156,6 +160,12 @@ class Settings(BaseSettings):
                 f"spark.master {self.spark.master}), and train.launcher is {self.train.launcher}, whose image "
                 "has no Spark: set train.launcher to process, or train.als_solver to local"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _rules_fit_lists_and_sources(self) -> Self:
+        known = {kind for source in self.sources.values() for kind in source.events}
+        fit_together(self.rules, self.recommend, known)
         return self
 
     @property
@@ -189,6 +199,9 @@ class Settings(BaseSettings):
         kept = self.model_dump(mode="json", exclude={*PLACES, "train", "sources", "check"})
         kept["check"] = {"availability_hours": self.check.availability_hours}  # the rest judges what is made
         kept["train"] = self.train.model_dump(mode="json", exclude=TRAIN_PLACES)
+        kept["rules"].pop("blocked")  # a place: what it says is in the lists
+        if not self.rules.declared:
+            del kept["rules"]
         if self.als_by_spark:  # its factors start at random numbers of each block
             kept["als_blocks"] = self.spark.shuffle_partitions
         for place in ("feast", "image_weights"):  # an encoder is told by its weights' content
