@@ -24,6 +24,7 @@ from pydantic_settings import (
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings.notify import MailSettings, NotifySettings
 from pipeline_tasks.settings.publishing import CheckSettings, PublishSettings
+from pipeline_tasks.settings.retention import LeaseSettings, RetentionSettings
 from pipeline_tasks.settings.rules import RulesSettings, fit_together
 from pipeline_tasks.settings.source import Source, SourceTable, Strategy
 from pipeline_tasks.settings.stages import (
@@ -56,6 +57,7 @@ __all__ = [
     "EvaluateSettings",
     "FeatureSettings",
     "KubernetesSettings",
+    "LeaseSettings",
     "MailSettings",
     "NotifySettings",
     "PreprocessSettings",
@@ -63,6 +65,7 @@ __all__ = [
     "QualitySettings",
     "RankingSettings",
     "RecommendSettings",
+    "RetentionSettings",
     "RulesSettings",
     "Settings",
     "Source",
@@ -80,9 +83,15 @@ PREFIX = "NIGHTJAR_"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
 VERSION_PATTERN = r"^\d{4}-\d{2}-\d{2}-[0-9a-f]{12}$"
 # environment variables that are not settings: the file to read, and what a run is for
-NOT_SETTINGS = {"NIGHTJAR_CONFIG", "NIGHTJAR_RUN_DATE", "NIGHTJAR_VERSION", "NIGHTJAR_WHY"}
+NOT_SETTINGS = {
+    "NIGHTJAR_CONFIG",
+    "NIGHTJAR_RUN_DATE",
+    "NIGHTJAR_VERSION",
+    "NIGHTJAR_WHY",
+    "NIGHTJAR_APPLY",
+}
 # keys that say where and how a night runs, not what comes out
-PLACES = {"lake", "data", "state", "publish", "airflow", "spark", "notify"}
+PLACES = {"lake", "data", "state", "publish", "airflow", "spark", "notify", "retention", "lease"}
 # of a key whose value is not to be seen; of sections that hold one, what is found in their place
 MASKED = r"secret|password|token|access.?key|credential|webhook|^notify(\.mail)?$"
 TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes", "als_solver"}
@@ -139,6 +148,10 @@ class Settings(BaseSettings):
     """How tonight's version goes live."""
     notify: NotifySettings = NotifySettings()
     """Who is told."""
+    retention: RetentionSettings = RetentionSettings()
+    """How much of the lake stays."""
+    lease: LeaseSettings = LeaseSettings()
+    """Writers that wait for each other."""
 
     @classmethod
     def settings_customise_sources(
