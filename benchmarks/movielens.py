@@ -35,6 +35,12 @@ def read_movielens(folder: Path, seed: int) -> tuple[Histories, Catalogue]:
     return _histories(ratings, ids), catalogue_of(len(ids), documents, labels, seed)
 
 
+def read_ids(folder: Path) -> tuple[pa.Array, pa.Array]:
+    """Return the ids of the users and items that `read_movielens` numbers from 1, in order."""
+    ratings, movies = _table(folder / "ratings.csv", RATINGS), _table(folder / "movies.csv", MOVIES)
+    return _distinct(ratings["userId"]), _distinct(movies["movieId"], ratings["movieId"])
+
+
 def _histories(ratings: pa.Table, item_ids: pa.Array) -> Histories:
     users = _places(ratings["userId"], _distinct(ratings["userId"]))
     items, times = _places(ratings["movieId"], item_ids), ratings["timestamp"].to_numpy()

@@ -7,42 +7,28 @@ Prints a JSON line a night, then a table of means over the nights' users.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipeline_tasks.lake import records  # noqa: E402
-from pipeline_tasks.lake.local import LocalStore  # noqa: E402
+from benchmarks.nights import Nights
 
-STAGES = records.STAGES[: records.STAGES.index("evaluate") + 1]
 METRIC = "ndcg@10"
 
 
-def run_night(data: str, night: date, folder: Path) -> dict[str, Any]:
+def run_night(nights: Nights, night: date) -> dict[str, Any]:
     """Run a night's stages and return its users and metrics; raises SystemExit where one fails."""
-    places = {"DATA": data, "LAKE": (folder / "lake").as_uri(), "STATE": str(folder / "state")}
-    environment = {**os.environ, **{f"NIGHTJAR_{name}": value for name, value in places.items()}}
-    for stage in STAGES:
-        command = [sys.executable, "-m", "pipeline_tasks", stage, "--run-date", str(night)]
-        done = subprocess.run(command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, check=False)
-        if done.returncode:
-            raise SystemExit(f"{stage} of {night} ended with {done.returncode}")
-    lake = LocalStore(folder / "lake")
-    found, learnt = (records.read(lake, night, stage) for stage in ("evaluate", "train"))
-    assert found is not None
-    assert learnt is not None
+    nights.run(night, "evaluate")
+    found = nights.facts(night, "evaluate")
     return {
         "night": str(night),
-        "users": found.report.facts["holdout"]["users"],
-        "metrics": by_kind(found.report.facts["metrics"]),
-        "ranking": learnt.report.facts.get("ranking"),
+        "users": found["holdout"]["users"],
+        "metrics": by_kind(found["metrics"]),
+        "ranking": nights.facts(night, "train").get("ranking"),
     }
 
 
@@ -70,7 +56,7 @@ def main() -> None:
     runs = []
     with tempfile.TemporaryDirectory(prefix="nightjar-benchmark-") as folder:
         for back in reversed(range(asked.nights)):
-            runs.append(run_night(asked.data, asked.run_date - timedelta(days=back), Path(folder)))
+            runs.append(run_night(Nights(asked.data, Path(folder)), asked.run_date - timedelta(days=back)))
             print(json.dumps(runs[-1]), flush=True)
     users = sum(run["users"] for run in runs)
     print(f"\n{users} users of {len(runs)} nights, {METRIC}")

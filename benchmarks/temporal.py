@@ -10,6 +10,9 @@ fewer than --cases cases together (a user of a window), each grows by --days mor
 All items are ranked but those that the user has had; whether a rating was high does not matter. Of --set, dim=128
 is for our models, and rectools.seconds=30 for that peer. Prints a JSON line a model, its means over all cases with
 bootstrap intervals (95 %, over cases), and then a table.
+
+With --ranking there are two rows more, "night" and "night with ranking": at each cut the product's stages run up to
+train, for the night that ends there. These nights take some minutes each; --night features.snapshots=60 is for them.
 """
 
 import argparse
@@ -31,6 +34,7 @@ from benchmarks.comparison import K, Outcome, line, table
 from benchmarks.movielens import read_movielens
 from benchmarks.ours import add_fit_arguments, fitted
 from benchmarks.peer import PEERS, peers_python, run_peer
+from benchmarks.second_stage import SecondStage
 from pipeline_tasks import settings
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.evaluation.lists import top_lists
@@ -40,6 +44,7 @@ from pipeline_tasks.evaluation.trials import Trial, trial_after
 from pipeline_tasks.model_store import KINDS
 from pipeline_tasks.models.data import Catalogue, Histories
 
+NIGHT, RANKED = "night", "night with ranking"
 MODELS = ("transformer", "popular", "ease", "item_knn", "als")
 # the peers, and what differs here from their options elsewhere
 PEER_OPTIONS: dict[str, dict[str, Any]] = {
@@ -112,10 +117,28 @@ def _theirs(name: str, past: Past, options: argparse.Namespace) -> NDArray[np.in
     return lists[np.searchsorted(events.users, past.asked.users)]
 
 
+def _of_night(name: str, past: Past, options: argparse.Namespace) -> NDArray[np.int32]:
+    made = options.second_stage.made(past.cut, past.asked)
+    lists: NDArray[np.int32] = made.alone if name == NIGHT else made.ranked
+    return lists
+
+
+def _second_stage(options: argparse.Namespace) -> SecondStage:
+    """Return the nights that --seed, --threads, --set and --night ask for."""
+    pairs = [
+        f"seed={options.seed}",
+        f"train.threads={options.threads}",
+        *(f"train.{pair}" for pair in options.set if "." not in pair.partition("=")[0]),
+        *options.night,
+    ]
+    return SecondStage(options.data, dict(pair.split("=", 1) for pair in pairs), K)
+
+
 # what makes a name's lists of a past: (asked, K), 0 where there are no more
 MAKERS: dict[str, Callable[[str, Past, argparse.Namespace], NDArray[np.int32]]] = {
     **dict.fromkeys(KINDS, _ours),
     **dict.fromkeys(PEERS, _theirs),
+    **dict.fromkeys((NIGHT, RANKED), _of_night),
 }
 
 
@@ -152,12 +175,15 @@ def main() -> None:
     days, trials = windows(histories, options.cuts, options.days, options.cases)
     shape = {"cuts": len(trials), "days": days, "seed": options.seed, "set": options.set}
     lines, reference = [], None
-    for name in (*options.model, *options.peer):
+    options.second_stage = _second_stage(options) if options.ranking else None
+    for name in (*options.model, *((NIGHT, RANKED) if options.ranking else ()), *options.peer):
         found = outcome(name, histories, trials, catalogue, options)
         reference = reference or found
         lines.append(line(found, reference, options.seed))
         print(json.dumps(lines[-1] | shape), flush=True)
     print(f"\n{lines[0]['cases']} cases at {len(trials)} cuts, windows of {days} days\n\n{table(lines)}")
+    if options.ranking:
+        print(f"\n{options.second_stage.told()}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -174,16 +200,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--model",
         nargs="*",
-        choices=sorted(MAKERS.keys() - PEERS),
+        choices=sorted(KINDS),
         default=MODELS,
         help="the first is the reference",
     )
     parser.add_argument(
         "--peer", nargs="*", choices=sorted(PEERS), default=tuple(PEER_OPTIONS), help="of make peers"
     )
+    parser.add_argument("--ranking", action="store_true", help="also the product's nights, see above")
+    parser.add_argument("--night", nargs="*", default=[], help="settings of these nights")
     add_fit_arguments(parser)
     options = parser.parse_args()
-    if options.cuts < 1 or options.days < 1 or not (options.model or options.peer):
+    if options.cuts < 1 or options.days < 1 or not (options.model or options.peer or options.ranking):
         parser.error("--cuts and --days are 1 or more, and a model or a peer is needed")
     return options
 

@@ -18,13 +18,19 @@ USERS, ITEMS, DAYS, RISING = 80, 60, 12, 4
 NEGATIVES = 4
 
 
-def write_ranking_night(store: Store, night: date = NIGHT, *, signal: bool = True) -> None:
-    """Write training tables, examples and snapshots of DAYS days; without `signal` the features say nothing."""
+def write_ranking_night(
+    store: Store, night: date = NIGHT, *, signal: bool = True, days: int = DAYS, every: int = 1
+) -> None:
+    """Write training tables, examples and snapshots of some days; without `signal` the features say nothing.
+
+    A user takes something on one day of `every` so many, and other items rise after as many days.
+    """
     generator = np.random.default_rng(3)
     write_training_tables(store, night, users=USERS, items=ITEMS, cold_users=0, cold_items=0)
-    rising = [generator.permutation(np.arange(1, ITEMS + 1))[:RISING] for _ in range(DAYS)]
-    start = int(night_end(night).timestamp()) - DAYS * DAY
-    events = _events(generator, rising, start)
+    risen = [generator.permutation(np.arange(1, ITEMS + 1))[:RISING] for _ in range(0, days, every)]
+    rising = [risen[number // every] for number in range(days)]
+    start = int(night_end(night).timestamp()) - days * DAY
+    events = _events(generator, rising, start, every)
     put(
         store,
         "training/sequences",
@@ -33,9 +39,9 @@ def write_ranking_night(store: Store, night: date = NIGHT, *, signal: bool = Tru
         {"event_types": ["view"], "event_weights": [1.0]},
     )
     put(store, "training/examples", night, _examples(generator, events, rising, start, signal=signal), {})
-    for number in range(DAYS + 1):
-        day = night - timedelta(days=DAYS - number)
-        up = rising[number] if number < DAYS and signal else ()
+    for number in range(days + 1):
+        day = night - timedelta(days=days - number)
+        up = rising[number] if number < days and signal else ()
         popularity = [100.0 if item in up else 1.0 for item in range(1, ITEMS + 1)]
         write_snapshot(
             store, "user_features", day, [{"user_id": f"u{n:03d}"} for n in range(1, USERS + 1)], night
@@ -47,9 +53,9 @@ def write_ranking_night(store: Store, night: date = NIGHT, *, signal: bool = Tru
 
 
 def _events(
-    generator: np.random.Generator, rising: list[np.ndarray], start: int
+    generator: np.random.Generator, rising: list[np.ndarray], start: int, every: int
 ) -> list[tuple[int, int, int]]:
-    """Return (user, item, time): three things of the user's colour before, then a rising one a day, if it is new."""
+    """Return (user, item, time): three things of the user's colour before, then rising ones, if they are new."""
     events = []
     for user in range(1, USERS + 1):
         own = generator.permutation(np.arange(2 - user % 2, ITEMS + 1, 2))
@@ -57,7 +63,7 @@ def _events(
         events += [(user, int(item), start - DAY + n) for n, item in enumerate(had)]
         for number, up in enumerate(rising):
             new = [int(item) for item in up if item % 2 == user % 2 and item not in had]
-            if new:
+            if new and (user // 2 + number) % every == 0:
                 had.append(new[0])
                 events.append((user, new[0], start + number * DAY + 3_600 * int(generator.integers(1, 23))))
     return events

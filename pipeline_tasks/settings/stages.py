@@ -110,7 +110,7 @@ class DatasetSettings(Section):
     holdout_min_users: int = Field(30, ge=1)
     """Warm users that make enough evidence."""
     holdout_max_days: int = Field(28, ge=1)
-    """The holdout grows from one day to at most this."""
+    """The holdout, and a ranker's validation before it, grow from one day to at most this each."""
     negatives: int = Field(4, ge=1)
     """Ranking examples without interest for each one with."""
     max_examples: int = Field(200_000, ge=1)
@@ -236,7 +236,8 @@ class RankingSettings(Section):
     candidates: int = Field(200, ge=1)
     """Items of each user that the model retrieves for the ranker to order."""
     days: int = Field(14, ge=2)
-    """Newest days before the holdout that the ranker learns from, as far as there are feature snapshots."""
+    """Newest days before its validation that the ranker learns from (as many as that takes, if these are more), as far
+    as there are feature snapshots."""
     hidden: int = Field(64, ge=2)
     """Width of the ranker's first layer."""
     dropout: float = Field(0.1, ge=0, lt=1)

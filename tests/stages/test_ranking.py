@@ -1,6 +1,7 @@
 """The second stage over a night: learnt where features tell more than histories, left out where they do not."""
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -102,10 +103,25 @@ def test_a_feature_that_is_no_number_moves_no_list_out_of_order(settings, lake, 
     assert (lists.groupby("user_id").size() == 8).all()
 
 
+def test_where_few_users_come_in_a_day_the_validation_takes_more_days_and_so_do_the_examples(
+    make_settings, lake
+) -> None:
+    write_ranking_night(lake, days=60, every=20)
+    few = {**QUICK, "dataset": {"holdout_min_users": 30}, "ranking": {**QUICK["ranking"], "days": 4}}
+    found = train.run(make_settings(**few), NIGHT).facts["ranking"]
+    assert found["validation_users"] >= 30
+    assert found["validation_days"] > 4
+    assert found["examples"] > 16  # four users a day
+    few["dataset"]["holdout_max_days"] = 6
+    summary = train.run(make_settings(**few), NIGHT).summary
+    assert re.search(r"no ranking: \d\d of 30 users to validate it on in 6 days", summary)
+
+
 def test_a_night_without_examples_or_snapshots_says_so(settings, lake) -> None:
     write_ranking_night(lake)
     put(lake, "training/examples", NIGHT, EXAMPLES.empty_table(), {})
-    assert "no ranking: no examples" in train.run(settings, NIGHT).summary
+    said = "no ranking: no examples before its validation of 1 day (features.snapshots is 14, all of its days take 17)"
+    assert train.run(settings, NIGHT).summary.endswith(said)
 
 
 def test_snapshots_of_a_later_night_do_not_exist_yet(settings, lake) -> None:

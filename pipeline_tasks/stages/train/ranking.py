@@ -36,18 +36,23 @@ class Ranking:
 
 
 def fit_ranker(work: Work, name: str, past: Histories) -> Ranking:
-    """Fit a ranker for the model `name` on the newest days of `past`; none where it is not shown to be better."""
+    """Fit a ranker for the model `name` on the newest days of `past`; none where it is not shown to be better.
+
+    The newest of them validate it: as the holdout does, that grows from one day until it holds enough users. Where
+    it takes long, so does what the ranker learns from.
+    """
     settings, cut = work.settings, work.data.holdout.cut
-    days, users = settings.ranking.days, settings.dataset.holdout_min_users
-    validation = choose_holdout(past.row_of_event, past.times, cut, users, max(1, days // 2))
+    users, most = settings.dataset.holdout_min_users, settings.dataset.holdout_max_days
+    validation = choose_holdout(past.row_of_event, past.times, cut, users, most)
     if not validation.enough:
-        return _none(f"{validation.warm_users} of {users} users to validate it on")
-    joined = read_examples(work.store, work.run_date, cut - days * DAY_SECONDS, validation.cut)
+        return _none(f"{validation.warm_users} of {users} users to validate it on in {validation.days} days")
+    days = max(settings.ranking.days, validation.days)
+    joined = read_examples(work.store, work.run_date, validation.cut - days * DAY_SECONDS, validation.cut)
     if not len(joined.users):
-        return _none("no examples before its validation")
+        return _none(f"no examples before {_too_early(work, validation, days)}")
     known = read_known(work.store, work.run_date, work.data, joined.levels, validation.cut)
     if known is None:
-        return _none("no feature snapshot at its validation")
+        return _none(f"no feature snapshot at {_too_early(work, validation, days)}")
     model = _model_before(work, name, past, int(joined.days.min()))
     examples = _examples(model, past, joined, settings)
     if not len(examples):
@@ -62,9 +67,22 @@ def _none(why: str) -> Ranking:
     return Ranking(None, f"no ranking: {why}", {"ranking": why})
 
 
+def _too_early(work: Work, validation: Holdout, days: int) -> str:
+    """Return what nothing is known of, and the setting that reaches there."""
+    has, wanted = work.settings.features.snapshots, work.data.holdout.days + validation.days + days + 1
+    more = f" (features.snapshots is {has}, all of its days take {wanted})" if has < wanted else ""
+    return f"its validation of {validation.days} {'day' if validation.days == 1 else 'days'}{more}"
+
+
 def _judged(ranker: Ranker | None, alone: float, examples: int, validation: Holdout) -> Ranking:
     found = ranker.facts["training"]["best_quality"] if ranker else alone
-    facts = {"examples": examples, "validation_users": validation.warm_users, "alone": alone, "ranked": found}
+    facts = {
+        "examples": examples,
+        "validation_days": validation.days,
+        "validation_users": validation.warm_users,
+        "alone": alone,
+        "ranked": found,
+    }
     if ranker is None:
         return Ranking(None, f"no ranking: retrieval alone is as good (NDCG {alone:.4f})", {"ranking": facts})
     return Ranking(ranker, f"with ranking NDCG {found:.4f}, alone {alone:.4f}", {"ranking": facts})
