@@ -67,7 +67,7 @@ def _state(settings: Settings, found: Found | str, event: Event) -> str:
         return f"is not live at {settings.airflow.deadline or 'its deadline'} UTC"
     if isinstance(found, str):
         return "failed" if event == "failed" else "cannot be looked at"
-    told = {"live": "is live", "unchanged": "is unchanged", "unpublished": "is not published, as asked"}
+    told = {"live": "is live", "unchanged": "is unchanged", "unpublished": "is not published"}
     told |= {"held": "is held", "failed": "failed"}
     return "failed" if event == "failed" and found.end.ok else told[found.end.state]
 

@@ -50,6 +50,13 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
         )
     if last is None and skipped and publish == "hold":
         return Ending("held", f"{version} passed its check, and waits to be released", version, serves)
+    if last is None and skipped and live and date.fromisoformat(live.run_date) > run_date:
+        return Ending(
+            "unpublished",
+            f"{version} passed its check, and the newer night {live.run_date} is live",
+            version,
+            serves,
+        )
     if last is None:
         reason = found["publish"].reason or found["publish"].report.summary
         return Ending("failed", f"the night is not live: {reason}", version, serves)

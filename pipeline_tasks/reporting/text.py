@@ -8,7 +8,7 @@ from pipeline_tasks.reporting.summary import Quarantined, Summary
 STATES = {
     "live": "is live",
     "unchanged": "is live, unchanged",
-    "unpublished": "is ready, and not published, as asked",
+    "unpublished": "is ready, and not published",
     "held": "is HELD, and not live",
     "failed": "FAILED",
 }

@@ -1,4 +1,4 @@
-"""The night's records and the commit log in; done only where the night is live, or was asked not to be."""
+"""The night's records and the commit log in; done only where it, or a newer night, is live, or it was asked not to be."""
 
 from datetime import date
 

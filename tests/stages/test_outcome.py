@@ -1,4 +1,4 @@
-"""The outcome is done only for a night that is live, unchanged, or was asked not to publish."""
+"""The outcome is done only where the night, or a newer one, is live, or it was asked not to publish."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -44,6 +44,18 @@ def test_a_night_that_was_live_before_a_newer_one_is_done(
     publish.run(make_settings(), NIGHT + timedelta(days=1))
     write_records(lake, publish=NOTHING)
     assert live in outcome.run(make_settings(), NIGHT).summary
+
+
+def test_a_night_that_was_never_live_is_done_once_a_newer_one_is(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    """As a backfill makes it, of a night that nobody ran."""
+    write_checked(lake, tmp_path / "next", NIGHT + timedelta(days=1))
+    publish.run(make_settings(), NIGHT + timedelta(days=1))
+    verdict = write_checked(lake, tmp_path / "night")
+    write_records(lake, publish=NOTHING)
+    said = f"unpublished: {verdict.version} passed its check, and the newer night {NIGHT + timedelta(days=1)} is live"
+    assert outcome.run(make_settings(), NIGHT).summary == said
 
 
 def test_a_night_that_was_asked_not_to_publish_is_done(

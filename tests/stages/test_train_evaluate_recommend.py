@@ -120,6 +120,19 @@ def test_the_same_night_again_gives_the_same_bytes(settings, lake) -> None:
     assert {name: report.outputs for name, report in run_all(settings).items()} == first
 
 
+def test_an_earlier_night_again_learns_nothing_from_a_later_one_and_leaves_its_champion(
+    settings, lake
+) -> None:
+    later = NIGHT + timedelta(days=1)
+    write_training_tables(lake)
+    write_training_tables(lake, later, items=26, users=62, seed=2)
+    first = {name: report.outputs for name, report in run_all(settings).items()}
+    run_all(settings, later)
+    champion = lake.read(layout.champion(later))
+    assert {name: report.outputs for name, report in run_all(settings).items()} == first
+    assert lake.read(layout.champion(later)) == champion
+
+
 def test_a_training_that_was_killed_goes_on_to_the_same_weights(settings, lake, monkeypatch) -> None:
     write_training_tables(lake)
     whole = train.run(settings, NIGHT).facts["challenger"]
