@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.online import put_online
 from pipeline_tasks.publishing import availability, changes, versions, waiting
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.refill import LISTS
@@ -28,6 +29,7 @@ def release(settings: Settings, version: str | None, why: str) -> Entry:
         if verdict.version != found.name:
             raise Refused(f"night {run_date} was made again meanwhile: {verdict.version}", "look at that one")
         _refuse_stale(staging, settings, found.name, run_date)
+        put_online(settings, staging.store, found.name)
         return changes.release(staging.store, run_date, verdict, who(), why or "released by hand")
 
 
