@@ -44,7 +44,7 @@ class DataFile:
         if not groups:
             return self._footer.schema.to_arrow_schema().empty_table()
         start, end = self._extent(groups[0])[0], self._extent(groups[-1])[1]
-        table = self._decode(self._range(start, end), start, groups)
+        table = self._decode(self._range(start, end), start, groups, threads=False)
         return table.filter(pc.equal(table[0], owner))
 
     def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
@@ -112,7 +112,13 @@ class DataFile:
             ) from error
 
     def _decode(
-        self, data: bytes, start: int, groups: Sequence[int], columns: list[str] | None = None
+        self,
+        data: bytes,
+        start: int,
+        groups: Sequence[int],
+        columns: list[str] | None = None,
+        *,
+        threads: bool = True,
     ) -> pa.Table:
         """Return row groups whose bytes `data` holds from the file's byte `start` on."""
         here = RangeReader(self._size, lambda first, last: data[first - start : last - start])
@@ -120,7 +126,7 @@ class DataFile:
             file = pq.ParquetFile(
                 here, metadata=self._footer, page_checksum_verification=True, pre_buffer=False
             )
-            table = file.read_row_groups(groups, columns)
+            table = file.read_row_groups(groups, columns, use_threads=threads)
         except (OSError, pa.ArrowException) as error:
             raise self._altered() from error
         return table.select(columns) if columns else table
