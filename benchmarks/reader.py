@@ -95,7 +95,7 @@ class Duck:
         return self.connection.execute(asked, [user]).fetchall()
 
     def everything(self) -> pa.Table:
-        return self.connection.execute(f"SELECT * FROM {self.every}").to_arrow_table()  # noqa: S608
+        return self.connection.sql(f"SELECT * FROM {self.every}").to_arrow_table()  # noqa: S608
 
 
 def open_duck(version: Version, endpoint: str | None) -> Duck:
