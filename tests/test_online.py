@@ -92,7 +92,6 @@ def test_rows_leave_with_the_versions_that_the_lake_no_longer_has(
         names.append(write_checked(lake, tmp_path / str(days), night, {"u1": [f"i{days}"]}).version)
         if days == 2:
             lake.delete(lake.keys(f"{layout.version(names[0])}/"))
-            (tmp_path / "lake" / layout.version(names[0])).rename(tmp_path / "gone")
         publish.run(settings, night)
     assert [online(settings, name, "u1") for name in names] == [[None], [["i1"]], [["i2"]]]
 

@@ -8,7 +8,9 @@ COMMANDS = (
     "diff",
     "release",
     "rollback",
+    "retention",
     "doctor",
+    "notify",
     "settings",
     "sample",
 )

@@ -14,7 +14,7 @@ from feast import FeatureStore
 from pipeline_tasks.contracts import ONLINE_LISTS
 from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.featurestore.opening import open_feature_store
-from pipeline_tasks.publishing.refill import whole_lists
+from pipeline_tasks.publishing.refill import groups_of_lists
 from pipeline_tasks.reader import Version
 from pipeline_tasks.settings import Settings, night_end
 
@@ -31,7 +31,7 @@ def push(settings: Settings, version: Version, oldest: date) -> int:
     stamp, pushed = night_end(version.run_date), 0
     with open_feature_store(settings) as store:
         try:
-            for rows in whole_lists(version.batches("top_n", COLUMNS), ROWS_AT_A_TIME):
+            for rows in groups_of_lists(version.batches("top_n", COLUMNS), ROWS_AT_A_TIME):
                 lists = by_user(rows, version.name, stamp)
                 store.write_to_online_store(ONLINE_LISTS.name, lists.to_pandas())
                 pushed += lists.num_rows

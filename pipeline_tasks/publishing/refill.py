@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline_tasks.publishing.promises import Promised, whole_lists
+
 BATCH_ROWS = 1 << 17
 # of a row group: a reader that wants one user's list reads one of them (benchmarks/reader.py), and an engine
 # that scans starts anew at each
@@ -35,12 +37,13 @@ LISTS = {
 
 @dataclass
 class Refilled:
-    """What became of a file: rows in and out, lists in the result, rows that were unavailable."""
+    """What became of a file: rows in and out, lists in the result, rows that were unavailable, or blocked since."""
 
     rows_in: int = 0
     rows: int = 0
     lists: int = 0
     unavailable: int = 0
+    blocked: int = 0
 
     def __add__(self, other: "Refilled") -> "Refilled":
         return Refilled(
@@ -48,10 +51,18 @@ class Refilled:
             self.rows + other.rows,
             self.lists + other.lists,
             self.unavailable + other.unavailable,
+            self.blocked + other.blocked,
         )
 
 
-def refill_file(source: Path, target: Path, lists: Lists, unavailable: pa.Array, places: int) -> Refilled:
+def refill_file(
+    source: Path,
+    target: Path,
+    lists: Lists,
+    unavailable: pa.Array,
+    places: int,
+    promised: Promised | None = None,
+) -> Refilled:
     """Write the final lists of one staged Parquet file, which is sorted by owner and rank; return counts."""
     counts = Refilled()
     with pq.ParquetFile(source) as file:
@@ -60,13 +71,16 @@ def refill_file(source: Path, target: Path, lists: Lists, unavailable: pa.Array,
             target, file.schema_arrow, compression="zstd", coerce_timestamps="us", write_page_checksum=True
         )
         with writer:
-            final = refill(file.iter_batches(BATCH_ROWS), lists, unavailable, places, counts)
-            for group in whole_lists(final, GROUP_ROWS):
+            batches: Iterable[pa.RecordBatch] = file.iter_batches(BATCH_ROWS)
+            if promised is not None:
+                batches = whole_lists(batches, lists.owner)
+            final = refill(batches, lists, unavailable, places, counts, promised)
+            for group in groups_of_lists(final, GROUP_ROWS):
                 writer.write_table(group, row_group_size=group.num_rows)
     return counts
 
 
-def whole_lists(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+def groups_of_lists(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
     """Yield ranked batches again as tables of at most `rows` rows, each of whole lists, whatever the batches were.
 
     A list that is longer than that is a table of its own.
@@ -89,17 +103,27 @@ def whole_lists(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Tab
 
 
 def refill(
-    batches: Iterable[pa.RecordBatch], lists: Lists, unavailable: pa.Array, places: int, counts: Refilled
+    batches: Iterable[pa.RecordBatch],
+    lists: Lists,
+    unavailable: pa.Array,
+    places: int,
+    counts: Refilled,
+    promised: Promised | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the batches without `unavailable` items, ranked anew from 1, at most `places` a list.
 
-    Rows are sorted by owner and rank; a list may run on from one batch to the next. `counts` is added to.
+    Rows are sorted by owner and rank; a list may run on from one batch to the next, unless something is `promised`
+    of lists. `counts` is added to.
     """
     owner, length = None, 0
     for batch in batches:
         available = batch.filter(pc.invert(pc.is_in(batch[lists.item], value_set=unavailable)))
         counts.rows_in += batch.num_rows
         counts.unavailable += batch.num_rows - available.num_rows
+        if promised is not None:
+            allowed = promised.allowed(available, lists.owner, lists.item)
+            counts.blocked += available.num_rows - allowed.num_rows
+            available = promised.arranged(allowed, lists.owner, lists.item, places)
         if not available.num_rows:
             continue
         ranks, begun = _ranks(available[lists.owner], owner, length)

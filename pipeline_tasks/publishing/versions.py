@@ -162,7 +162,8 @@ class Verdict:
 
     `staged` maps each staged table to the digest it was made from, so that a verdict on older lists is
     known as such; `failures` are the broken rules of its contract, worst first; `health` are all findings
-    against what was live; `warnings` do not keep it from going live.
+    against what was live; `warnings` do not keep it from going live. `difference` is what changed since the version
+    that was live, `against` (a Difference of publishing.comparison; both None without one, and in verdicts of old).
     """
 
     version: str
@@ -172,6 +173,8 @@ class Verdict:
     failures: list[dict[str, Any]] = field(default_factory=list)
     health: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    against: str | None = None
+    difference: dict[str, Any] | None = None
 
     @property
     def held_by(self) -> list[str]:
