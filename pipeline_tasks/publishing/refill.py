@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 
 from pipeline_tasks.publishing.promises import Promised, whole_lists
 
-# what is left of a batch becomes a row group; a reader that wants one user's list reads one of them
 BATCH_ROWS = 1 << 17
+# of a row group: a reader that wants one user's list reads one of them (benchmarks/reader.py), and an engine
+# that scans starts anew at each
+GROUP_ROWS = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -64,18 +66,40 @@ def refill_file(
     """Write the final lists of one staged Parquet file, which is sorted by owner and rank; return counts."""
     counts = Refilled()
     with pq.ParquetFile(source) as file:
-        schema = file.schema_arrow
-        # page indexes let engines skip within a row group
+        # by its checksum a reader knows a page that has been altered without reading the file
         writer = pq.ParquetWriter(
-            target, schema, compression="zstd", coerce_timestamps="us", write_page_index=True
+            target, file.schema_arrow, compression="zstd", coerce_timestamps="us", write_page_checksum=True
         )
         with writer:
             batches: Iterable[pa.RecordBatch] = file.iter_batches(BATCH_ROWS)
             if promised is not None:
                 batches = whole_lists(batches, lists.owner)
-            for batch in refill(batches, lists, unavailable, places, counts, promised):
-                writer.write_batch(batch)
+            final = refill(batches, lists, unavailable, places, counts, promised)
+            for group in groups_of_lists(final, GROUP_ROWS):
+                writer.write_table(group, row_group_size=group.num_rows)
     return counts
+
+
+def groups_of_lists(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """Yield ranked batches again as tables of at most `rows` rows, each of whole lists, whatever the batches were.
+
+    A list that is longer than that is a table of its own.
+    """
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(each.num_rows for each in waiting) <= rows:
+            continue
+        table = pa.Table.from_batches(waiting)
+        begins = np.flatnonzero(table["rank"].to_numpy() == 1)
+        start = 0
+        while table.num_rows - start > rows and len(later := begins[begins > start]):
+            end = int(max(later[0], later[later <= start + rows].max(initial=0)))
+            yield table.slice(start, end - start).combine_chunks()
+            start = end
+        waiting = table.slice(start).combine_chunks().to_batches()
+    if waiting:
+        yield pa.Table.from_batches(waiting).combine_chunks()
 
 
 def refill(
