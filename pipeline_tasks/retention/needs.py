@@ -94,8 +94,8 @@ def of_clean(reads: Reads) -> Iterator[Need]:
 def of_features(reads: Reads) -> Iterator[Need]:
     """Yield the snapshots of the days before the floor, and the encoders and vectors that it goes on from."""
     wanted = reads.settings
-    validation = max(1, wanted.ranking.days // 2)
-    days = max(wanted.features.snapshots - 1, wanted.dataset.holdout_max_days + validation)
+    # behind the longest holdout lies a ranker's validation, which may be as long
+    days = max(wanted.features.snapshots - 1, 2 * wanted.dataset.holdout_max_days)
     since = reads.floor - timedelta(days=days)
     for view in FEATURE_VIEWS:
         for day, piece in reads.holdings.whole(f"features/{view}").items():
