@@ -5,6 +5,7 @@ from datetime import date
 IDENTITY = "identity.json"
 LOG = "recommendations/log/"
 CURRENT = "recommendations/current.json"
+REPORT_INDEX = "reports/index.html"
 
 
 def raw(table: str, ingest_date: date) -> str:

@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings.publishing import CheckSettings, PublishSettings
+from pipeline_tasks.settings.report import ReportSettings
 from pipeline_tasks.settings.source import Source, SourceTable, Strategy
 from pipeline_tasks.settings.stages import (
     MODEL_PATTERN,
@@ -59,6 +60,7 @@ __all__ = [
     "QualitySettings",
     "RankingSettings",
     "RecommendSettings",
+    "ReportSettings",
     "Settings",
     "Source",
     "SourceTable",
@@ -77,7 +79,7 @@ VERSION_PATTERN = r"^\d{4}-\d{2}-\d{2}-[0-9a-f]{12}$"
 # environment variables that are not settings: the file to read, and what a run is for
 NOT_SETTINGS = {"NIGHTJAR_CONFIG", "NIGHTJAR_RUN_DATE", "NIGHTJAR_VERSION", "NIGHTJAR_WHY"}
 # keys that say where and how a night runs, not what comes out
-PLACES = {"lake", "data", "state", "publish", "airflow", "spark"}
+PLACES = {"lake", "data", "state", "publish", "report", "airflow", "spark"}
 TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes", "als_solver"}
 
 
@@ -128,6 +130,8 @@ class Settings(BaseSettings):
     """May the lists go live."""
     publish: PublishSettings = PublishSettings()
     """How tonight's version goes live."""
+    report: ReportSettings = ReportSettings()
+    """The morning report."""
 
     @classmethod
     def settings_customise_sources(
