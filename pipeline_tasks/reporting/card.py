@@ -89,7 +89,8 @@ class _Canvas:
 
     def wrapped(self, text: str, size: int, width: float, most: int) -> list[str]:
         """Return the text in at most `most` lines that fit the width; what is left over ends in an ellipsis."""
-        font, lines, rest = _font(size), [], " ".join(text.split())
+        font, rest = _font(size), " ".join(text.split())
+        lines: list[str] = []
         while rest and len(lines) < most:
             end = len(rest)
             while font.getlength(rest[:end]) > width * SCALE and end > 1:

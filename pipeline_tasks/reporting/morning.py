@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import records
+from pipeline_tasks.lake.records import Record
 from pipeline_tasks.lake.store import Missing, Store
 from pipeline_tasks.reporting import drift, mix, online, people, summary, trends
 from pipeline_tasks.reporting.ending import of_this_run
@@ -17,6 +18,7 @@ from pipeline_tasks.reporting.night import Absent, Night, open_night
 from pipeline_tasks.reporting.recorded import recorded
 from pipeline_tasks.reporting.summary import Summary
 from pipeline_tasks.reporting.thumbnails import thumbnails
+from pipeline_tasks.reporting.trends import Line
 from pipeline_tasks.settings import Settings
 
 
@@ -31,9 +33,12 @@ class Morning:
 def collect(store: Store, settings: Settings, run_date: date) -> Morning:
     """Return what there is to tell of the night; never raises for what is missing or broken."""
     found = summary.collect(store, settings, run_date, users=0)
-    fresh = found.tried("records", lambda: of_this_run(records.read_night(store, run_date)), {})
+    fresh: dict[str, Record] = found.tried(
+        "records", lambda: of_this_run(records.read_night(store, run_date)), {}
+    )
     told: dict[str, Any] = found.tried("facts", lambda: recorded(fresh), {})
-    told["trend"] = found.tried("earlier nights", lambda: _trend(found, store, settings, run_date), [])
+    earlier: list[Line] = found.tried("earlier nights", lambda: _trend(found, store, settings, run_date), [])
+    told["trend"] = [asdict(each) for each in earlier]
     pictures: dict[str, str] = {}
 
     def look() -> None:
@@ -45,10 +50,10 @@ def collect(store: Store, settings: Settings, run_date: date) -> Morning:
     return Morning({**found.to_json(), **told}, pictures)
 
 
-def _trend(found: Summary, store: Store, settings: Settings, run_date: date) -> list[dict[str, Any]]:
+def _trend(found: Summary, store: Store, settings: Settings, run_date: date) -> list[Line]:
     earlier, unreadable = trends.lines(store, settings.report.nights, run_date)
     found.notes += [f"an earlier night could not be read: {each}" for each in unreadable]
-    return [asdict(each) for each in earlier]
+    return earlier
 
 
 def _subjects(found: Summary, night: Night) -> dict[str, Any]:

@@ -95,10 +95,12 @@ def sampled(night: Night, version: str, count: int) -> list[Person]:
 
 def images(night: Night, people: Sequence[Person]) -> dict[str, str]:
     """Return the images' names, as the source says them, of the items that are looked at, in their order."""
-    looked_at = [row for each in people for row in (*each.places[:LOOKED_AT], *each.history)]
-    named = list(dict.fromkeys(row.item_id for row in looked_at))
+    named: dict[str, None] = {}
+    for each in people:
+        rows: list[Event | Place] = [*each.history, *each.places[:LOOKED_AT]]
+        named |= dict.fromkeys(row.item_id for row in rows)
     clean = night.table("clean/items", ["item_id", "updated_at", "image"])
-    found = {row["item_id"]: row["image"] for row in night.rows(IMAGES.format(clean=clean), [named])}
+    found = {row["item_id"]: row["image"] for row in night.rows(IMAGES.format(clean=clean), [list(named)])}
     return {name: found[name] for name in named if name in found}
 
 

@@ -20,9 +20,9 @@ def thumbnails(settings: Settings, images: Mapping[str, str]) -> dict[str, str]:
 
     Raises Refused where the source is not there any more.
     """
-    table = choose(settings).table("items")
     wanted = dict(islice(images.items(), settings.report.thumbnails))
-    if table is None or not wanted:
+    table = choose(settings).table("items") if wanted else None
+    if table is None:
         return {}
     folder = folder_of(table)
     with ThreadPoolExecutor(AT_ONCE) as pool:
