@@ -16,6 +16,8 @@ from pipeline_tasks.reporting.trends import Line
 WIDTH, HEIGHT = 1200, 630
 # drawn so many times as large and made smaller: smooth edges
 SCALE = 2
+# more of a sentence does not fit
+MOST_CHARACTERS = 600
 MARGIN, TILE_GAP, TILE_HEIGHT = 56, 20, 150
 INK, MUTED, PAGE, CARD, RULE, LINE = "#16202c", "#586575", "#f4f5f7", "#ffffff", "#dfe3e8", "#0072b2"
 TONES = {"good": "#00795c", "wait": "#b87700", "bad": "#b83a00"}
@@ -89,7 +91,7 @@ class _Canvas:
 
     def wrapped(self, text: str, size: int, width: float, most: int) -> list[str]:
         """Return the text in at most `most` lines that fit the width; what is left over ends in an ellipsis."""
-        font, rest = _font(size), " ".join(text.split())
+        font, rest = _font(size), " ".join(text[:MOST_CHARACTERS].split())
         lines: list[str] = []
         while rest and len(lines) < most:
             end = len(rest)
