@@ -38,9 +38,9 @@ def draw(content: Mapping[str, Any]) -> bytes:
     image = Image.new("RGB", (WIDTH * SCALE, HEIGHT * SCALE), PAGE)
     canvas = _Canvas(ImageDraw.Draw(image))
     canvas.box(0, 0, WIDTH, 14, TONES[told.tone])
-    canvas.text(MARGIN, 44, f"Night {content['run_date']}", 30, MUTED)
-    canvas.text(MARGIN, 84, told.word, 62, TONES[told.tone], bold=True)
-    top = 172
+    canvas.text(MARGIN, 36, f"Night {content['run_date']}", 30, MUTED)
+    canvas.text(MARGIN, 72, told.word, 58, TONES[told.tone], bold=True)
+    top = 150
     for line in canvas.wrapped(f"{told.line} {told.why}", 24, WIDTH - 2 * MARGIN, most=3):
         canvas.text(MARGIN, top, line, 24, INK)
         top += 33

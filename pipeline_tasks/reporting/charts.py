@@ -11,8 +11,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-WIDTH, HEIGHT = 320.0, 120.0
-LEFT, RIGHT, TOP, BOTTOM = 6.0, 44.0, 10.0, 18.0
+WIDTH, HEIGHT = 280.0, 116.0
+LEFT, RIGHT, TOP, BOTTOM = 5.0, 40.0, 9.0, 18.0
 MARKED = 12  # up to so many nights each has a dot of its own
 
 Number = float | int | None

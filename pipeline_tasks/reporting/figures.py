@@ -105,13 +105,13 @@ def over_nights(nights: Sequence[Line]) -> list[Figure]:
             Series("best baseline", of["baseline"], css="b"),
         ),
         figure(
-            "NDCG of the live lists on the day's events",
+            "Live lists on the day: NDCG",
             METRIC,
             Series("live lists", of["online"], of["online_interval"]),
             Series("popular items", of["popular"], css="b"),
         ),
         figure(
-            "Recall of the live lists on the day's events",
+            "Live lists on the day: recall",
             METRIC,
             Series("live lists", of["online_recall"], of["online_recall_interval"]),
         ),
