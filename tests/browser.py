@@ -9,9 +9,10 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,17 +117,18 @@ def opened(program: str, folder: Path) -> Iterator[Browser]:
     os.close(its_in), os.close(its_out)
     process = subprocess.Popen(
         ["bash", "-c", f'exec "$0" "$@" 3<&{ends[0]} 4>&{ends[1]}', program, *OPTIONS, f"--user-data-dir={folder}"],
-        pass_fds=ends, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        pass_fds=ends, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     for end in ends:
         os.close(end)
     try:
         yield Browser(commands, replies)
     finally:
-        os.close(commands)
-        process.terminate()
+        os.close(commands)  # which a browser ends at
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # what of it is left

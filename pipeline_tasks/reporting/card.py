@@ -47,7 +47,8 @@ def draw(content: Mapping[str, Any]) -> bytes:
     _tiles(canvas, nights)
     small = image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    small.quantize(128, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    few = small.quantize(64, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
+    few.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 

@@ -9,17 +9,14 @@ chi-squared, bins - 1 degrees, times the sum of the inverse sizes).
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from pipeline_tasks.contracts import ITEM_FEATURES, USER_FEATURES
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import tables
 from pipeline_tasks.lake.store import Missing
 from pipeline_tasks.publishing import health, log, versions
-from pipeline_tasks.reporting.night import Absent, Night
+from pipeline_tasks.reporting.night import NUMBERS, Absent, Night
 
 SOME, MUCH = 0.1, 0.25
 WEEK = timedelta(days=7)
-# of the context's hours nothing is told: the calendar moves them, and there are 168
-VIEWS = (USER_FEATURES, ITEM_FEATURES)
 
 
 @dataclass(frozen=True)
@@ -52,31 +49,33 @@ class Scores:
 
 
 def of_features(night: Night) -> Features:
-    """Compare the night's snapshots with earlier ones; raises Absent where there is none."""
-    before = tables.newest_before(night.store, f"features/{USER_FEATURES.name}", night.run_date)
+    """Compare the night's snapshots with earlier ones; raises Absent where there is none.
+
+    Of the context's hours nothing is told: the calendar moves them, and there are 168.
+    """
+    before = tables.newest_before(night.store, "features/user_features", night.run_date)
     if before is None:
         raise Absent("there is no earlier snapshot")
     week = night.run_date - WEEK if before != night.run_date - WEEK else None
     moved = []
-    for view in VIEWS:
-        names = [column.name for column in view.columns if column.type == "float"]
-        now = night.table(f"features/{view.name}", names)
-        weeks = _index(night, view.name, now, names, week) if week else {}
-        for name, psi in _index(night, view.name, now, names, before).items():
-            moved.append(Moved(view.name, name, psi, weeks.get(name)))
+    for view in NUMBERS:
+        now = night.table(f"features/{view}")
+        weeks = _index(night, view, now, week) if week else {}
+        found = _index(night, view, now, before)
+        moved += [Moved(view, name, psi, weeks.get(name)) for name, psi in found.items()]
     ordered = sorted(moved, key=lambda each: (-max(each.psi, each.psi_week or 0.0), each.view, each.column))
     has_week = any(each.psi_week is not None for each in moved)
     return Features(str(before), str(week) if has_week else None, ordered)
 
 
-def _index(night: Night, view: str, now: str, names: list[str], of: date) -> dict[str, float]:
+def _index(night: Night, view: str, now: str, of: date) -> dict[str, float]:
     try:
-        then = night.table(f"features/{view}", names, of)
+        then = night.table(f"features/{view}", of)
     except Absent:
         return {}
     return {
         name: round(health.stability_index(*health.shares(night.engine, now, then, name)), 6)
-        for name in names
+        for name in NUMBERS[view]
     }
 
 
@@ -91,10 +90,7 @@ def of_scores(night: Night, version: str) -> Scores:
         raise Absent("nothing was live before this night")
     try:
         own, live = (versions.read_manifest(night.store, name)["model"] for name in (version, entry.version))
-        views = [
-            night.version(name, "", ["user_id", "item_id", "rank", "score"])
-            for name in (version, entry.version)
-        ]
+        views = [night.version(name) for name in (version, entry.version)]
     except (Refused, Missing) as error:
         raise Absent(f"no comparison with {entry.version}: {error}") from error
     if own["name"] != live["name"]:

@@ -6,7 +6,6 @@ from typing import Any
 from pipeline_tasks.publishing import health
 from pipeline_tasks.reporting.night import Absent, Night
 
-COLUMNS = ["user_id", "item_id", "rank", "score", "source"]
 # bands of popularity: items, the most popular first, up to these shares of the last 30 days' events
 HEAD, MIDDLE = 0.5, 0.8
 CATEGORIES = 8
@@ -84,13 +83,13 @@ class Mix:
 
 def of_lists(night: Night, version: str) -> Mix:
     """Return the mix of the night's own version."""
-    top_n = night.version(version, "", COLUMNS)
-    items = night.table("training/items", ["item_id", "available"])
+    top_n = night.version(version)
+    items = night.table("training/items")
     night.engine.execute(
         ITEMS.format(
-            clean=night.table("clean/items", ["item_id", "updated_at", "category", "tags"]),
+            clean=night.table("clean/items"),
             items=items,
-            features=night.table("features/item_features", ["item_id", "popularity_30d", "age_days"]),
+            features=night.table("features/item_features"),
             top_n=top_n,
             separator=SEPARATOR,
             new_days=NEW_DAYS,
@@ -133,8 +132,8 @@ def _folded(categories: list[Share]) -> list[Share]:
 
 def _users(night: Night) -> dict[str, int]:
     try:
-        users = night.table("training/users", ["user_index"])
-        sequences = night.table("training/sequences", ["user_index"])
+        users = night.table("training/users")
+        sequences = night.table("training/sequences")
     except Absent:
         return {}
     return _counts(night, COLD.format(users=users, sequences=sequences))

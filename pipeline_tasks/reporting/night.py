@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline_tasks.contracts import ITEM_FEATURES, USER_FEATURES
 from pipeline_tasks.dataset.engine import define, open_engine
 from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.lake import layout, tables
@@ -26,6 +27,22 @@ from pipeline_tasks.settings import Settings
 
 # who makes the tables of a folder of the lake
 MADE_BY = {"clean": "preprocess", "features": "features", "training": "dataset"}
+NUMBERS = {
+    view.name: tuple(column.name for column in view.columns if column.type == "float")
+    for view in (USER_FEATURES, ITEM_FEATURES)
+}
+# the tables that a report reads, and of each the columns
+COLUMNS = {
+    "clean/interactions": ("user_id", "item_id", "user_index", "item_index", "event_time"),
+    "clean/items": ("item_id", "updated_at", "category", "tags", "image"),
+    "features/user_features": NUMBERS["user_features"],
+    "features/item_features": ("item_id", *NUMBERS["item_features"]),
+    "training/items": ("item_index", "item_id", "title", "available"),
+    "training/users": ("user_index", "user_id"),
+    "training/sequences": ("user_index", "items", "types", "times"),
+    "top_n": ("user_id", "rank", "item_id", "score", "source"),
+    "popular": ("list_name", "rank", "item_id"),
+}
 
 
 class Absent(NightjarError):
@@ -45,7 +62,7 @@ class Night:
     _views: dict[str, str] = field(default_factory=dict)
     _copies: int = 0
 
-    def table(self, name: str, columns: Sequence[str], of: date | None = None) -> str:
+    def table(self, name: str, of: date | None = None) -> str:
         """Return the view of a table of the night, or of the night `of`; raises Absent where there is none."""
         stage, night = MADE_BY[name.partition("/")[0]], of or self.run_date
         if of is None and stage not in self.fresh:
@@ -54,13 +71,13 @@ class Night:
         commit = tables.read_commit(self.store, partition)
         if commit is None:
             raise Absent(f"there is no {name} of {night}")
-        return self._view(partition, list(commit.files), columns)
+        return self._view(partition, list(commit.files), COLUMNS[name])
 
-    def version(self, version: str, sha256: str, columns: Sequence[str], table: str = "top_n") -> str:
+    def version(self, version: str, sha256: str = "", table: str = "top_n") -> str:
         """Return the view of a published table; raises Refused where the version is not what it was."""
         manifest = versions.read_manifest(self.store, version, sha256)
         files = [file["name"] for file in manifest["tables"][table]["files"]]
-        return self._view(f"{layout.version(version)}/{table}", files, columns)
+        return self._view(f"{layout.version(version)}/{table}", files, COLUMNS[table])
 
     def file(self, folder: str, name: str, columns: Sequence[str]) -> str:
         """Return the view of one file of a table."""

@@ -83,7 +83,7 @@ def judge(night: Night) -> Online:
     if entry is None:
         raise Absent("nothing was live before this night")
     k, only_new = night.settings.evaluate.k, night.settings.recommend.exclude_seen
-    lists = night.version(entry.version, entry.manifest_sha256, ["user_id", "item_id", "rank"])
+    lists = night.version(entry.version, entry.manifest_sha256)
     _define_truth(night, lists, only_new)
     values = {"live": _values(night, lists, k)}
     users = len(values["live"])
@@ -92,10 +92,8 @@ def judge(night: Night) -> Online:
         "FROM (SELECT DISTINCT user_id FROM day)"
     ).fetchall()
     if users:
-        popular = night.version(
-            entry.version, entry.manifest_sha256, ["list_name", "item_id", "rank"], "popular"
-        )
-        items = night.table("training/items", ["item_id", "item_index"])
+        popular = night.version(entry.version, entry.manifest_sha256, "popular")
+        items = night.table("training/items")
         night.engine.execute(POPULAR.format(popular=popular, items=items))
         values["popular"] = _values(night, "popular_lists", k)
     bootstrap = Bootstrap(CONFIDENCE, RESAMPLES, night.settings.seed)
@@ -117,13 +115,11 @@ def _define_truth(night: Night, lists: str, only_new: bool) -> None:
     """Make the tables `day`, `people`, `seen` and `wanted` (user_id, item_id): what the lists should have held."""
     end = night_end(night.run_date)
     start = end - timedelta(days=1)
-    clean = night.table(
-        "clean/interactions", ["user_id", "item_id", "user_index", "item_index", "event_time"]
-    )
+    clean = night.table("clean/interactions")
     night.engine.execute(DAY.format(clean=clean), [start, end])
     night.engine.execute(PEOPLE.format(top_n=lists, most=night.settings.evaluate.max_users))
     if only_new:
-        sequences = night.table("training/sequences", ["user_index", "items", "times"])
+        sequences = night.table("training/sequences")
         night.engine.execute(SEEN.format(sequences=sequences, start=int(start.timestamp())))
     else:
         night.engine.execute(NOTHING_SEEN)

@@ -99,7 +99,7 @@ def images(night: Night, people: Sequence[Person]) -> dict[str, str]:
     for each in people:
         rows: list[Event | Place] = [*each.history, *each.places[:LOOKED_AT]]
         named |= dict.fromkeys(row.item_id for row in rows)
-    clean = night.table("clean/items", ["item_id", "updated_at", "image"])
+    clean = night.table("clean/items")
     found = {row["item_id"]: row["image"] for row in night.rows(IMAGES.format(clean=clean), [list(named)])}
     return {name: found[name] for name in named if name in found}
 
@@ -116,9 +116,9 @@ def _choose(first: Sequence[dict[str, Any]], count: int) -> dict[str, bool]:
 def _events(night: Night, users: list[str]) -> list[dict[str, Any]]:
     try:
         views = {
-            "users": night.table("training/users", ["user_index", "user_id"]),
-            "sequences": night.table("training/sequences", ["user_index", "items", "types", "times"]),
-            "items": night.table("training/items", ["item_index", "item_id"]),
+            "users": night.table("training/users"),
+            "sequences": night.table("training/sequences"),
+            "items": night.table("training/items"),
         }
     except Absent:
         return []
@@ -128,7 +128,7 @@ def _events(night: Night, users: list[str]) -> list[dict[str, Any]]:
 def _titles(night: Night, wanted: Iterable[str]) -> dict[str, str]:
     """Return the titles of items where there are any."""
     try:
-        items = night.table("training/items", ["item_id", "title"])
+        items = night.table("training/items")
     except Absent:
         return {}
     found = night.rows(TITLES.format(items=items), [sorted(wanted)])
