@@ -42,8 +42,7 @@ EDGES = "SELECT quantile_cont({column}, {quantiles}) AS edges FROM {live}"
 # values that are null have a bin of their own, the last
 SHARES = """
     SELECT bin, count(*) / sum(count(*)) OVER () AS share
-    FROM (SELECT CASE WHEN {column} IS NULL THEN {bins} ELSE len(list_filter({edges}, lambda edge: edge < {column})) END
-          AS bin FROM {view}) GROUP BY bin"""
+    FROM (SELECT coalesce({above}, {bins}) AS bin FROM {view}) GROUP BY bin"""
 
 
 SENTENCES = {
@@ -114,9 +113,10 @@ def shares(
     quantiles = [place / BINS for place in range(1, BINS)]
     ((edges,),) = engine.sql(EDGES.format(live=live, column=column, quantiles=quantiles)).fetchall()
 
+    above = " + ".join(f"({column} > '{edge}'::DOUBLE)::INT" for edge in edges or [math.inf])
+
     def of(each: str) -> list[float]:
-        query = SHARES.format(edges=edges or [], view=each, column=column, bins=BINS)
-        found = dict(engine.sql(query).fetchall())
+        found = dict(engine.sql(SHARES.format(above=above, view=each, bins=BINS)).fetchall())
         return [float(found.get(place, 0.0)) for place in range(BINS + 1)]
 
     return of(view), of(live)
