@@ -74,10 +74,18 @@ def _environment() -> Environment:
         share=lambda value: "" if value is None else f"{value:.1%}",
         number=lambda value: "" if value is None else f"{value:.4g}",
         duration=figures.duration,
+        effect=_effect,
         sentence=lambda text: text[:1].upper() + text[1:].rstrip(".") + ".",
         words=lambda text: str(text).replace("_", " "),
     )
     return environment
+
+
+def _effect(effect: Mapping[str, Any]) -> str:
+    """Return in words what a rule did: how many of what it left out, and what else it counts; empty for nothing."""
+    counts = {name: value for name, value in effect.items() if isinstance(value, int) and value}
+    told = [f"{counts.pop('removed'):,} {effect.get('of', 'rows')} left out"] if "removed" in counts else []
+    return ", ".join([*told, *(f"{name.replace('_', ' ')} {value:,}" for name, value in counts.items())])
 
 
 def _names(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:

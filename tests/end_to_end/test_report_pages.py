@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from PIL import Image, ImageStat
 
+from pipeline_tasks.reporting import page
 from tests import browser, screens
 from tests.browser import Browser
 from tests.end_to_end.conftest import END, SECOND
+from tests.reporting.test_page import EVIL, hostile
 
 WINDOWS = [(1200, 900), (390, 844)]
 PAGES = [f"{SECOND}/index.html", f"{END}/index.html", "index.html"]
@@ -41,11 +43,11 @@ def brightness(picture: bytes) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(("width", "height"), WINDOWS)
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("shown", PAGES)
 def test_a_page_is_whole_and_its_verdict_is_seen_first(
-    seen: Browser, reports: Path, page: str, width: int, height: int
+    seen: Browser, reports: Path, shown: str, width: int, height: int
 ) -> None:
-    seen.open((reports / page).as_uri(), width, height)
+    seen.open((reports / shown).as_uri(), width, height)
     assert seen.evaluate("innerWidth") == width
     assert seen.evaluate("document.documentElement.scrollWidth") <= width  # nothing to scroll sideways
     verdict = seen.evaluate(
@@ -56,7 +58,7 @@ def test_a_page_is_whole_and_its_verdict_is_seen_first(
     assert "Published" in seen.evaluate("document.getElementById('verdict').innerText")
     assert brightness(seen.picture())[1] > 10
     assert seen.errors == []
-    assert [uri for uri in seen.asked if not uri.startswith("data:")] == [(reports / page).as_uri()]
+    assert [uri for uri in seen.asked if not uri.startswith("data:")] == [(reports / shown).as_uri()]
 
 
 def test_pictures_of_items_are_shown_on_the_page(seen: Browser, reports: Path) -> None:
@@ -67,10 +69,10 @@ def test_pictures_of_items_are_shown_on_the_page(seen: Browser, reports: Path) -
 
 
 def test_it_is_dark_where_the_reader_likes_it_dark(seen: Browser, reports: Path) -> None:
-    for page in PAGES:
+    for shown in PAGES:
         light, dark = [], []
         for scheme, found in (("light", light), ("dark", dark)):
-            seen.open((reports / page).as_uri(), 1200, 900, scheme)
+            seen.open((reports / shown).as_uri(), 1200, 900, scheme)
             found.append(brightness(seen.picture()))
         assert light[0][0] > 200
         assert dark[0][0] < 60
@@ -89,6 +91,21 @@ def test_the_second_night_judges_the_lists_of_the_first(reports: Path) -> None:
     assert [each["run_date"] for each in told["trend"]] == [str(END)]
     assert len(told["people"]) == 10
     assert all(each["psi"] >= 0 for each in told["drift"]["moved"])
+
+
+@pytest.mark.parametrize("harm", [EVIL, "x" * 400], ids=["markup", "a word without end"])
+@pytest.mark.parametrize(("width", "height"), WINDOWS)
+def test_what_a_source_says_neither_runs_nor_breaks_the_page(
+    seen: Browser, reports: Path, tmp_path: Path, width: int, height: int, harm: str
+) -> None:
+    told = json.loads((reports / f"{SECOND}/report.json").read_text())
+    page_of_harm = tmp_path / "page.html"
+    page_of_harm.write_text(page.render({**hostile(told, harm), "online": told["online"]}))
+    seen.open(page_of_harm.as_uri(), width, height)
+    assert seen.evaluate("document.documentElement.scrollWidth") <= width
+    assert seen.evaluate("document.scripts.length") == 0
+    assert harm.strip() in seen.evaluate("document.body.innerText")
+    assert (seen.errors, seen.asked) == ([], [page_of_harm.as_uri()])
 
 
 def test_screens_of_both_are_small_and_not_blank(seen: Browser, reports: Path) -> None:

@@ -117,7 +117,10 @@ FACTS: dict[str, dict[str, Any]] = {
         "serving": {"name": "transformer with ranking", "model_version": "2026-01-10-aaaaaaaaaaaa",
                     "reason": "the challenger is better than ease"},
     },
-    "recommend": {"rules": {"top_n": {"at_most_two_a_brand": {"removed": 31}, "adults_only": {"removed": 0}}}},
+    "recommend": {"rules": {"top_n": {
+        "at_most_two_a_brand": {"removed": 31, "of": "rows"}, "adults_only": {"removed": 0},
+        "pins": {"placed": 5, "missing": 0},
+    }}},
     "check": {
         "health": [
             {"name": "users_lost", "severity": "stop", "found": 0.0, "limit": 0.05, "holds": True, "sentence": ""},

@@ -80,7 +80,7 @@ def test_a_night_is_told_whole(content: dict[str, Any]) -> None:
         "Saturday 10 January 2026", "Published", "It passed its check, with 1 warning; transformer with ranking serves",
         "few users", NAME, "0.2765 to 0.3435", "NDCG +0.0123 against ease (95%: -0.0045 to +0.0291), of the same 77",
         "was live before this night; 2 of its users", "1,000", "unknown item", "Home", "<b>Toys</b>",
-        "at most two a brand", "31", "cannot be had any more",
+        "at most two a brand", "31 rows left out", "placed 5", "sold out since", "12 rows left out",
         "18 users have a list in both (3 the same, 4 in another order, 5 changed in part, 6 wholly)",
         "score drift", "warns", "Kettle", EVIL.strip(), "popularity 30d", "Is recommended",
     ):  # fmt: skip
@@ -98,15 +98,15 @@ def test_every_figure_comes_from_the_json(content: dict[str, Any]) -> None:
         assert part in shown
 
 
-def hostile(told: Any, key: str = "") -> Any:
+def hostile(told: Any, harm: str = EVIL, key: str = "") -> Any:
     """Return the same with every text, and every name that a source may say, replaced by what means harm."""
     if isinstance(told, dict):
         free = key in ("metrics", "rules", "rows", "top_n", "places")
-        return {(f"{EVIL}{name}" if free else name): hostile(value, name) for name, value in told.items()}
+        return {(f"{harm}{name}" if free else name): hostile(each, harm, name) for name, each in told.items()}
     if isinstance(told, list):
-        return [hostile(each, key) for each in told]
+        return [hostile(each, harm, key) for each in told]
     kept = ("run_date", "state", "status", "before", "week", "day", "band", "when")
-    return EVIL if isinstance(told, str) and key not in kept else told
+    return harm if isinstance(told, str) and key not in kept else told
 
 
 def test_whatever_is_said_is_shown_as_text(content: dict[str, Any]) -> None:
