@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline_tasks.dataset.engine import columns
 from pipeline_tasks.evaluation.intervals import Bootstrap
 from pipeline_tasks.publishing import log
+from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.reporting.night import Absent, Night
 from pipeline_tasks.settings import night_end
 
@@ -56,6 +57,9 @@ POPULAR = """
     FROM (SELECT DISTINCT user_id FROM wanted) CROSS JOIN {popular}
     ANTI JOIN (SELECT user_id, item_id FROM seen JOIN {items} USING (item_index)) USING (user_id, item_id)
     WHERE list_name = 'all'"""
+ACTIVE = """
+    SELECT count(*) AS active, count(*) FILTER (user_id NOT IN (SELECT user_id FROM {lists})) AS without_list
+    FROM (SELECT DISTINCT user_id FROM day)"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,10 @@ class Online:
 
 
 def judge(night: Night) -> Online:
-    """Judge the lists that were live before the night; raises Absent where there were none, or nothing happened."""
+    """Judge the lists that were live before the night, by at most `evaluate.max_users` users' events.
+
+    Raises Absent where nothing was live, or where the night has no tables.
+    """
     entry = log.newest_before(night.store, night.run_date)
     if entry is None:
         raise Absent("nothing was live before this night")
@@ -87,15 +94,8 @@ def judge(night: Night) -> Online:
     _define_truth(night, lists, only_new)
     values = {"live": _values(night, lists, k)}
     users = len(values["live"])
-    ((active, without),) = night.engine.execute(
-        f"SELECT count(*), count(*) FILTER (user_id NOT IN (SELECT user_id FROM {lists})) "  # noqa: S608
-        "FROM (SELECT DISTINCT user_id FROM day)"
-    ).fetchall()
     if users:
-        popular = night.version(entry.version, entry.manifest_sha256, "popular")
-        items = night.table("training/items")
-        night.engine.execute(POPULAR.format(popular=popular, items=items))
-        values["popular"] = _values(night, "popular_lists", k)
+        values["popular"] = _values(night, _popular_lists(night, entry), k)
     bootstrap = Bootstrap(CONFIDENCE, RESAMPLES, night.settings.seed)
     return Online(
         version=entry.version,
@@ -104,8 +104,7 @@ def judge(night: Night) -> Online:
         k=k,
         only_new=only_new,
         users=users,
-        active=active,
-        without_list=without,
+        **night.rows(ACTIVE.format(lists=lists))[0],
         metrics={who: _named(own.mean(axis=0).tolist(), k) for who, own in values.items() if users},
         intervals={who: _named(bootstrap.intervals(own).tolist(), k) for who, own in values.items() if users},
     )
@@ -124,6 +123,13 @@ def _define_truth(night: Night, lists: str, only_new: bool) -> None:
     else:
         night.engine.execute(NOTHING_SEEN)
     night.engine.execute(WANTED)
+
+
+def _popular_lists(night: Night, entry: Entry) -> str:
+    """Make the table of what popular items would have been in these users' lists; return its name."""
+    popular = night.version(entry.version, entry.manifest_sha256, "popular")
+    night.engine.execute(POPULAR.format(popular=popular, items=night.table("training/items")))
+    return "popular_lists"
 
 
 def _values(night: Night, lists: str, k: int) -> NDArray[np.float64]:
