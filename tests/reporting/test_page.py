@@ -88,6 +88,13 @@ def test_a_night_is_told_whole(content: dict[str, Any]) -> None:
     assert "adults only" not in made.text  # a rule that took nothing out
 
 
+def test_without_a_picture_there_is_no_room_for_any(content: dict[str, Any]) -> None:
+    assert 'class="blank"' not in page.render(content)
+    some = Reader(page.render(content, {"i1": "data:image/webp;base64,AAAA"}))
+    assert "img" in {tag for tag, _ in some.tags}
+    assert "blank" in {attrs.get("class") for _, attrs in some.tags}
+
+
 def test_every_figure_comes_from_the_json(content: dict[str, Any]) -> None:
     """Where a number in report.json is another one, so it is on the page."""
     content["online"]["metrics"]["live"]["recall@10"] = 0.98765
