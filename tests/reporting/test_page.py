@@ -78,7 +78,7 @@ def test_a_night_is_told_whole(content: dict[str, Any]) -> None:
     alone(made)
     for part in (
         "Saturday 10 January 2026", "Published", "It passed its check, with 1 warning; transformer with ranking serves",
-        "few users", NAME, "0.2765 to 0.3435", "NDCG +0.0123 against ease (95%: -0.0045 to +0.0291), of the same 77",
+        "few users", NAME, "0.2765 to 0.3435", "The challenger: NDCG +0.0123 against ease (95%: -0.0045 to +0.0291), of the same 77",
         "was live before this night; 2 of its users", "1,000", "unknown item", "Home", "<b>Toys</b>",
         "at most two a brand", "31 rows left out", "placed 5", "sold out since", "12 rows left out",
         "18 users have a list in both (3 the same, 4 in another order, 5 changed in part, 6 wholly)",
