@@ -109,6 +109,12 @@ def test_the_container_is_light() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_report_is_drawn_without_spark_and_torch() -> None:
+    blocked = [name for name in (*HEAVY, "torch") if name != "duckdb"]
+    done = run_blocking(tuple(blocked), "import pipeline_tasks.stages.report")
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_command_line_imports_no_stage_before_it_is_asked() -> None:
     assert run_blocking((*HEAVY, "torch", "boto3"), "import pipeline_tasks.__main__").returncode == 0
 

@@ -9,6 +9,7 @@ CURRENT = "recommendations/current.json"
 FLOOR = "retention.json"
 # what a model's folder holds last: without it there is no whole model
 MODEL_CONFIG = "config.json"
+REPORT_INDEX = "reports/index.html"
 
 
 def raw(table: str, ingest_date: date) -> str:

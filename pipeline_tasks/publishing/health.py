@@ -5,7 +5,7 @@ held against those that people read now: a night that changes them far more than
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -33,10 +33,11 @@ SHOWN = """
 NEWEST = """
     SELECT (max(first_seen) FILTER (available) - max(first_seen) FILTER (item_id IN (SELECT item_id FROM {view})))
            / 86400 AS days FROM items"""
-EDGES = "SELECT quantile_cont(score, {quantiles}) AS edges FROM {live}"
+EDGES = "SELECT quantile_cont({column}, {quantiles}) AS edges FROM {live}"
+# values that are null have a bin of their own, the last
 SHARES = """
     SELECT bin, count(*) / sum(count(*)) OVER () AS share
-    FROM (SELECT len(list_filter({edges}, lambda edge: edge < score)) AS bin FROM {view}) GROUP BY bin"""
+    FROM (SELECT coalesce({above}, {bins}) AS bin FROM {view}) GROUP BY bin"""
 
 
 SENTENCES = {
@@ -106,19 +107,30 @@ def measure(
             "concentration": (shown["gini"] or 0.0) - shown_live["gini"],
         }
         if same:
-            found["score_drift"] = _drift(engine, view, live)
+            found["score_drift"] = stability_index(*shares(engine, view, live, "score"))
     return {name: round(float(value), 6) for name, value in found.items() if value is not None}
 
 
-def _drift(engine: duckdb.DuckDBPyConnection, view: str, live: str) -> float:
-    """Return the population stability index of the scores: 0 for the live version's, above .25 by custom a shift."""
+def shares(
+    engine: duckdb.DuckDBPyConnection, view: str, live: str, column: str
+) -> tuple[list[float], list[float]]:
+    """Return the shares of a column's values, in `view` and in `live`, by tenths of the latter; nulls come last."""
     quantiles = [place / BINS for place in range(1, BINS)]
-    ((edges,),) = engine.sql(EDGES.format(live=live, quantiles=quantiles)).fetchall()
-    now, before = (
-        dict(engine.sql(SHARES.format(edges=edges, view=each)).fetchall()) for each in (view, live)
-    )
-    shares = ([max(each.get(place, 0.0), EMPTY_SHARE) for place in range(BINS)] for each in (now, before))
-    return float(sum((a - b) * math.log(a / b) for a, b in zip(*shares, strict=True)))
+    ((edges,),) = engine.sql(EDGES.format(live=live, column=column, quantiles=quantiles)).fetchall()
+
+    above = " + ".join(f"({column} > '{edge}'::DOUBLE)::INT" for edge in edges or [math.inf])
+
+    def of(each: str) -> list[float]:
+        found = dict(engine.sql(SHARES.format(above=above, view=each, bins=BINS)).fetchall())
+        return [float(found.get(place, 0.0)) for place in range(BINS + 1)]
+
+    return of(view), of(live)
+
+
+def stability_index(now: Sequence[float], before: Sequence[float]) -> float:
+    """Return the population stability index of two lists of shares: 0 for equal ones, by custom a shift above .25."""
+    pairs = [[max(share, EMPTY_SHARE) for share in each] for each in (now, before)]
+    return float(sum((a - b) * math.log(a / b) for a, b in zip(*pairs, strict=True)))
 
 
 def judged(

@@ -5,7 +5,7 @@ Whatever happened before, there is something to say: what cannot be read is note
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from pipeline_tasks.contracts import PUBLISHED_TABLES
@@ -13,9 +13,10 @@ from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.records import Record
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, versions
-from pipeline_tasks.reporting import samples
-from pipeline_tasks.reporting.ending import ending, of_this_run
-from pipeline_tasks.reporting.samples import UserList
+from pipeline_tasks.reporting import people
+from pipeline_tasks.reporting.ending import CHAIN, ending, of_this_run
+from pipeline_tasks.reporting.night import open_night
+from pipeline_tasks.reporting.people import Person
 from pipeline_tasks.settings import Settings
 
 Found = TypeVar("Found")
@@ -23,10 +24,11 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class StageLine:
-    """A stage's newest run for the night."""
+    """A stage's newest run for the night; `begin` is in seconds since the night's first stage began."""
 
     stage: str
     status: str
+    begin: float
     seconds: float
     peak_rss_bytes: int
     rows: dict[str, int]
@@ -48,11 +50,15 @@ class Quarantined:
 
 @dataclass
 class Summary:
-    """A night, as JSON. `version` is the night's own, if it got that far; `live` is what consumers read."""
+    """A night, as JSON. `version` is the night's own, if it got that far; `live` is what consumers read.
+
+    `at` is the first stage that went wrong; `online` is what the report found of the lists that were live before.
+    """
 
     run_date: str
     state: str = "unknown"
     verdict: str = ""
+    at: str | None = None
     version: str | None = None
     live: str | None = None
     users: int | None = None
@@ -65,24 +71,31 @@ class Summary:
     warnings: list[str] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
     stages: list[StageLine] = field(default_factory=list)
-    lists: list[UserList] = field(default_factory=list)
+    online: dict[str, Any] | None = None
+    people: list[Person] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def shown(self) -> str | None:
+        """The version whose lists are shown: the night's own, else what consumers read."""
+        return self.version or self.live
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-
-def collect(store: Store, settings: Settings, run_date: date) -> Summary:
-    """Return the night's summary; never raises for what is missing or broken."""
-    summary = Summary(str(run_date))
-
-    def tried(what: str, read: Callable[[], Found], otherwise: Found) -> Found:
+    def tried(self, what: str, read: Callable[[], Found], otherwise: Found) -> Found:
+        """Return what `read` finds, or `otherwise` and a note: a picture of a failed night must not fail itself."""
         try:
             return read()
-        except Exception as error:  # a picture of a failed night must not fail itself
-            summary.notes.append(f"{what} could not be read: {error}")
+        except Exception as error:
+            self.notes.append(f"{what} could not be read: {error}")
             return otherwise
 
+
+def collect(store: Store, settings: Settings, run_date: date, *, users: int = 2) -> Summary:
+    """Return the night's summary, with at most `users` people's lists; never raises for what is missing or broken."""
+    summary = Summary(str(run_date))
+    tried = summary.tried
     found: dict[str, Record] = tried("records", lambda: records.read_night(store, run_date), {})
     fresh = of_this_run(found)
     tried("the ending", lambda: _add_ending(summary, store, run_date, found, settings.publish.mode), None)
@@ -91,9 +104,15 @@ def collect(store: Store, settings: Settings, run_date: date) -> Summary:
     summary.quarantine = tried("quarantine", lambda: quarantined(fresh), [])
     summary.warnings += tried("warnings", lambda: _warnings(fresh), [])
     summary.stages = tried("stages", lambda: _lines(found, fresh), [])
-    shown = summary.version or summary.live
-    if shown:
-        summary.lists = tried("users' lists", lambda: samples.two_users(store, run_date, shown), [])
+    summary.online = tried("the report's record", lambda: _facts(fresh, "report").get("online"), None)
+    shown, users = summary.shown, min(users, settings.report.people)
+    if shown and users:
+
+        def lists() -> list[Person]:
+            with open_night(store, settings, run_date, fresh) as night:
+                return people.sampled(night, shown, users)
+
+        summary.people = tried("users' lists", lists, [])
     summary.places = tried("places", lambda: _places(store, run_date, shown, fresh), {})
     return summary
 
@@ -102,12 +121,8 @@ def _add_ending(
     summary: Summary, store: Store, run_date: date, found: dict[str, Record], publish: str
 ) -> None:
     end = ending(store, run_date, found, publish)
-    summary.state, summary.verdict, summary.live, summary.version = (
-        end.state,
-        end.line,
-        end.serves,
-        end.version,
-    )
+    summary.state, summary.verdict, summary.at = end.state, end.line, end.at
+    summary.live, summary.version = end.serves, end.version
 
 
 def _add_version(summary: Summary, store: Store, run_date: date) -> None:
@@ -185,19 +200,22 @@ def _warnings(found: dict[str, Record]) -> list[str]:
 
 
 def _lines(found: dict[str, Record], fresh: dict[str, Record]) -> list[StageLine]:
-    """Return a line a stage; one whose record is from an earlier run of the night says so."""
+    """Return a line a stage up to the report; one whose record is from an earlier run of the night says so."""
+    began = [datetime.fromisoformat(record.started) for record in fresh.values()]
     return [
-        _line(record)
+        _line(record, (datetime.fromisoformat(record.started) - began[0]).total_seconds())
         if stage in fresh
-        else StageLine(stage, "not run", 0.0, 0, {}, f"ran last at {record.started}")
+        else StageLine(stage, "not run", 0.0, 0.0, 0, {}, f"ran last at {record.started}")
         for stage, record in found.items()
+        if stage in CHAIN
     ]
 
 
-def _line(record: Record) -> StageLine:
+def _line(record: Record, begin: float) -> StageLine:
     return StageLine(
         record.stage,
         record.status,
+        begin,
         record.seconds,
         record.peak_rss_bytes,
         record.report.rows,

@@ -1,8 +1,9 @@
 """A night's summary in, a text for a terminal out."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from pipeline_tasks.reporting.samples import UserList
+from pipeline_tasks.reporting.people import Person
 from pipeline_tasks.reporting.summary import Quarantined, Summary
 
 STATES = {
@@ -22,12 +23,13 @@ def render(summary: Summary) -> str:
     blocks = [
         _head(summary),
         _serving(summary),
+        _online(summary.online),
         _quarantine(summary.quarantine),
         _listed("Broken rules", summary.failures),
         _listed("Warnings", summary.warnings),
         _listed("Not shown", summary.notes),
         _places(summary.places),
-        *(_user(each) for each in summary.lists),
+        *(_user(each) for each in summary.people),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines)
 
@@ -53,6 +55,17 @@ def _serving(summary: Summary) -> Iterator[str]:
         yield f"  {model:<{width}}" + "".join(
             f"{values[name]:14.4f}" if name in values else " " * 14 for name in names
         )
+
+
+def _online(found: dict[str, Any] | None) -> Iterator[str]:
+    if found and found["users"]:
+        shown = [
+            f"{name} {value:.4f} ({low:.4f} to {high:.4f})"
+            for name, value in found["metrics"]["live"].items()
+            for low, high in [found["intervals"]["live"][name]]
+        ]
+        yield f"The lists of {found['night']}, judged by what {found['users']:,} users did on {found['day']}"
+        yield f"  {', '.join(shown)}"
 
 
 def _quarantine(tables: Sequence[Quarantined]) -> Iterator[str]:
@@ -81,7 +94,7 @@ def _places(places: dict[str, str]) -> Iterator[str]:
         yield f"  {name:<10}{place}"
 
 
-def _user(user: UserList) -> Iterator[str]:
+def _user(user: Person) -> Iterator[str]:
     yield f"For {_short(user.user_id)}"
     for place in user.places[:PLACES_SHOWN]:
         yield f"  {place.rank:>2}  {_short(place.title):<{WIDTH}}  {_short(place.why)}"

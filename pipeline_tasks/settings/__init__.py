@@ -24,6 +24,7 @@ from pydantic_settings import (
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings.notify import MailSettings, NotifySettings
 from pipeline_tasks.settings.publishing import CheckSettings, PublishSettings
+from pipeline_tasks.settings.report import ReportSettings
 from pipeline_tasks.settings.retention import LeaseSettings, RetentionSettings
 from pipeline_tasks.settings.rules import RulesSettings, fit_together
 from pipeline_tasks.settings.source import Source, SourceTable, Strategy
@@ -65,6 +66,7 @@ __all__ = [
     "QualitySettings",
     "RankingSettings",
     "RecommendSettings",
+    "ReportSettings",
     "RetentionSettings",
     "RulesSettings",
     "Settings",
@@ -91,7 +93,7 @@ NOT_SETTINGS = {
     "NIGHTJAR_APPLY",
 }
 # keys that say where and how a night runs, not what comes out
-PLACES = {"lake", "data", "state", "publish", "airflow", "spark", "notify", "retention", "lease"}
+PLACES = {"lake", "data", "state", "publish", "airflow", "spark", "notify", "retention", "lease", "report"}
 # of a key whose value is not to be seen; of sections that hold one, what is found in their place
 MASKED = r"secret|password|token|access.?key|credential|webhook|^notify(\.mail)?$"
 TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes", "als_solver"}
@@ -152,6 +154,8 @@ class Settings(BaseSettings):
     """How much of the lake stays."""
     lease: LeaseSettings = LeaseSettings()
     """Writers that wait for each other."""
+    report: ReportSettings = ReportSettings()
+    """The morning report."""
 
     @classmethod
     def settings_customise_sources(

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from pipeline_tasks.encoders.images import open_image
-from pipeline_tasks.lake.store import Store, open_store
+from pipeline_tasks.sources.images import read_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,7 +44,7 @@ def digest_images(images: DataFrame, folder: str) -> DataFrame:
     """
 
     def digests(names: pa.Array) -> pa.Array:
-        found = [_read(name, folder) for name in names.to_pylist()]
+        found = [read_image(name, folder) for name in names.to_pylist()]
         return pa.array([None if data is None else _digest(data) for data in found], pa.string())
 
     digest = F.arrow_udf(digests, StringType())  # type: ignore[attr-defined]  # missing in its stub
@@ -61,7 +61,7 @@ def embed_images(images: DataFrame, folder: str, encoder: ImageEncoder) -> DataF
 
 def _embed(folder: str, encoder: ImageEncoder, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        read = (_read(name, folder) for name in batch.column(0).to_pylist())
+        read = (read_image(name, folder) for name in batch.column(0).to_pylist())
         rows = [(_digest(data), _vector(data, encoder)) for data in read if data is not None]
         digests, vectors = ([row[place] for row in rows] for place in (0, 1))
         yield pa.RecordBatch.from_arrays(
@@ -78,18 +78,5 @@ def _vector(data: bytes, encoder: ImageEncoder) -> npt.NDArray[np.float32] | Non
     return vector if np.isfinite(vector).all() else None
 
 
-def _read(name: str, folder: str) -> bytes | None:
-    root, key = name.rsplit("/", 1) if "://" in name else (folder, name)
-    try:
-        return _store(root).read(key)
-    except Exception:  # a name is whatever the source says: it is counted as missing
-        return None
-
-
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-@cache
-def _store(uri: str) -> Store:
-    return open_store(uri)

@@ -2,43 +2,63 @@
 
 import json
 import traceback
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
-from pipeline_tasks.reporting import page
-from pipeline_tasks.reporting.summary import Summary, collect
+from pipeline_tasks.reporting import card, morning, page, trends
+from pipeline_tasks.reporting.morning import Morning
 from pipeline_tasks.settings import Settings
+
+NO_PAGE = b"<!doctype html><title>No page</title><p>The page could not be drawn; see report.json beside it."
 
 
 def run(settings: Settings, run_date: date) -> Report:
-    """Write the page and the same as JSON; what cannot be drawn or written is said in the report."""
+    """Write report.json, the page, its card, and the page over all nights; what goes wrong is said in the report."""
     try:
         store = open_store(settings.lake_uri)
-        summary = collect(store, settings, run_date)
-        facts = _write(store, run_date, summary)
+        found = morning.collect(store, settings, run_date)
+        errors = _write(store, settings, run_date, found)
     except Exception as error:  # the night's outcome is not the picture's
         traceback.print_exc()
         return Report(f"no page: {error}", facts={"error": str(error)})
+    told = found.content
     place = f"{store.uri}/{layout.report(run_date)}/index.html"
-    return Report(f"{summary.state}, see {place}", facts={"page": place, "notes": summary.notes, **facts})
+    facts = {"page": place, "notes": told["notes"], "online": told.get("online"), **errors}
+    return Report(f"{told['state']}, see {place}", facts=facts)
 
 
-def _write(store: Store, run_date: date, summary: Summary) -> dict[str, Any]:
-    """Write report.json and the page; return what went wrong in drawing it."""
-    folder = layout.report(run_date)
-    facts: dict[str, Any] = {}
-    try:
-        drawn = page.render(summary)
-    except Exception as error:
-        traceback.print_exc()
-        facts["error"] = f"the page could not be drawn: {error}"
-        drawn = (
-            "<!doctype html><title>No page</title><p>The page could not be drawn; see report.json beside it."
-        )
-    content = json.dumps(summary.to_json(), indent=1, ensure_ascii=False)
+def _write(store: Store, settings: Settings, run_date: date, found: Morning) -> dict[str, Any]:
+    """Write what the night has; return what went wrong in drawing it."""
+    folder, errors = layout.report(run_date), []
+
+    def drawn(what: str, draw: Callable[[], bytes], otherwise: bytes | None = None) -> bytes | None:
+        try:
+            return draw()
+        except Exception as error:
+            traceback.print_exc()
+            errors.append(f"{what} could not be drawn: {error}")
+            return otherwise
+
+    content = json.dumps(found.content, indent=1, ensure_ascii=False)
+    told = json.loads(content)  # a page is drawn from what its report.json holds
     store.write(f"{folder}/report.json", content.encode())
-    store.write(f"{folder}/index.html", drawn.encode())
-    return facts
+    pages = {
+        f"{folder}/index.html": drawn(
+            "the page", lambda: page.render(told, found.pictures).encode(), NO_PAGE
+        ),
+        f"{folder}/report.png": drawn("the card", lambda: card.draw(told)),
+        layout.REPORT_INDEX: drawn("the page over all nights", lambda: _index(store, settings)),
+    }
+    for key, data in pages.items():
+        if data is not None:
+            store.write(key, data)
+    return {"error": "; ".join(errors)} if errors else {}
+
+
+def _index(store: Store, settings: Settings) -> bytes:
+    nights, unreadable = trends.lines(store, settings.report.index_nights)
+    return page.render_index(nights, unreadable).encode()

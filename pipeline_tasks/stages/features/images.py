@@ -6,8 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipeline_tasks.settings import SourceTable
-from pipeline_tasks.sources import files
-from pipeline_tasks.sources.files import GLOB
+from pipeline_tasks.sources.images import folder_of
 from pipeline_tasks.spark.image_embedding import ImageEncoder, digest_images, embed_images
 from pipeline_tasks.spark.item_features import Embedding
 from pipeline_tasks.spark.staging import Staging
@@ -40,12 +39,3 @@ def embed_pictures(
         found.outputs,
         {"images": count, "images_encoded": found.made, "images_missing": missing},
     )
-
-
-def folder_of(table: SourceTable) -> str:
-    """Return the URI of the folder that holds a table's files: what their relative names start from."""
-    whole = table.uri.rstrip("/")
-    if files(table) == [whole]:
-        return whole.rpartition("/")[0]
-    match = GLOB.search(whole)
-    return whole[: match.start()].rpartition("/")[0] if match else whole

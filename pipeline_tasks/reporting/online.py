@@ -1,0 +1,142 @@
+"""The lists that were live judged by what people then did: a night in; recall, NDCG and hit rate of them out.
+
+A night's lists go live the morning after it and are read all that day. So the version that was live before D is
+judged by the events of D, of users who had a list. Where items that a user had before are never recommended, only
+items new to the user count, as in `evaluate`. The day is whole (UTC), the hours before the lists went live
+included, and people see what they are shown: of models that were not live these figures say nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline_tasks.dataset.engine import columns
+from pipeline_tasks.evaluation.intervals import Bootstrap
+from pipeline_tasks.publishing import log
+from pipeline_tasks.publishing.log import Entry
+from pipeline_tasks.reporting.night import Absent, Night
+from pipeline_tasks.settings import night_end
+
+METRICS = ("recall", "ndcg", "hit_rate")
+CONFIDENCE, RESAMPLES = 0.95, 1000
+
+# who did something on the day, with a list or without
+DAY = """
+    CREATE OR REPLACE TEMP TABLE day AS SELECT DISTINCT user_id, item_id, user_index, item_index FROM {clean}
+    WHERE event_time >= $1 AND event_time < $2"""
+# of these at most $1 by a fixed hash, with a list
+PEOPLE = """
+    CREATE OR REPLACE TEMP TABLE people AS SELECT user_id, user_index FROM (SELECT DISTINCT user_id, user_index FROM day)
+    SEMI JOIN {top_n} USING (user_id) ORDER BY md5(user_id) LIMIT {most}"""
+SEEN = """
+    CREATE OR REPLACE TEMP TABLE seen AS SELECT DISTINCT user_id, item_index FROM (
+        SELECT user_id, unnest(items) AS item_index, unnest(times) AS time
+        FROM {sequences} JOIN people USING (user_index))
+    WHERE time < {start}"""
+NOTHING_SEEN = "CREATE OR REPLACE TEMP TABLE seen AS SELECT user_id, item_index FROM day WHERE false"
+WANTED = """
+    CREATE OR REPLACE TEMP TABLE wanted AS SELECT user_id, item_id FROM day
+    SEMI JOIN people USING (user_id) ANTI JOIN seen USING (user_id, item_index)"""
+# a row a user: gain 1 an item, discounted by log2(rank + 1), over the best possible (Järvelin and Kekäläinen 2002)
+JUDGED = """
+    WITH hits AS (SELECT user_id, count(*) AS hits, sum(1 / log2(rank + 1)) AS gain
+                  FROM wanted JOIN {lists} USING (user_id, item_id) WHERE rank <= {k} GROUP BY user_id),
+    ideal AS (SELECT n, sum(1 / log2(n + 1)) OVER (ORDER BY n) AS gain FROM range(1, {k} + 1) AS places(n))
+    SELECT coalesce(hits, 0) / items AS recall, coalesce(hits.gain, 0) / ideal.gain AS ndcg,
+           (coalesce(hits, 0) > 0)::DOUBLE AS hit_rate
+    FROM (SELECT user_id, count(*) AS items FROM wanted GROUP BY user_id)
+    JOIN ideal ON n = least(items, {k}) LEFT JOIN hits USING (user_id) ORDER BY user_id"""
+# everybody's popular list, less what each has seen
+POPULAR = """
+    CREATE OR REPLACE TEMP TABLE popular_lists AS
+    SELECT user_id, item_id, row_number() OVER (PARTITION BY user_id ORDER BY rank) AS rank
+    FROM (SELECT DISTINCT user_id FROM wanted) CROSS JOIN {popular}
+    ANTI JOIN (SELECT user_id, item_id FROM seen JOIN {items} USING (item_index)) USING (user_id, item_id)
+    WHERE list_name = 'all'"""
+ACTIVE = """
+    SELECT count(*) AS active, count(*) FILTER (user_id NOT IN (SELECT user_id FROM {lists})) AS without_list
+    FROM (SELECT DISTINCT user_id FROM day)"""
+
+
+@dataclass(frozen=True)
+class Online:
+    """What the lists of `version` came to on the day, at k: by who is judged ("live" lists, or the "popular" list
+    of the same version in their place), the means over `users`, and their intervals. `without_list` did something
+    on the day and had no list; the rest of `active` did nothing that counts.
+    """
+
+    version: str
+    night: str
+    day: str
+    k: int
+    only_new: bool
+    users: int
+    active: int
+    without_list: int
+    metrics: dict[str, dict[str, float]]
+    intervals: dict[str, dict[str, list[float]]]
+
+
+def judge(night: Night) -> Online:
+    """Judge the lists that were live before the night, by at most `evaluate.max_users` users' events.
+
+    Raises Absent where nothing was live, or where the night has no tables.
+    """
+    entry = log.newest_before(night.store, night.run_date)
+    if entry is None:
+        raise Absent("nothing was live before this night")
+    k, only_new = night.settings.evaluate.k, night.settings.recommend.exclude_seen
+    lists = night.version(entry.version, entry.manifest_sha256)
+    _define_truth(night, lists, only_new)
+    values = {"live": _values(night, lists, k)}
+    users = len(values["live"])
+    if users:
+        values["popular"] = _values(night, _popular_lists(night, entry), k)
+    bootstrap = Bootstrap(CONFIDENCE, RESAMPLES, night.settings.seed)
+    return Online(
+        version=entry.version,
+        night=entry.run_date,
+        day=str(night.run_date),
+        k=k,
+        only_new=only_new,
+        users=users,
+        **night.rows(ACTIVE.format(lists=lists))[0],
+        metrics={who: _named(own.mean(axis=0).tolist(), k) for who, own in values.items() if users},
+        intervals={who: _named(bootstrap.intervals(own).tolist(), k) for who, own in values.items() if users},
+    )
+
+
+def _define_truth(night: Night, lists: str, only_new: bool) -> None:
+    """Make the tables `day`, `people`, `seen` and `wanted` (user_id, item_id): what the lists should have held."""
+    end = night_end(night.run_date)
+    start = end - timedelta(days=1)
+    clean = night.table("clean/interactions")
+    night.engine.execute(DAY.format(clean=clean), [start, end])
+    night.engine.execute(PEOPLE.format(top_n=lists, most=night.settings.evaluate.max_users))
+    if only_new:
+        sequences = night.table("training/sequences")
+        night.engine.execute(SEEN.format(sequences=sequences, start=int(start.timestamp())))
+    else:
+        night.engine.execute(NOTHING_SEEN)
+    night.engine.execute(WANTED)
+
+
+def _popular_lists(night: Night, entry: Entry) -> str:
+    """Make the table of what popular items would have been in these users' lists; return its name."""
+    popular = night.version(entry.version, entry.manifest_sha256, "popular")
+    night.engine.execute(POPULAR.format(popular=popular, items=night.table("training/items")))
+    return "popular_lists"
+
+
+def _values(night: Night, lists: str, k: int) -> NDArray[np.float64]:
+    """Return (users, 3): every user's recall, NDCG and hit."""
+    found = columns(night.engine, JUDGED.format(lists=lists, k=k))
+    return np.stack([found[name].astype(np.float64) for name in METRICS], axis=1)
+
+
+def _named(values: Iterable[float | list[float]], k: int) -> dict[str, Any]:
+    return {f"{name}@{k}": value for name, value in zip(METRICS, values, strict=True)}

@@ -1,0 +1,182 @@
+"""The page shows a night's report.json and nothing else, stands alone, and lets nothing through that a source says."""
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_tasks.lake import records
+from pipeline_tasks.lake.store import Store
+from pipeline_tasks.reporting import morning, page, trends
+from tests.lists import NIGHT
+from tests.reporting.report_night import NAME, write_whole
+from tests.stages.published_night import record, write_checked, write_records
+
+EVIL = "</title><script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>{{ 7 * 7 }}\"' "
+VOID = {"meta", "br", "link", "img"}
+
+
+class Reader(HTMLParser):
+    """Collects the text and the tags of a page; raises where a tag is closed that is not open."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(markup)
+        assert self.open == []
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+
+@pytest.fixture
+def settings(make_settings: Callable[..., Any]) -> Any:
+    return make_settings()
+
+
+@pytest.fixture
+def content(lake: Store, settings: Any, tmp_path: Path) -> dict[str, Any]:
+    write_whole(lake, settings, tmp_path / "files", {"i1": "Kettle", "i2": EVIL})
+    return json.loads(json.dumps(morning.collect(lake, settings, NIGHT).content))
+
+
+def alone(made: Reader) -> None:
+    """Assert that a page loads nothing, runs nothing, and links only to its neighbours."""
+    assert not {tag for tag, _ in made.tags} & {"script", "iframe", "object", "embed", "form", "base"}
+    for tag, attrs in made.tags:
+        assert not [name for name in attrs if name.startswith("on")], (tag, attrs)
+        for name in ("src", "href", "xlink:href", "action"):
+            target = attrs.get(name)
+            assert target is None or re.match(r"(data:|\.\./|\d{4}-\d\d-\d\d/index\.html$)", target), target
+
+
+def test_a_night_is_told_whole(content: dict[str, Any]) -> None:
+    assert (content["notes"], content["absent"]) == ([], {})
+    made = Reader(page.render(content))
+    alone(made)
+    for part in (
+        "Saturday 10 January 2026", "Published", "It passed its check, with 1 warning; transformer with ranking serves",
+        "few users", NAME, "0.2765 to 0.3435", "The challenger: NDCG +0.0123 against ease (95%: -0.0045 to +0.0291), of the same 77",
+        "was live before this night; 2 of its users", "1,000", "unknown item", "Home", "<b>Toys</b>",
+        "at most two a brand", "31 rows left out", "placed 5", "sold out since", "12 rows left out",
+        "18 users have a list in both (3 the same, 4 in another order, 5 changed in part, 6 wholly)",
+        "score drift", "warns", "Kettle", EVIL.strip(), "popularity 30d", "Is recommended",
+    ):  # fmt: skip
+        assert part in made.text, part
+    assert "adults only" not in made.text  # a rule that took nothing out
+
+
+def test_without_a_picture_there_is_no_room_for_any(content: dict[str, Any]) -> None:
+    assert 'class="blank"' not in page.render(content)
+    some = Reader(page.render(content, {"i1": "data:image/webp;base64,AAAA"}))
+    assert "img" in {tag for tag, _ in some.tags}
+    assert "blank" in {attrs.get("class") for _, attrs in some.tags}
+
+
+def test_every_figure_comes_from_the_json(content: dict[str, Any]) -> None:
+    """Where a number in report.json is another one, so it is on the page."""
+    content["online"]["metrics"]["live"]["recall@10"] = 0.98765
+    content["mix"]["gini"] = 0.4321
+    content["accounts"]["interactions"]["clean"] = 54_321
+    shown = Reader(page.render(content)).text
+    for part in ("0.9877", "0.43", "54,321"):
+        assert part in shown
+
+
+def hostile(told: Any, harm: str = EVIL, key: str = "") -> Any:
+    """Return the same with every text, and every name that a source may say, replaced by what means harm."""
+    if isinstance(told, dict):
+        free = key in ("metrics", "rules", "rows", "top_n", "places")
+        return {(f"{harm}{name}" if free else name): hostile(each, harm, name) for name, each in told.items()}
+    if isinstance(told, list):
+        return [hostile(each, harm, key) for each in told]
+    kept = ("run_date", "state", "status", "before", "week", "day", "band", "when")
+    return harm if isinstance(told, str) and key not in kept else told
+
+
+def test_whatever_is_said_is_shown_as_text(content: dict[str, Any]) -> None:
+    online = content.pop("online")
+    content = {**hostile(content), "online": {**online, "version": EVIL}}
+    made = Reader(page.render(content, {EVIL: 'data:image/webp;base64,"><script>'}))
+    alone(made)
+    assert made.text.count("alert('x')") > 30
+    assert "{{ 7 * 7 }}" in made.text
+
+
+def test_the_page_over_all_nights_lets_nothing_through(content: dict[str, Any]) -> None:
+    night = trends.line({**hostile(content), "online": content["online"], "state": "failed"})
+    made = Reader(page.render_index([night], [EVIL]))
+    alone(made)
+    assert "alert('x')" in made.text
+
+
+def test_charts_and_tables_say_what_they_are(content: dict[str, Any]) -> None:
+    content["trend"] = [{**dict.fromkeys(trends.Line.__dataclass_fields__), "run_date": "2026-01-08",
+                         "state": "live", "verdict": "", "ndcg": 0.25, "users": 3}]  # fmt: skip
+    made = Reader(page.render(content))
+    pictures = [attrs for tag, attrs in made.tags if tag == "svg"]
+    assert pictures
+    assert all(attrs.get("role") == "img" or attrs.get("aria-hidden") == "true" for attrs in pictures)
+    assert "NDCG on the holdout. who serves: 0.250 on 2026-01-08, 0.310 on 2026-01-10" in made.text
+    assert all("scope" in attrs for tag, attrs in made.tags if tag == "th")
+    assert all("alt" in attrs for tag, attrs in made.tags if tag == "img")
+
+
+def test_a_refused_night_says_so_first_and_shows_what_is_known(
+    lake: Store, settings: Any, tmp_path: Path
+) -> None:
+    version = write_whole(lake, settings, tmp_path / "files")
+    records.write(lake, record("ingest", hours=5))
+    reason = "items: 40 prices are negative"
+    records.write(lake, record("validate", hours=5, status="refused", reason=reason))
+    content = morning.collect(lake, settings, NIGHT).content
+    shown = Reader(page.render(content)).text
+    assert "Refused Validate refused: items: 40 prices are negative." in shown
+    assert f"Consumers still read {version}." in shown
+    assert (content["online"], content["drift"], content["mix"]) == (None, None, None)
+    assert content["absent"]["drift"] == "features has not run"
+    assert "Features has not run." in shown
+
+
+def test_a_held_night_shows_its_own_lists_and_waits(lake: Store, settings: Any, tmp_path: Path) -> None:
+    write_checked(lake, tmp_path / "files")
+    write_records(lake, publish={"status": "nothing", "reason": "held, as asked"})
+    held = settings.model_copy(update={"publish": type(settings.publish)(mode="hold")})
+    shown = Reader(page.render(morning.collect(lake, held, NIGHT).content)).text
+    assert "Held" in shown
+    assert "waits to be released. Nothing is published yet." in shown
+
+
+def test_an_empty_lake_has_a_page_too(lake: Store, settings: Any) -> None:
+    content = morning.collect(lake, settings, NIGHT).content
+    shown = Reader(page.render(json.loads(json.dumps(content)))).text
+    assert "Failed Ingest has not run." in shown
+    assert "No stage has left a record." in shown
+
+
+def test_the_same_lake_makes_the_same_page(lake: Store, settings: Any, tmp_path: Path) -> None:
+    write_whole(lake, settings, tmp_path / "files")
+    first, second = (page.render(morning.collect(lake, settings, NIGHT).content) for _ in range(2))
+    assert first == second
