@@ -157,8 +157,8 @@ def content_likeness(content: NDArray[np.float32], groups: Ints) -> Likeness:
         unknown: NDArray[np.bool_] = ~known[items] & (items > 0)
         for row in np.flatnonzero(unknown.any(1)):
             group = groups[items[row]]
-            same = (group[:, None] == group) & (group > 0)
-            either = np.logical_or.outer(unknown[row], unknown[row])
+            same = (group[:, None] == group) & (group[:, None] > 0)
+            either = unknown[row][:, None] | unknown[row]
             alike[row] = np.where(either, same, alike[row])
         return alike
 

@@ -124,6 +124,7 @@ class _Lists:
                 self._take(rows, fixed[rows, place], place)
             lists, places = np.nonzero(fixed >= 0)
             self.open[lists, fixed[lists, places]] = False
+            self.shut_by[lists, fixed[lists, places]] = 0
         have = np.zeros(len(self.items), np.int64)
         for place in range(self.columns.shape[1]):
             rows = np.flatnonzero((self.columns[:, place] < 0) & self.open.any(1))
