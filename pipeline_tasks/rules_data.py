@@ -19,14 +19,13 @@ from pipeline_tasks.models.data import Histories
 from pipeline_tasks.ranking.barred import Barred
 from pipeline_tasks.ranking.blocks import Further
 from pipeline_tasks.ranking.lists import EVERYBODY, PopularLists
-from pipeline_tasks.ranking.ruled import Pinned, TableRules, Tally, content_likeness, thinned
+from pipeline_tasks.ranking.ruled import Pinned, TableRules, Tally, content_likeness
 from pipeline_tasks.ranking.selection import Cap, Rules, least_new
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.settings.rules import Boost, ListTable, Pin
 from pipeline_tasks.training_data import MADE_BY, TrainingData
 
-# of a group the popular list that short lists are refilled from holds so many times its cap, since a user may not
-# have all of them; and so many times the new items that are wanted
+# new items that are looked at for each that is wanted: caps may hold some of them back
 SPARE_TIMES = 2
 BLOCKED = "training/blocked"
 Ints = NDArray[np.int32]
@@ -90,12 +89,16 @@ class NightRules:
             for pin in self._active("top_n")
         }
         pins = self._pins("top_n", lambda pin: in_segment[pin.list], len(order), names)
-        fallback = thinned(popular.items[0], own, SPARE_TIMES, rules.candidates)
-        if own.new is not None:
-            newest = popular.items[0][own.new[popular.items[0]]]
-            newest = newest[: SPARE_TIMES * int(own.needed[-1])]
-            fallback = np.concatenate([fallback, newest[~np.isin(newest, fallback)]])
-        return self._table(own, wanted.n, wanted.n + wanted.spares, barred, pins, fallback)
+        everybodys = popular.items[0]
+        made = self._table(own, wanted.n, wanted.n + wanted.spares, barred, pins)
+        newest = everybodys[own.new[everybodys]] if own.new is not None else everybodys[:0]
+        newest = newest[: SPARE_TIMES * int(own.needed[-1])]
+        return replace(
+            made,
+            fallback=everybodys,
+            newest=newest[~np.isin(newest, everybodys[: rules.candidates])],
+            offers=rules.candidates,
+        )
 
     def further(self) -> Further | None:
         """Return what is ranked besides the candidates: new items, where a share of them is promised."""
@@ -147,18 +150,15 @@ class NightRules:
         places: int,
         barred: Barred,
         pins: tuple[list[Pinned], int],
-        fallback: Ints | None = None,
     ) -> TableRules:
-        none = np.zeros(0, np.int32)
         return TableRules(
             own,
             max(1, min(n, places)),
             places,
             barred,
             pins[0],
-            none if fallback is None else fallback,
-            self.data.catalogue.n_items,
-            Tally(missing=pins[1]),
+            n_items=self.data.catalogue.n_items,
+            tally=Tally(missing=pins[1]),
         )
 
     def _rules(self, table: ListTable, n: int, places: int) -> Rules:

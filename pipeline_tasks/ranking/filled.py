@@ -70,6 +70,14 @@ class Filled:
         return Filled(self.first, *(change(values).astype(values.dtype) for values in self._values()))
 
 
+def picked(values: NDArray[Any], columns: NDArray[np.int64]) -> NDArray[Any]:
+    """Return each row's values in its `columns` (rows, k), 0 where that is -1."""
+    if not values.shape[1]:
+        return np.zeros(columns.shape, values.dtype)
+    found: NDArray[Any] = np.where(columns >= 0, np.take_along_axis(values, np.maximum(columns, 0), 1), 0)
+    return found
+
+
 def filled_of(first: int, items: NDArray[np.int32], scores: NDArray[np.float32]) -> Filled:
     """Return lists that a model has ranked; where there is no item there is no score."""
     lists = Filled.empty(first, *items.shape)
