@@ -31,9 +31,7 @@ class Filled:
 
     def taken(self, columns: NDArray[np.int64]) -> "Filled":
         """Return each row's `columns` (rows, k), -1 for none."""
-        return self._each(
-            lambda v: np.where(columns >= 0, np.take_along_axis(v, np.maximum(columns, 0), 1), 0)
-        )
+        return self._each(lambda values: picked(values, columns))
 
     def rows(self, rows: NDArray[np.int64]) -> "Filled":
         """Return a copy of these rows."""

@@ -120,7 +120,7 @@ def test_a_list_is_full_under_caps_where_nothing_could_be_added(tmp_path: Path) 
     """Random worlds against a loop: a short list could be longer where some item fits."""
     draw = random.Random(4)
     for number in range(40):
-        some = [f"i{n}" for n in range(1, draw.randint(3, 9))]
+        some = [f"i{n}" for n in range(1, draw.randint(4, 9))]
         items = {
             i: (draw.choice([None, "c1", "c2"]), draw.choice(["", "b1", "b2"]), draw.random() < 0.8)
             for i in some
