@@ -175,16 +175,16 @@ def content_likeness(content: NDArray[np.float32], groups: Ints) -> Likeness:
 
     Where either has none: 1 for items of one group (n_items + 1,), 0 else.
     """
-    known = content.any(1)
+    known: NDArray[np.bool_] = content.any(axis=1)
 
     def likeness(items: Ints) -> NDArray[np.float32]:
         vectors = content[items]
         alike: NDArray[np.float32] = vectors @ vectors.swapaxes(1, 2)
-        unknown: NDArray[np.bool_] = ~known[items] & (items > 0)
+        unknown = ~known[items] & (items > 0)
         for row in np.flatnonzero(unknown.any(1)):
             group = groups[items[row]]
-            same = (group[:, None] == group) & (group[:, None] > 0)
-            either = unknown[[row]].T | unknown[[row]]
+            same = (group[:, None] == group) & (group > 0)
+            either = unknown[row][:, None] | unknown[row]
             alike[row] = np.where(either, same, alike[row])
         return alike
 
