@@ -175,7 +175,7 @@ def content_likeness(content: NDArray[np.float32], groups: Ints) -> Likeness:
 
     Where either has none: 1 for items of one group (n_items + 1,), 0 else.
     """
-    known: NDArray[np.bool_] = content.any(axis=1)
+    known = np.asarray(content.any(axis=1))
 
     def likeness(items: Ints) -> NDArray[np.float32]:
         vectors = content[items]
