@@ -225,8 +225,9 @@ TOP_N = Contract(
         _RANK,
         _id("item_id", "recommended item"),
         _SCORE,
-        Column("source", "string", "what made the row: model, popular, …", nullable=False, severity="stop"),
-        Column("reason", "string", "the item of the user's history that it follows from, or the list's name",
+        Column("source", "string", "what made the row: model, popular, pinned", nullable=False, severity="stop"),
+        Column("reason", "string", "the item of the user's history that it follows from, or the list's name (of a pin: "
+               "where it is pinned)",
                nullable=False, severity="stop"),
         Column("bucket", "integer", "first 8 hex digits of md5(user_id), modulo the number of files",
                nullable=False, minimum=0, severity="stop"),

@@ -11,23 +11,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline_tasks.errors import Refused
 from pipeline_tasks.evaluation.splits import DAY_SECONDS
+from pipeline_tasks.item_attributes import attribute, fits, groups, is_new
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.ranking.barred import Barred
 from pipeline_tasks.ranking.blocks import Further
 from pipeline_tasks.ranking.lists import EVERYBODY, PopularLists
-from pipeline_tasks.ranking.ruled import Pinned, TableRules, Tally, content_likeness, thinned
+from pipeline_tasks.ranking.ruled import Pinned, TableRules, Tally, content_likeness
 from pipeline_tasks.ranking.selection import Cap, Rules, least_new
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.settings.rules import Boost, ListTable, Pin
 from pipeline_tasks.training_data import MADE_BY, TrainingData
 
-LEVELS = " > "
-# of a group the popular list that short lists are refilled from holds so many times its cap, since a user may not
-# have all of them; and so many times the new items that are wanted
+# new items that are looked at for each that is wanted: caps may hold some of them back
 SPARE_TIMES = 2
 BLOCKED = "training/blocked"
 Ints = NDArray[np.int32]
@@ -82,19 +80,25 @@ class NightRules:
         wanted, rules = self.settings.recommend, self.settings.rules
         own = self._rules("top_n", wanted.n, wanted.n + wanted.spares)
         if rules.diversity:
-            alike = content_likeness(self.data.catalogue.content, self.groups("category", 0))
+            alike = content_likeness(
+                self.data.catalogue.content, groups(attribute(self.data.items, "category"))
+            )
             own = replace(own, diversity=rules.diversity, likeness=alike)
         in_segment = {
             pin.list: np.array([not pin.list or pin.list in self.data.segments[user] for user in order], bool)
             for pin in self._active("top_n")
         }
         pins = self._pins("top_n", lambda pin: in_segment[pin.list], len(order), names)
-        fallback = thinned(popular.items[0], own, SPARE_TIMES, rules.candidates)
-        if own.new is not None:
-            newest = popular.items[0][own.new[popular.items[0]]]
-            newest = newest[: SPARE_TIMES * int(own.needed[-1])]
-            fallback = np.concatenate([fallback, newest[~np.isin(newest, fallback)]])
-        return self._table(own, wanted.n, wanted.n + wanted.spares, barred, pins, fallback)
+        everybodys = popular.items[0]
+        made = self._table(own, wanted.n, wanted.n + wanted.spares, barred, pins)
+        newest = everybodys[own.new[everybodys]] if own.new is not None else everybodys[:0]
+        newest = newest[: SPARE_TIMES * int(own.needed[-1])]
+        return replace(
+            made,
+            fallback=everybodys,
+            newest=newest[~np.isin(newest, everybodys[: rules.candidates])],
+            offers=rules.candidates,
+        )
 
     def further(self) -> Further | None:
         """Return what is ranked besides the candidates: new items, where a share of them is promised."""
@@ -134,14 +138,6 @@ class NightRules:
         nothing = Barred(np.zeros(len(names) + 1, np.int64), np.zeros(0, np.int32))
         return self._table(own, wanted.popular, places, nothing, self._pins("popular", lists, len(names), ()))
 
-    def groups(self, attribute: str, level: int) -> Ints:
-        """Return (n_items + 1,): the number of each item's category or brand, 0 where it has none."""
-        values = self._attribute(attribute)
-        if level:
-            values = pc.binary_join(pc.list_slice(pc.split_pattern(values, LEVELS), 0, level), LEVELS)
-        codes = pc.if_else(pc.equal(values, ""), None, values).dictionary_encode().combine_chunks().indices
-        return np.concatenate([[0], pc.fill_null(pc.add(codes, 1), 0).to_numpy()]).astype(np.int32)
-
     @cached_property
     def places_of_items(self) -> dict[str, int]:
         """Return the index of each item by the source's id."""
@@ -154,28 +150,25 @@ class NightRules:
         places: int,
         barred: Barred,
         pins: tuple[list[Pinned], int],
-        fallback: Ints | None = None,
     ) -> TableRules:
-        none = np.zeros(0, np.int32)
         return TableRules(
             own,
             max(1, min(n, places)),
             places,
             barred,
             pins[0],
-            none if fallback is None else fallback,
-            self.data.catalogue.n_items,
-            Tally(missing=pins[1]),
+            n_items=self.data.catalogue.n_items,
+            tally=Tally(missing=pins[1]),
         )
 
     def _rules(self, table: ListTable, n: int, places: int) -> Rules:
         rules, level = self.settings.rules, self.settings.rules.category_level
         caps = [
-            Cap(f"{name}_cap", self.groups(name, level if name == "category" else 0), most)
+            Cap(f"{name}_cap", groups(attribute(self.data.items, name, level)), most)
             for name, most in rules.cap(table).items()
         ]
         boosts = [each for each in rules.boosts if table in each.tables and each.holds(self.run_date)]
-        lifts = sum((self._boosted(each) * each.places for each in boosts), np.zeros(1, np.int64))
+        lifts = sum((self._lifted(each) for each in boosts), np.zeros(1, np.int64))
         share = rules.new_items.share if table == "top_n" else 0.0
         return Rules(
             caps=caps,
@@ -185,22 +178,12 @@ class NightRules:
         )
 
     def _new(self) -> NDArray[np.bool_]:
-        first = self.data.items["first_seen"]
-        since = self.data.holdout.end - self.settings.rules.new_items.days * DAY_SECONDS
-        new = pc.fill_null(pc.greater_equal(first, since), False).to_numpy()
-        return np.concatenate([[False], new])
+        days = self.settings.rules.new_items.days
+        return np.append(False, is_new(self.data.items, self.data.holdout.end, days))
 
-    def _boosted(self, boost: Boost) -> NDArray[np.bool_]:
-        fits = np.ones(self.data.items.num_rows, bool)
-        if boost.item is not None:
-            fits &= pc.equal(self.data.items["item_id"], boost.item).to_numpy()
-        if boost.brand is not None:
-            fits &= pc.fill_null(pc.equal(self._attribute("brand"), boost.brand), False).to_numpy()
-        if boost.category is not None:
-            path = self._attribute("category")
-            below = pc.or_(pc.equal(path, boost.category), pc.starts_with(path, boost.category + LEVELS))
-            fits &= pc.fill_null(below, False).to_numpy()
-        return np.concatenate([[False], fits])
+    def _lifted(self, boost: Boost) -> NDArray[np.int64]:
+        found = fits(self.data.items, item=boost.item, category=boost.category, brand=boost.brand)
+        return np.append(0, found * boost.places).astype(np.int64)
 
     def _active(self, table: ListTable) -> list[Pin]:
         """Return the table's pins of the night, those of single lists before those of all."""
@@ -220,14 +203,6 @@ class NightRules:
             else:
                 missing += int(where.sum())
         return found, missing
-
-    def _attribute(self, name: str) -> pa.ChunkedArray:
-        if name not in self.data.items.column_names:
-            raise Refused(
-                f"training/items of {self.run_date} has no {name}, which a rule asks for",
-                "run dataset for this night again",
-            )
-        return self.data.items[name]
 
 
 def read_rules(settings: Settings, store: Store, run_date: date, data: TrainingData) -> NightRules | None:

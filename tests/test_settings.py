@@ -72,6 +72,26 @@ def test_the_environment_goes_before_the_file(config: Path, monkeypatch: pytest.
         ("[notify.mail]\nhost = 'mail'\nto = 'ann@example.com'\n", ["sender must be an address"]),
         ("[notify.mail]\nhost = 'mail'\nsender = 'a@b.example'\n", ["to must be an address"]),
         ("[notify.mail]\nuser = 'ann'\ntls = 'none'\n", ["a password is not sent over tls = none"]),
+        ("[rules]\nseen = {buy = 0}\n", ["rules.seen says", "set recommend.exclude_seen to false"]),
+        ("[rules]\nseen = {buy = -1}\n", ["rules", "seen: buy is -1 days"]),
+        (
+            "[recommend]\nexclude_seen = false\n[rules]\nseen = {buy = 0}\n[sources.x.interactions]\nuri='a'\n"
+            "format='csv'\ncolumns={user_id='u', item_id='i', event_time='t'}\n",
+            ["no source has the event type 'buy'; there are view"],
+        ),
+        ("[rules]\ndiversity = 1\n", ["rules.diversity", "less than 1", "found 1"]),
+        ("[rules.caps]\ntop = {brand = 1}\n", ["rules.caps.top", "'top_n', 'similar_items' or 'popular'"]),
+        ("[[rules.pins]]\nitem='a'\nrank=21\n", ["'a' has rank 21, and a list of top_n has 20 places"]),
+        (
+            "[[rules.pins]]\nitem='a'\nrank=1\nuntil=2026-01-05\n"
+            "[[rules.pins]]\nitem='b'\nrank=1\nsince=2026-01-05\n",
+            ["'a' and 'b' have both rank 1 of the same lists"],
+        ),
+        (
+            "[[rules.pins]]\nitem='a'\nrank=1\nsince=2026-01-05\nuntil=2026-01-04\n",
+            ["rules.pins.0", "until: 2026-01-04 is before since"],
+        ),
+        ("[[rules.boosts]]\nplaces=3\n", ["a boost names an item, a category or a brand"]),
     ],
 )
 def test_a_wrong_file_is_refused_with_key_found_and_allowed(
@@ -124,6 +144,25 @@ def test_only_keys_that_change_results_are_in_the_digest(make_settings) -> None:
     assert make_settings(seed=8).results_digest() != here
     assert make_settings(train={"precision": "bfloat16"}).results_digest() != here
     assert make_settings(train={"processes": 2}).results_digest() != here  # each draws its own dropout
+
+
+def test_rules_are_in_the_digest_once_there_are_any_and_where_blocks_lie_is_not(make_settings) -> None:
+    def digest(**rules: Any) -> str:
+        found: str = make_settings(rules=rules).results_digest()
+        return found
+
+    assert digest() == digest(candidates=50) != digest(diversity=0.5)
+    assert digest(blocked="a.csv") == digest(blocked="b.csv") != digest()
+
+
+def test_pins_of_other_days_or_lists_do_not_clash(make_settings) -> None:
+    pins = [
+        {"item": "a", "rank": 1, "until": "2026-01-04"},
+        {"item": "b", "rank": 1, "since": "2026-01-05"},
+        {"item": "c", "rank": 1, "list": "country=DE"},
+        {"item": "d", "rank": 1, "tables": ["popular"]},
+    ]
+    assert len(make_settings(rules={"pins": pins}).rules.pins) == 4
 
 
 def test_spark_fits_als_where_it_is_a_cluster_or_is_asked_to(make_settings) -> None:

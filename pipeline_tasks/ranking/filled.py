@@ -31,9 +31,7 @@ class Filled:
 
     def taken(self, columns: NDArray[np.int64]) -> "Filled":
         """Return each row's `columns` (rows, k), -1 for none."""
-        return self._each(
-            lambda v: np.where(columns >= 0, np.take_along_axis(v, np.maximum(columns, 0), 1), 0)
-        )
+        return self._each(lambda values: picked(values, columns))
 
     def rows(self, rows: NDArray[np.int64]) -> "Filled":
         """Return a copy of these rows."""
@@ -68,6 +66,14 @@ class Filled:
 
     def _each(self, change: Any) -> "Filled":
         return Filled(self.first, *(change(values).astype(values.dtype) for values in self._values()))
+
+
+def picked(values: NDArray[Any], columns: NDArray[np.int64]) -> NDArray[Any]:
+    """Return each row's values in its `columns` (rows, k), 0 where that is -1."""
+    if not values.shape[1]:
+        return np.zeros(columns.shape, values.dtype)
+    found: NDArray[Any] = np.where(columns >= 0, np.take_along_axis(values, np.maximum(columns, 0), 1), 0)
+    return found
 
 
 def filled_of(first: int, items: NDArray[np.int32], scores: NDArray[np.float32]) -> Filled:

@@ -8,10 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_tasks.ranking.barred import Barred
-from pipeline_tasks.ranking.filled import PINNED, POPULAR, Filled
+from pipeline_tasks.ranking.filled import PINNED, POPULAR, Filled, picked
 from pipeline_tasks.ranking.selection import Likeness, Rules, choose
 
 Ints = NDArray[np.int32]
+
+
+def _none() -> Ints:
+    return np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class TableRules:
     """The rules of a table's lists, each of n rows and spares up to `places`.
 
     Row r may not have what is `barred` of it. `pins` come in the order of their say. Lists that come up short are
-    refilled from `fallback` (items, best first), under the same rules.
+    refilled from `fallback` (items, best first), `offers` at a time, and where new ones lack from the `newest`, which
+    are not among the first of those, under the same rules.
     """
 
     rules: Rules
@@ -56,7 +61,9 @@ class TableRules:
     places: int
     barred: Barred
     pins: Sequence[Pinned] = ()
-    fallback: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
+    fallback: Ints = field(default_factory=_none)
+    newest: Ints = field(default_factory=_none)
+    offers: int = 1
     n_items: int = 0
     tally: Tally = field(default_factory=Tally)
 
@@ -68,8 +75,7 @@ class TableRules:
         chosen = choose(candidates.items, self.places, self.rules, fixed)
         lists = candidates.taken(chosen.columns)
         self.tally.removed.update(chosen.removed)
-        pinned = np.where(fixed >= 0, np.take_along_axis(candidates.items, np.maximum(fixed, 0), 1), 0)
-        self._refill(lists, pinned, barred)
+        self._refill(lists, picked(candidates.items, fixed), barred)
         self._count(lists, some)
         return lists.falling()
 
@@ -98,33 +104,53 @@ class TableRules:
         short = (lists.items > 0).sum(1) < self.places
         self.tally.short += int(short.sum())
         rows = np.flatnonzero(short | self._few_new(lists))
-        if not len(rows) or not len(self.fallback):
-            return
-        own = lists.rows(rows)
-        wide = own.beside(self._offered(own, barred.among(self.fallback, self.n_items)[rows]))
-        fixed = np.full((len(rows), self.places), -1, np.int64)
-        for place in np.flatnonzero(pinned[rows].any(0)):
-            there = (own.items == pinned[rows, place][:, None]) & (own.sources == PINNED)
-            fixed[:, place] = np.where(there.any(1), there.argmax(1), -1)
-        chosen = choose(
-            wide.items, self.places, replace(self.rules, lifts=None, diversity=0.0, likeness=None), fixed
+        offered, left = (
+            np.concatenate([self.fallback[: self.offers], self.newest]),
+            self.fallback[self.offers :],
         )
-        filled = wide.taken(chosen.columns)
+        while len(rows) and len(offered):
+            own = lists.rows(rows)
+            more = self._offered(own, offered, barred.among(offered, self.n_items)[rows])
+            lists.put(rows, self._filled_up(own, more, pinned[rows]))
+            rows = rows[(lists.items[rows] > 0).sum(1) < self.places]
+            left = left[self._fits_somewhere(left, lists.items[rows])]
+            offered, left = left[: self.offers], left[self.offers :]
+
+    def _filled_up(self, own: Filled, more: Filled, pinned: Ints) -> Filled:
+        """Return lists with what stands in them already before `more`; what is pinned keeps, or gets, its place."""
+        wide = own.beside(more)
+        fixed = np.full(own.items.shape, -1, np.int64)
+        for place in np.flatnonzero(pinned.any(0)):
+            there = (own.items == pinned[:, place][:, None]) & (own.sources == PINNED)
+            fixed[:, place] = np.where(there.any(1), there.argmax(1), -1)
+        rules = replace(self.rules, lifts=None, diversity=0.0, likeness=None)
+        chosen = choose(wide.items, self.places, rules, fixed)
         self.tally.removed["new_items"] += chosen.removed.get("new_items", 0)
         self.tally.refilled += int((chosen.columns >= own.items.shape[1]).sum())
-        lists.put(rows, filled)
+        return wide.taken(chosen.columns)
 
-    def _offered(self, own: Filled, barred: NDArray[np.bool_]) -> Filled:
-        """Return the fallback as columns behind the rows' `own`: what they may have and have not yet."""
-        listed = Barred.of_pairs(len(own.items), *_pairs(own.items)).among(self.fallback, self.n_items)
-        offered = Filled.empty(own.first, *barred.shape)
-        offered.items[:] = np.where(barred | listed, 0, self.fallback)
+    def _offered(self, own: Filled, items: Ints, barred: NDArray[np.bool_]) -> Filled:
+        """Return distinct items as columns: what the rows are not `barred` from, and do not hold already."""
+        listed = Barred.of_pairs(len(own.items), *_pairs(own.items)).among(items, self.n_items)
+        more = Filled.empty(own.first, *barred.shape)
+        more.items[:] = np.where(barred | listed, 0, items)
         known = np.where((own.items > 0) & np.isfinite(own.scores), own.scores, np.inf)
         lowest = known.min(1, initial=np.inf, keepdims=True)
         lowest[np.isinf(lowest)] = 0.0
-        offered.scores[:] = lowest - 1.0 - np.arange(len(self.fallback))
-        offered.sources[:] = POPULAR
-        return offered
+        more.scores[:] = lowest - 1.0 - np.arange(len(items))
+        more.sources[:] = POPULAR
+        return more
+
+    def _fits_somewhere(self, items: Ints, lists: Ints) -> NDArray[np.bool_]:
+        """Say which items some of the lists have room for: of what is full everywhere nothing more is offered."""
+        fits = np.ones(len(items), np.bool_)
+        for cap in self.rules.caps:
+            row, item = _pairs(lists)
+            each, count = np.unique(np.stack([row, cap.groups[item]]), axis=1, return_counts=True)
+            full = np.bincount(each[1][count >= cap.most], minlength=int(cap.groups.max()) + 1) == len(lists)
+            full[0] = False
+            fits &= ~full[cap.groups[items]]
+        return fits
 
     def _few_new(self, lists: Filled) -> NDArray[np.bool_]:
         if self.rules.new is None:
@@ -149,32 +175,20 @@ def content_likeness(content: NDArray[np.float32], groups: Ints) -> Likeness:
 
     Where either has none: 1 for items of one group (n_items + 1,), 0 else.
     """
-    known = content.any(1)
+    known = np.asarray(content.any(axis=1))
 
     def likeness(items: Ints) -> NDArray[np.float32]:
         vectors = content[items]
         alike: NDArray[np.float32] = vectors @ vectors.swapaxes(1, 2)
-        unknown: NDArray[np.bool_] = ~known[items] & (items > 0)
+        unknown = ~known[items] & (items > 0)
         for row in np.flatnonzero(unknown.any(1)):
             group = groups[items[row]]
             same = (group[:, None] == group) & (group > 0)
-            either = np.logical_or.outer(unknown[row], unknown[row])
+            either = unknown[row][:, None] | unknown[row]
             alike[row] = np.where(either, same, alike[row])
         return alike
 
     return likeness
-
-
-def thinned(items: Ints, rules: Rules, times: int, most: int) -> Ints:
-    """Return the first `most` of the items, best first, of which no group has more than `times` its cap."""
-    for cap in rules.caps:
-        group = cap.groups[items]
-        order = np.argsort(group, kind="stable")
-        begins = np.flatnonzero(np.diff(group[order], prepend=-1))
-        place = np.empty(len(items), np.int64)
-        place[order] = np.arange(len(items)) - np.repeat(begins, np.diff([*begins, len(items)]))
-        items = items[(group == 0) | (place < times * cap.most)]
-    return items[:most]
 
 
 def _pairs(items: Ints) -> tuple[NDArray[np.int64], Ints]:

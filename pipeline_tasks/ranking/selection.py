@@ -59,7 +59,8 @@ def choose(items: Items, places: int, rules: Rules, fixed: Columns | None = None
     """
     order = None
     if rules.lifts is not None:
-        height = np.arange(items.shape[1]) - rules.lifts[items]
+        lifts = rules.lifts[items]  # by one place is above the one that stands there
+        height = 2 * (np.arange(items.shape[1]) - lifts) - np.sign(lifts)
         order = np.argsort(np.where(items > 0, height, np.iinfo(np.int64).max), axis=1, kind="stable")
         items = np.take_along_axis(items, order, 1)
         if fixed is not None:
@@ -124,6 +125,7 @@ class _Lists:
                 self._take(rows, fixed[rows, place], place)
             lists, places = np.nonzero(fixed >= 0)
             self.open[lists, fixed[lists, places]] = False
+            self.shut_by[lists, fixed[lists, places]] = 0
         have = np.zeros(len(self.items), np.int64)
         for place in range(self.columns.shape[1]):
             rows = np.flatnonzero((self.columns[:, place] < 0) & self.open.any(1))

@@ -61,7 +61,15 @@ def test_items_are_the_vocabulary_as_their_newest_versions_say(lake: Store, sett
     old, new = moment("2026-01-01"), moment("2026-01-09")
     versions = [
         {"item_id": "i1", "updated_at": old, "title": "old", "available": True, "appeared_at": old},
-        {"item_id": "i1", "updated_at": new, "title": "new", "available": False, "appeared_at": old},
+        {
+            "item_id": "i1",
+            "updated_at": new,
+            "title": "new",
+            "available": False,
+            "appeared_at": old,
+            "category": "Root > New",
+            "brand": "B",
+        },
         {"item_id": "i2", "title": None, "available": None, "appeared_at": at(NIGHT, 20)},
         {"item_id": "i4"},
     ]
@@ -80,12 +88,30 @@ def test_items_are_the_vocabulary_as_their_newest_versions_say(lake: Store, sett
         [round(x, 6) for x in content]
         for content in ([half, 0, half, 0], [0, half, half, 0], [0, 0, 0, 0], [0, 0, 0, 0])
     ]
+    kinds = [(item.pop("category"), item.pop("brand")) for item in items]
+    assert (kinds[0], kinds[2]) == (("Root > New", "B"), (None, None))
     assert items == [
         {"item_index": 1, "item_id": "i1", "available": False, "first_seen": seconds(old), "title": "new"},
         {"item_index": 2, "item_id": "i2", "available": True, "first_seen": seconds(at(BEFORE, 10)), "title": None},
         {"item_index": 3, "item_id": "i3", "available": True, "first_seen": seconds(at(NIGHT, 4)), "title": None},
         {"item_index": 4, "item_id": "i4", "available": True, "first_seen": None, "title": "Copper kettle"},
     ]  # fmt: skip
+
+
+def test_blocks_are_written_by_index_without_those_that_nobody_knows(
+    lake: Store, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    write_night(lake)
+    write_snapshots(lake, [NIGHT], USERS, ITEMS)
+    settings = shop(make_settings, tmp_path, rules={"blocked": "blocked.csv"})
+    lines = ["user_id,item_id", "u2,i3", ",i1", "u1,", "nobody,i1", "u1,nothing", "nobody,", ",nothing"]
+    (tmp_path / "data" / "blocked.csv").write_text("\n".join(lines) + "\n")
+    dataset.run(settings, NIGHT)
+    assert [(row["user_index"], row["item_index"]) for row in rows(lake, "blocked")] == [
+        (0, 1),
+        (1, 0),
+        (2, 3),
+    ]
 
 
 def test_users_are_the_vocabulary_with_the_segments_of_their_newest_versions(

@@ -24,6 +24,7 @@ from pipeline_tasks.settings import Settings, night_end
 from pipeline_tasks.spark.staging import open_staging
 from pipeline_tasks.stages.check.counting import Counted, count
 from pipeline_tasks.stages.check.final import STAGED, Final, finish
+from pipeline_tasks.stages.check.ruled import asked_attributes, read_ruled
 
 
 def run(settings: Settings, run_date: date) -> Report:
@@ -37,16 +38,17 @@ def run(settings: Settings, run_date: date) -> Report:
             table: tables.require_commit(store, layout.night(f"{STAGED}/{table}", run_date), "recommend")
             for table in PUBLISHED_TABLES
         }
-        columns = ["item_id", "item_index", "first_seen"]
+        columns = ["item_id", "item_index", "first_seen", *asked_attributes(settings)]
         known = tables.read_table(store, layout.night("training/items", run_date), "dataset", columns)
         items = availability.read_anew(staging, settings, known, night_end(run_date))
         gone = items.filter(pc.invert(items["available"]))["item_id"].combine_chunks()
-        final = finish(staging, settings, run_date, staged, gone)
+        ruled = read_ruled(staging, settings, run_date) if settings.rules.declared else None
+        final = finish(staging, settings, run_date, staged, gone, ruled.promised(items) if ruled else {})
         stock = availability.snapshot(gone.to_pylist(), items.num_rows)
         facts = _facts(settings, run_date, staged["top_n"], final, stock)
         manifest = versions.describe(run_date, final.files, facts)
         new = versions.upload(store, manifest, final.files)
-        counted = count(staging, settings, run_date, final, items, facts["model"]["name"])
+        counted = count(staging, settings, run_date, final, items, facts["model"]["name"], ruled)
         failures = judge(counted.violations)
         verdict = _verdict(manifest, staged, failures, counted)
         versions.write_verdict(store, run_date, verdict)
@@ -56,7 +58,7 @@ def run(settings: Settings, run_date: date) -> Report:
             f"version {manifest.version} breaks its contract: {failures[0]}{more}",
             f"it stays unpublished; all broken rules are in {store.uri}/{layout.verdict(run_date)}",
         )
-    return _report(run_date, manifest, staged, final, verdict, len(counted.violations), new)
+    return _report(run_date, manifest, staged, final, verdict, len(counted.violations), new, counted.rules)
 
 
 def _facts(
@@ -104,6 +106,7 @@ def _report(
     verdict: Verdict,
     judged: int,
     new: bool,
+    kept: dict[str, Any],
 ) -> Report:
     content = manifest.content
     stock = content["availability"]
@@ -112,6 +115,7 @@ def _report(
     return Report(
         summary=f"{'' if new else 'again '}{manifest.version}: {content['users']:,} users, {stock['unavailable']:,} "
         f"items cannot be had ({removed:,} rows refilled), {judged} rules hold"
+        + _said_of_rules(kept, sum(counts.blocked for counts in final.counts.values()))
         + (f"; {len(verdict.warnings)} warnings" if verdict.warnings else "")
         + held,
         rows={table: counts.rows for table, counts in final.counts.items()},
@@ -131,5 +135,19 @@ def _report(
             "difference": verdict.difference,
             "held_by": verdict.held_by,
             "warnings": verdict.warnings,
+            **({"declared_rules": kept} if kept else {}),
         },
     )
+
+
+def _said_of_rules(kept: dict[str, Any], blocked: int) -> str:
+    """Return what the summary says of the declared rules: only what could not be kept."""
+    said = [f"{blocked:,} rows blocked since they were staged"] if blocked else []
+    for table, rules in kept.items():
+        if missing := rules.get("pins", {}).get("missing"):
+            said.append(f"{missing:,} pins of {table} without their place")
+        if below := rules.get("new_items", {}).get("lists_below"):
+            said.append(f"{below:,} lists with too few new items")
+        if short := rules.get("shortfall", {}).get("below_n"):
+            said.append(f"{short:,} lists below N")
+    return "".join(f"; {each}" for each in said)

@@ -1,6 +1,6 @@
 """The final files and what they must agree with in; what breaks a rule, and how they differ from the live ones, out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -17,8 +17,10 @@ from pipeline_tasks.publishing.health import Finding
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.rules import Night, Violations, violations
 from pipeline_tasks.settings import Settings, night_end
+from pipeline_tasks.settings.rules import LIST_TABLES
 from pipeline_tasks.spark.staging import Staging
 from pipeline_tasks.stages.check.final import Final
+from pipeline_tasks.stages.check.ruled import Ruled
 
 LIVE = "live_top_n"
 
@@ -35,18 +37,27 @@ class Counted:
     live: str | None
     difference: Difference | None
     alone: str | None
+    rules: dict[str, Any] = field(default_factory=dict)
 
 
 def count(
-    staging: Staging, settings: Settings, run_date: date, final: Final, items: pa.Table, model: str
+    staging: Staging,
+    settings: Settings,
+    run_date: date,
+    final: Final,
+    items: pa.Table,
+    model: str,
+    ruled: Ruled | None = None,
 ) -> Counted:
     """Count in the final files as they are here; `items` (item_id, item_index, available, first_seen) are known."""
     night = Night(
         n=final.n,
         cutoff=night_end(run_date),
         files=len(final.files["top_n"]),
-        exclude_seen=settings.recommend.exclude_seen,
+        exclude_seen=settings.recommend.exclude_seen or bool(settings.rules.seen),
         shortfall_budget=settings.check.shortfall_budget,
+        ruled=ruled is not None,
+        caps={table: settings.rules.cap(table) for table in LIST_TABLES},
     )
     live = log.newest_before(staging.store, run_date)
     with open_engine(staging.scratch, settings.spark.driver_memory) as engine:
@@ -54,9 +65,13 @@ def count(
             engine.read_parquet([str(path) for path in files], filename=True).create_view(table)
         for table in ("users", "sequences"):
             partition = layout.night(f"training/{table}", run_date)
-            define(engine, table, tables.local_files(staging.store, partition, "dataset", staging.scratch))
-        engine.register("items", items)
+            view = table if table == "users" or not settings.rules.seen else "histories"
+            define(engine, view, tables.local_files(staging.store, partition, "dataset", staging.scratch))
+        engine.register("items", ruled.attributed(items) if ruled else items)
+        if ruled:
+            ruled.define(engine)
         found = violations(engine, night)
+        kept = ruled.counted(engine, night) if ruled else {}
         manifest, alone = _define_live(engine, staging, live)
         same = bool(manifest) and manifest["model"]["name"] == model
         difference = compare(engine, LIVE, "top_n") if manifest else None
@@ -64,7 +79,7 @@ def count(
     limits = settings.check.limits.model_dump()
     version = live.version if live else None
     findings = health.judged(measured, limits, settings.check.stops, version)
-    return Counted(found, findings, version if difference else None, difference, alone)
+    return Counted(found, findings, version if difference else None, difference, alone, kept)
 
 
 def _define_live(

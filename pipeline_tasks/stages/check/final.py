@@ -1,9 +1,10 @@
 """Staged lists and what cannot be had in, the night's final files out, one at a time on this machine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ from pipeline_tasks.contracts import PUBLISHED_TABLES
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.tables import Commit
+from pipeline_tasks.publishing.promises import Promised
 from pipeline_tasks.publishing.refill import LISTS, Refilled, refill_file
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.spark.staging import Staging
@@ -29,9 +31,17 @@ class Final:
 
 
 def finish(
-    staging: Staging, settings: Settings, run_date: date, staged: dict[str, Commit], gone: pa.Array
+    staging: Staging,
+    settings: Settings,
+    run_date: date,
+    staged: dict[str, Commit],
+    gone: pa.Array,
+    promised: Mapping[str, Promised] = MappingProxyType({}),
 ) -> Final:
-    """Write the final files, one for each staged file; raises Refused for columns that the contract has not."""
+    """Write the final files, one for each staged file, which hold to what is `promised` of each table.
+
+    Raises Refused for columns that the contract has not.
+    """
     places = {
         "top_n": staged["top_n"].facts["n"],
         "similar_items": settings.recommend.similar,
@@ -48,7 +58,7 @@ def finish(
         for name, target in zip(commit.files, files[table], strict=True):
             staging.store.download(f"{layout.night(f'{STAGED}/{table}', run_date)}/{name}", copy)
             _require_columns(table, copy)
-            counts[table] += refill_file(copy, target, LISTS[table], gone, places[table])
+            counts[table] += refill_file(copy, target, LISTS[table], gone, places[table], promised.get(table))
             copy.unlink()
     return Final(places["top_n"], files, counts)
 

@@ -1,0 +1,117 @@
+"""The declared rules as the check needs them: settings, blocks read anew and known items in; promises and views out."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline_tasks.blocked import declared_blocks, read_blocked
+from pipeline_tasks.item_attributes import DAY_SECONDS, attribute, is_new
+from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.publishing.list_rules import counted_new, counted_pins, counted_short
+from pipeline_tasks.publishing.places import Night
+from pipeline_tasks.publishing.promises import Placed, Promised, pair_keys
+from pipeline_tasks.ranking.selection import least_new
+from pipeline_tasks.settings import Settings, night_end
+from pipeline_tasks.settings.rules import LIST_TABLES, Pin
+from pipeline_tasks.spark.staging import Staging
+
+PINS = pa.schema({"list": pa.string(), "item_id": pa.string(), "rank": pa.int32()})
+SEEN = """
+    CREATE TEMP VIEW sequences AS
+    SELECT user_index, list_transform(list_filter(list_zip(items, types, times), lambda event: {seen}),
+                                      lambda event: event[1]) AS items FROM histories"""
+
+
+@dataclass(frozen=True)
+class Ruled:
+    """The rules of a night; `blocks` (user_id, item_id) are as their files say now."""
+
+    settings: Settings
+    run_date: date
+    blocks: pa.Table
+    event_types: list[str]
+
+    def promised(self, items: pa.Table) -> dict[str, Promised]:
+        """Return by table what its final lists hold to; `items` are the known ones."""
+        blocked_items, blocked_users, pairs = self._blocked()
+        n, share = self.settings.recommend.n, self.settings.rules.new_items.share
+        new = items["item_id"].combine_chunks().filter(pa.array(self._new(items)))
+        found: dict[str, Promised] = {}
+        for table in LIST_TABLES:
+            pins = [Placed(pin.list, pin.item, pin.rank) for pin in self._pins(table)]
+            found[table] = Promised(items=blocked_items, pins=pins)
+        found["top_n"] = Promised(
+            items=blocked_items,
+            owners=blocked_users,
+            pairs=pair_keys(pairs["user_id"].combine_chunks(), pairs["item_id"].combine_chunks()),
+            new=new,
+            needed=least_new(share, n, n),
+        )
+        return found
+
+    def attributed(self, items: pa.Table) -> pa.Table:
+        """Return the items with what caps go by and with `new`."""
+        for name in asked_attributes(self.settings):
+            values = attribute(items, name, self.settings.rules.category_level)
+            items = items.set_column(items.schema.get_field_index(name), name, values)
+        return items.append_column("new", pa.array(self._new(items)))
+
+    def define(self, engine: duckdb.DuckDBPyConnection) -> None:
+        """Define the views of what is blocked and, where event types say what was seen, that of `sequences`."""
+        items, users, pairs = self._blocked()
+        engine.register("blocked_items", pa.table({"item_id": items}))
+        engine.register("blocked_users", pa.table({"user_id": users}))
+        engine.register("blocked_pairs", pairs)
+        end, seen = int(night_end(self.run_date).timestamp()), []
+        for kind, days in self.settings.rules.seen.items():
+            if kind in self.event_types:
+                since = f" AND event[3] >= {end - days * DAY_SECONDS}" if days else ""
+                seen.append(f"(event[2] = {1 + self.event_types.index(kind)}{since})")
+        if self.settings.rules.seen:
+            engine.execute(SEEN.format(seen=" OR ".join(seen) or "false"))
+
+    def counted(self, engine: duckdb.DuckDBPyConnection, night: Night) -> dict[str, Any]:
+        """Return by table and rule what the rules came to in the final files."""
+        found: dict[str, dict[str, Any]] = {table: {} for table in LIST_TABLES}
+        for table in LIST_TABLES:
+            if pins := self._pins(table):
+                rows = [{"list": pin.list, "item_id": pin.item, "rank": pin.rank} for pin in pins]
+                engine.register("pins", pa.Table.from_pylist(rows, PINS))
+                found[table]["pins"] = counted_pins(engine, table, night)
+        share = self.settings.rules.new_items.share
+        if share:
+            needed = int(least_new(share, night.n, night.n)[-1])
+            found["top_n"]["new_items"] = counted_new(engine, needed)
+        found["top_n"]["shortfall"] = counted_short(engine, night.n)
+        return {table: rules for table, rules in found.items() if rules}
+
+    def _blocked(self) -> tuple[pa.Array, pa.Array, pa.Table]:
+        """Return the items for nobody, the users without lists, and the pairs."""
+        no_user, no_item = (pc.equal(self.blocks[name], "") for name in ("user_id", "item_id"))
+        items = self.blocks.filter(no_user)["item_id"].combine_chunks()
+        users = self.blocks.filter(no_item)["user_id"].combine_chunks()
+        return items, users, self.blocks.filter(pc.invert(pc.or_(no_user, no_item)))
+
+    def _new(self, items: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        end = int(night_end(self.run_date).timestamp())
+        return is_new(items, end, self.settings.rules.new_items.days)
+
+    def _pins(self, table: str) -> list[Pin]:
+        return [pin for pin in self.settings.rules.pins if table in pin.tables and pin.holds(self.run_date)]
+
+
+def read_ruled(staging: Staging, settings: Settings, run_date: date) -> Ruled:
+    """Return the night's rules, with blocks as they are now; raises Refused for files that cannot be read."""
+    sequences = tables.require_commit(staging.store, layout.night("training/sequences", run_date), "dataset")
+    blocks = declared_blocks(settings, read_blocked(settings, staging.scratch))
+    return Ruled(settings, run_date, blocks, sequences.facts.get("event_types", []))
+
+
+def asked_attributes(settings: Settings) -> list[str]:
+    """Return the columns of training/items that caps go by."""
+    return sorted({name for table in LIST_TABLES for name in settings.rules.cap(table)})
