@@ -50,6 +50,7 @@ SENTENCES = {
     "flat_lists": "{found:.1%} of the lists have one score for all of their items",
     "newest_item_days": "the newest item in the lists is {found:.0f} days older than the newest that can be had",
     "unavailable": "{found:.1%} of the known items cannot be had",
+    "rules_unkept": "a declared rule is not kept in {found:.1%} of its places or lists",
 }
 
 

@@ -28,6 +28,8 @@ class HealthLimits(Section):
     """Days by which the newest item in the lists is older than the newest that can be had."""
     unavailable: float = Field(0.5, ge=0)
     """Share of the known items that cannot be had."""
+    rules_unkept: float = Field(0.05, ge=0)
+    """Share of a declared rule's places (pins) or lists (new items) without what it promises, where they could be."""
 
 
 class CheckSettings(Section):

@@ -306,6 +306,8 @@ def test_lists_keep_every_rule_after_a_sell_out_and_a_late_block(
     assert kept["popular"]["pins"] == {"placed": 1, "missing": 0}
     assert kept["top_n"]["shortfall"] == {"below_n": 0, "could_be_longer": 0}
     assert "1 rows blocked since they were staged" in report.summary
+    (unkept,) = [each for each in report.facts["health"] if each["name"] == "rules_unkept"]
+    assert unkept["found"] == pytest.approx(below / len(lists), abs=1e-6)
 
 
 def test_lists_that_caps_make_short_go_live_and_broken_caps_do_not(
@@ -321,3 +323,12 @@ def test_lists_that_caps_make_short_go_live_and_broken_caps_do_not(
     night({**rules, "caps": {"top_n": {"category": 2}}}, n=12, spares=8)
     with pytest.raises(Refused, match=r"top_n: category_cap_holds fails"):
         check.run(settings, NIGHT)
+
+
+def test_the_share_of_a_rule_that_is_not_kept_is_the_largest() -> None:
+    from pipeline_tasks.stages.check.ruled import share_unkept
+
+    pins, new = {"placed": 3, "missing": 1}, {"lists": 10, "lists_below": 4, "rows": 6}
+    assert share_unkept({"top_n": {"pins": pins, "new_items": new}, "popular": {"pins": pins}}) == 0.4
+    assert share_unkept({"popular": {"pins": {"placed": 0, "missing": 2}}}) == 1
+    assert share_unkept({"top_n": {"pins": {"placed": 0, "missing": 0}}}) == 0

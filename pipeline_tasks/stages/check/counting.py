@@ -20,7 +20,7 @@ from pipeline_tasks.settings import Settings, night_end
 from pipeline_tasks.settings.rules import LIST_TABLES
 from pipeline_tasks.spark.staging import Staging
 from pipeline_tasks.stages.check.final import Final
-from pipeline_tasks.stages.check.ruled import Ruled
+from pipeline_tasks.stages.check.ruled import Ruled, share_unkept
 
 LIVE = "live_top_n"
 
@@ -76,6 +76,8 @@ def count(
         same = bool(manifest) and manifest["model"]["name"] == model
         difference = compare(engine, LIVE, "top_n") if manifest else None
         measured = health.measure(engine, final.n, "top_n", LIVE if manifest else None, difference, same=same)
+    if ruled:
+        measured["rules_unkept"] = round(share_unkept(kept), 6)
     limits = settings.check.limits.model_dump()
     version = live.version if live else None
     findings = health.judged(measured, limits, settings.check.stops, version)

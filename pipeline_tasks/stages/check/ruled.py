@@ -105,6 +105,17 @@ class Ruled:
         return [pin for pin in self.settings.rules.pins if table in pin.tables and pin.holds(self.run_date)]
 
 
+def share_unkept(kept: dict[str, Any]) -> float:
+    """Return the largest share of a rule's places (pins) or lists (new items) without what it promises."""
+    shares = [0.0]
+    for rules in kept.values():
+        if pins := rules.get("pins"):
+            shares.append(pins["missing"] / max(1, pins["placed"] + pins["missing"]))
+        if new := rules.get("new_items"):
+            shares.append(new["lists_below"] / max(1, new["lists"]))
+    return max(shares)
+
+
 def read_ruled(staging: Staging, settings: Settings, run_date: date) -> Ruled:
     """Return the night's rules, with blocks as they are now; raises Refused for files that cannot be read."""
     sequences = tables.require_commit(staging.store, layout.night("training/sequences", run_date), "dataset")
