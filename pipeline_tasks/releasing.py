@@ -22,6 +22,9 @@ def release(settings: Settings, version: str | None, why: str) -> Entry:
     this is something that a person does at a moment. Raises Refused where an item of a list has sold out.
     """
     with open_staging(settings, "release") as staging:
+        done = changes.already_made(staging.store, "release", version, who())
+        if done:
+            return done
         found = waiting.find(staging.store, version)
         run_date = date.fromisoformat(found.run_date)
         verdict = versions.require_passed(staging.store, run_date)

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline_tasks import reader
-from pipeline_tasks.errors import NightjarError, Refused
+from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import log
+from pipeline_tasks.publishing import changes, log
 from pipeline_tasks.publishing.log import Change
 from pipeline_tasks.reader import open_current
 from tests.lists import NIGHT, make_version
@@ -89,7 +89,9 @@ def test_a_user_without_rows_in_that_row_group_costs_no_decoding(lake: Store, tm
     start, size = group.column(0).data_page_offset, group.total_byte_size
     data[start : start + size // 2] = bytes(size // 2)
     lake.write(key, bytes(data))
-    assert [row["item_id"] for row in open_current(lake.uri).top_n("u0003")] == ["i1", "i2"]
+    version = open_current(lake.uri)
+    version.manifest["tables"]["top_n"]["files"][0]["bytes"] = len(data)
+    assert [row["item_id"] for row in version.top_n("u0003")] == ["i1", "i2"]
 
 
 def test_where_nothing_is_published_the_reason_says_so(either_lake: Store) -> None:
@@ -106,8 +108,38 @@ def test_an_unknown_table_names_those_that_there_are(lake: Store, tmp_path: Path
 def test_a_version_whose_files_have_gone_says_so(lake: Store, tmp_path: Path) -> None:
     name = go_live(lake, tmp_path, LISTS)
     lake.delete([f"{layout.version(name)}/popular/popular.parquet"])
-    with pytest.raises(NightjarError, match=r"popular\.parquet has gone"):
+    with pytest.raises(Refused, match=r"popular\.parquet has gone.*rollback --why"):
         open_current(lake.uri).to_arrow("popular")
+
+
+def test_a_live_version_that_has_gone_is_said_with_how_to_go_back(either_lake: Store, tmp_path: Path) -> None:
+    old = go_live(either_lake, tmp_path / "a", LISTS)
+    gone = go_live(either_lake, tmp_path / "b", LISTS, NIGHT + timedelta(days=1))
+    either_lake.delete(either_lake.keys(layout.version(gone)))
+    said = rf"version {gone} is live by entry 2 of the log, but there is no .*rollback --why"
+    with pytest.raises(Refused, match=said):
+        open_current(either_lake.uri)
+    changes.roll_back(either_lake, None, "ann", "its files have gone")
+    assert open_current(either_lake.uri).name == old
+
+
+@pytest.mark.parametrize("table", ["top_n", "similar_items", "popular"])
+@pytest.mark.parametrize("edit", ["one bit", "longer", "shorter", "no Parquet"])
+def test_an_altered_data_file_is_not_believed(
+    either_lake: Store, tmp_path: Path, table: str, edit: str
+) -> None:
+    name = go_live(either_lake, tmp_path, LISTS, files=1)
+    key = either_lake.keys(f"{layout.version(name)}/{table}/")[0]
+    data = bytearray(either_lake.read(key))
+    data[len(data) // 2] ^= edit == "one bit"
+    edited = {"longer": data + b"!", "shorter": data[:-1], "no Parquet": bytes(len(data))}.get(edit, data)
+    either_lake.write(key, bytes(edited))
+    version = open_current(either_lake.uri)
+    with pytest.raises(Refused, match=r"has been altered since it was published .*rollback --why"):
+        version.to_arrow(table)
+    if table == "top_n" and edit != "one bit":
+        with pytest.raises(Refused, match="has been altered"):
+            version.top_n("ann")
 
 
 def test_an_altered_manifest_is_not_believed(lake: Store, tmp_path: Path) -> None:

@@ -5,15 +5,40 @@ from datetime import date
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, versions
-from pipeline_tasks.publishing.log import Change, Entry
+from pipeline_tasks.publishing.log import Action, Change, Entry
 from pipeline_tasks.publishing.versions import Verdict
+from pipeline_tasks.publishing.who import is_one_run
+
+
+def already_made(store: Store, action: Action, version: str | None, who: str) -> Entry | None:
+    """Return the live entry where an attempt that died made it and could not say so, else None.
+
+    It is not copied to current.json yet (it is now), or it is of the same Airflow run, which makes one change however
+    often its task is tried. Raises NothingToDo where something else went live after that run's change.
+    """
+    unfinished = log.finish(store)
+    if unfinished and unfinished.action == action and version in (None, unfinished.version):
+        return unfinished
+    made = (entry for entry in log.backwards(store) if (entry.action, entry.who) == (action, who))
+    ours = next(made, None) if is_one_run(who) else None
+    live = log.newest(store)
+    if ours and live and ours != live:
+        raise NothingToDo(
+            f"unchanged: this run made {ours.version} live in entry {ours.sequence}; "
+            f"{live.version} went live after it"
+        )
+    return ours
 
 
 def roll_back(store: Store, to: str | None, who: str, why: str) -> Entry:
     """Make an earlier version live again, by default the one before the live one; return its entry.
 
-    Its files are read first. Raises Refused where there is none, or where it is not what it was.
+    Its files are read first. Raises Refused where there is none, or where it is not what it was. Who tries again
+    after dying between the entry and its copy goes back once.
     """
+    done = already_made(store, "rollback", to, who)
+    if done:
+        return done
     live = log.newest(store)
     if live is None:
         raise Refused(f"nothing is published in {store.uri}", "there is nothing to go back to")
@@ -57,6 +82,9 @@ def release(store: Store, run_date: date, verdict: Verdict, who: str, why: str) 
 
     Raises NothingToDo where it is live, or where a newer night is, and Refused where its files have changed.
     """
+    done = already_made(store, "release", verdict.version, who)
+    if done:
+        return done
     allowed = log.not_backwards(store, verdict.version, run_date)
     allowed(log.newest(store))
     versions.verify(store, verdict.version, verdict.manifest_sha256)

@@ -147,6 +147,15 @@ def is_unfinished(store: Store) -> bool:
     return live is not None and _current(store) != live.to_json()
 
 
+def finish(store: Store) -> Entry | None:
+    """Copy the newest entry where whoever made it died before that; return it then, else None."""
+    live = newest(store)
+    if live is None or _current(store) == live.to_json():
+        return None
+    refresh_current(store)
+    return live
+
+
 def refresh_current(store: Store) -> None:
     """Make current.json the copy of the newest entry, also when another writer appends meanwhile."""
     written = None
@@ -172,10 +181,12 @@ def _create(store: Store, entry: Entry) -> bool:
         try:
             return _read(store, key).nonce == entry.nonce
         except StoreError:
-            # S3 answers "conflict" to some of those who create at the same time, and may have made none
+            # a store may answer "conflict" to those who create at the same time, and may have made none
             if isinstance(error, AlreadyExists):
                 return False
-            raise error from None
+            raise StoreError(
+                f"{error.reason}; whether it was made is not known", "see `versions`, then say it again"
+            ) from error
     return True
 
 
