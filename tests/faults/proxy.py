@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -50,19 +50,31 @@ def listed(*faults: str | None) -> Draw:
     return lambda method, creates: next(left, None)
 
 
+def no_fault(method: str, creates: bool) -> None:
+    """Let every request through."""
+
+
 class Proxy(ThreadingHTTPServer):
     """Listens on a free port of 127.0.0.1; `seen` counts the faults that came about.
 
-    With `unconditional` the condition of a create is taken off on the way: a store that honours none.
+    With `unconditional` the condition of a create is taken off on the way: a store that honours none. Proxies of one
+    server share `one_create`.
     """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, upstream: str, draw: Draw, *, unconditional: bool = False) -> None:
+    def __init__(
+        self,
+        upstream: str,
+        draw: Draw = no_fault,
+        *,
+        unconditional: bool = False,
+        one_create: AbstractContextManager[bool] | None = None,
+    ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.upstream, self.draw, self.unconditional = urlparse(upstream).netloc, draw, unconditional
-        self.one_create = threading.Lock()
+        self.one_create = one_create or threading.Lock()
         self.seen: Counter[str] = Counter()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -74,7 +86,7 @@ class Proxy(ThreadingHTTPServer):
 
 
 @contextmanager
-def proxied(upstream: str, draw: Draw, **how: bool) -> Iterator[Proxy]:
+def proxied(upstream: str, draw: Draw = no_fault, **how: Any) -> Iterator[Proxy]:
     """Serve from threads of this process."""
     proxy = Proxy(upstream, draw, **how)
     threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True).start()
