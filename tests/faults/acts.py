@@ -45,7 +45,9 @@ def check_and_publish(uri: str, origin: Origin) -> None:
 
 def release(uri: str, origin: Origin) -> object:
     store = open_store(uri)
-    return changes.release(store, NIGHTS[2], versions.require_passed(store, NIGHTS[2]), PERSON, "looked at it")
+    return changes.release(
+        store, NIGHTS[2], versions.require_passed(store, NIGHTS[2]), PERSON, "looked at it"
+    )
 
 
 def roll_back(uri: str, origin: Origin) -> object:

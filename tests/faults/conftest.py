@@ -3,13 +3,12 @@
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any
 
 import pytest
 
 from tests.faults import worlds
 from tests.faults.lakes import Origin, origin
-from tests.faults.worlds import Outcome, World
+from tests.faults.worlds import Outcome
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from pipeline_tasks.errors import NightjarError
-from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import catalogue, log, verification, versions
+from pipeline_tasks.publishing import log, verification, versions
 from pipeline_tasks.publishing.log import Entry
 from tests.faults.acts import Act
 from tests.faults.lakes import NIGHTS, Origin
@@ -24,15 +23,16 @@ def whole(store: Store) -> Iterator[str]:
         yield f"what is live is not whole: {error}"
 
 
-def judged(act: Act, origin: Origin, store: Store, tried: Sequence[Tried], *, harmless: bool) -> Iterator[str]:
+def judged(
+    act: Act, origin: Origin, store: Store, tried: Sequence[Tried], *, harmless: bool
+) -> Iterator[str]:
     """Yield what is wrong at the end: with the attempts, the log, the versions, and what is live."""
     history = log.history(store)
     rival = any(entry.version == origin.version(3) for entry in history)
     yield from _endings(tried, rival=rival, harmless=harmless)
     yield from verification.faults_of_log(store)
-    for name in store.folders(catalogue.FOLDER):
-        if store.exists(f"{layout.version(name)}/{versions.MANIFEST}"):
-            yield from verification.faults_of_version(store, name)
+    for name in {origin.version(2), history[-1].version}:
+        yield from verification.faults_of_version(store, name)
     if versions.require_passed(store, NIGHTS[2]).version != origin.version(2):
         yield "the verdict of night 2 is on another version"
     yield from _entries(act, origin, history, tried)

@@ -3,6 +3,7 @@
 They are forks of a process without threads that has imported what they need, so that a world takes no second.
 """
 
+import datetime as datetime_module
 import multiprocessing
 import os
 import random
@@ -15,11 +16,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
-import datetime as datetime_module
+import pyarrow.dataset  # noqa: F401 - what readers import late is there before a fork
 
 from pipeline_tasks.errors import NightjarError, NothingToDo, Refused
 from tests.faults.killing import Death, arm
@@ -28,6 +29,7 @@ from tests.faults.proxy import Draw, Proxy
 
 FORK = multiprocessing.get_context("fork")
 JUMP_DAYS = 20
+NO_DEATH = Death()
 
 Ending = Literal["done", "nothing", "refused", "failed", "wrong", "killed"]
 
@@ -46,7 +48,7 @@ class Tried:
 class Harm:
     """What befalls the acting process: a death at a step, or after some seconds; a disk that fills; a clock."""
 
-    death: Death = Death()
+    death: Death = NO_DEATH
     after_seconds: float | None = None
     full_from: int = 0
     clock: str = ""
@@ -99,7 +101,7 @@ def _outcome(do: Callable[[], object]) -> tuple[Ending, str]:
         return "refused", str(error)
     except NightjarError as error:
         return "failed", str(error)
-    except Exception:  # noqa: BLE001 - it is told
+    except Exception:
         return "wrong", traceback.format_exc()
     return "done", ""
 
@@ -181,10 +183,10 @@ def let_the_clock_jump(seed: str) -> None:
 
         @classmethod
         def utcnow(cls) -> Any:
-            return cls.now(timezone.utc).replace(tzinfo=None)
+            return cls.now(datetime_module.UTC).replace(tzinfo=None)
 
     time.time = lambda: now() + off()
     datetime_module.datetime = Jumping  # type: ignore[misc]
     for module in list(sys.modules.values()):
-        if getattr(module, "datetime", None) is datetime:
+        if vars(module).get("datetime") is datetime:
             module.datetime = Jumping  # type: ignore[attr-defined]

@@ -98,7 +98,10 @@ def run(world: World, origin: Origin, endpoint: str = "") -> Outcome:
 
 
 def rehearsal(
-    world: World, origin: Origin, endpoint: str, known: dict[tuple[str, str], Tried] = {}  # noqa: B006 - kept
+    world: World,
+    origin: Origin,
+    endpoint: str,
+    known: dict[tuple[str, str], Tried] = {},  # noqa: B006 - kept
 ) -> Tried:
     """Return how the act goes where nothing befalls it: its steps and its seconds."""
     key = (world.act, world.kind)
