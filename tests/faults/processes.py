@@ -29,6 +29,7 @@ from tests.faults.proxy import Draw, Proxy
 
 FORK = multiprocessing.get_context("fork")
 JUMP_DAYS = 20
+PAUSE_SECONDS = 0.01
 NO_DEATH = Death()
 
 Ending = Literal["done", "nothing", "refused", "failed", "wrong", "killed"]
@@ -137,7 +138,7 @@ def _poll(uri: str, endpoint: str, told: Connection) -> None:
     poller = Poller(uri)
     poller.poll()
     told.send("reading")
-    while not told.poll():
+    while not told.poll(PAUSE_SECONDS):
         poller.poll()
     poller.poll()
     told.send(poller.seen)
