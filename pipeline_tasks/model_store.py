@@ -34,7 +34,7 @@ KINDS: dict[str, type[Any]] = {
     for kind in (Transformer, Gru4Rec, Caser, YoutubeDnn, Ncf, Mf, Als, Ease, ItemKnn, Popular)
 }
 AGAIN = "run train for its night again"
-WEIGHTS, CONFIG, METRICS = "weights.safetensors", "config.json", "metrics.json"
+WEIGHTS, CONFIG, METRICS = "weights.safetensors", layout.MODEL_CONFIG, "metrics.json"
 # before the names of the ranker's tensors
 RANKER = "ranker."
 

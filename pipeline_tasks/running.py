@@ -8,16 +8,23 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pipeline_tasks import __version__, launching
 from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.lake import layout, records
+from pipeline_tasks.lake.lease import hold
 from pipeline_tasks.lake.records import Record, Report, Status
 from pipeline_tasks.lake.store import Store, open_store
+from pipeline_tasks.publishing.who import who
+from pipeline_tasks.retention import floors
 from pipeline_tasks.settings import CHECKOUT, Settings
 
+# stages that only say what the others have done
+TELLING = ("report", "outcome")
 STATUS: dict[int, Status] = {0: "done", 1: "failed", 2: "refused", 99: "nothing"}
 
 
@@ -31,7 +38,8 @@ def run_stage(settings: Settings, stage: str, run_date: date) -> int:
     try:
         if launching.to_launch(stage, settings.train.processes):
             return launching.launch(settings.train.processes, [stage, "--run-date", str(run_date)])
-        report = importlib.import_module(f"pipeline_tasks.stages.{stage}").run(settings, run_date)
+        with _alone(settings, stage, run_date):
+            report = importlib.import_module(f"pipeline_tasks.stages.{stage}").run(settings, run_date)
     except NightjarError as error:
         code, reason = error.exit_code, str(error)
     except Exception as error:  # a stage must end in a line for people, whatever happened
@@ -57,6 +65,23 @@ def run_stage(settings: Settings, stage: str, run_date: date) -> int:
     kept = _keep(settings, record)
     print(f"{stage} {run_date}: {report.summary if code == 0 else f'{STATUS[code]}: {reason}'}", flush=True)
     return code if kept else code or 1
+
+
+@contextmanager
+def _alone(settings: Settings, stage: str, run_date: date) -> Iterator[None]:
+    """Keep other writers of nights out meanwhile; the stage fails where it finds at its end that it did not.
+
+    Of several processes the first keeps them out for all. What tells how a night ended waits for nobody. Raises
+    NightjarError while another writer is at work, and Refused for a night that can no longer be run again.
+    """
+    if launching.rank() or stage in TELLING:
+        yield
+        return
+    store = open_store(settings.lake_uri)
+    with hold(store, "nights", settings.lease, f"{stage} of {run_date} by {who()}") as lease:
+        floors.refuse_below(store, run_date)
+        yield
+        lease.require()
 
 
 def _keep(settings: Settings, record: Record) -> bool:

@@ -63,6 +63,9 @@ class FailingStore:
     def keys(self, prefix: str) -> list[str]:
         return self.inner.keys(prefix)
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        return self.inner.sizes(prefix)
+
     def folders(self, prefix: str) -> list[str]:
         return self.inner.folders(prefix)
 

@@ -8,6 +8,7 @@ COMMANDS = (
     "diff",
     "release",
     "rollback",
+    "retention",
     "doctor",
     "settings",
     "sample",

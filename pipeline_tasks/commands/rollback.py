@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(loaded: Settings, options: argparse.Namespace) -> int:
+    from pipeline_tasks.lake.lease import hold
     from pipeline_tasks.lake.store import open_store
     from pipeline_tasks.publishing.changes import roll_back
     from pipeline_tasks.publishing.who import who
@@ -23,6 +24,8 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
     if not why:
         raise Refused("a rollback without a reason", "say --why: the log keeps it")
     to = options.to or os.environ.get("NIGHTJAR_VERSION") or None
-    entry = roll_back(open_store(loaded.lake_uri), to, who(), why)
+    store = open_store(loaded.lake_uri)
+    with hold(store, "versions", loaded.lease, f"rollback by {who()}") as lease:
+        entry = roll_back(store, to, who(), why, lease.require)
     print(f"{entry.version} of night {entry.run_date} is live again, entry {entry.sequence} of the log")
     return 0

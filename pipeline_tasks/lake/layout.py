@@ -5,6 +5,10 @@ from datetime import date
 IDENTITY = "identity.json"
 LOG = "recommendations/log/"
 CURRENT = "recommendations/current.json"
+# the oldest night that can be run again, where retention has removed what earlier ones read
+FLOOR = "retention.json"
+# what a model's folder holds last: without it there is no whole model
+MODEL_CONFIG = "config.json"
 
 
 def raw(table: str, ingest_date: date) -> str:
@@ -90,3 +94,13 @@ def checkpoint(run_date: date, model: str) -> str:
 def gate(run_date: date) -> str:
     """What validate let through: the digests of the raw partitions that preprocess may read."""
     return f"quarantine/passed/run_date={run_date}.json"
+
+
+def leases(name: str) -> str:
+    """Where the claims to a lease lie."""
+    return f"leases/{name}/"
+
+
+def lease(name: str, number: int) -> str:
+    """One claim to a lease; the highest number holds it."""
+    return f"{leases(name)}{number:010d}.json"

@@ -2,8 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -12,6 +12,7 @@ from pipeline_tasks.lake.store import AlreadyExists, Missing, StoreError
 
 # Half-written objects lie here, on the same file system as the rest, and no listing shows them.
 INCOMING = ".incoming"
+ATTEMPTS = 5
 
 
 class LocalStore:
@@ -44,25 +45,32 @@ class LocalStore:
         target = self.path(key)
         with self._explained("create", key), self._incoming() as scratch:
             scratch.write_bytes(data)
-            _flush(scratch)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(scratch, target)
-            _flush(target.parent)
+            self._put(scratch, target, os.link)
 
     def exists(self, key: str) -> bool:
         with self._explained("look at", key):
             return self.path(key).is_file()
 
     def keys(self, prefix: str) -> list[str]:
-        folder = self.path(prefix.rpartition("/")[0])
-        keys = (found.relative_to(self.root).as_posix() for found in folder.rglob("*") if found.is_file())
+        # unlike rglob, walk goes on where a folder is removed meanwhile
+        walked = os.walk(self.path(prefix.rpartition("/")[0]))
+        found = (Path(folder, name) for folder, _, names in walked for name in names)
+        keys = (path.relative_to(self.root).as_posix() for path in found)
         return sorted(key for key in keys if key.startswith(prefix) and not key.startswith(INCOMING))
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        found = {}
+        for key in self.keys(prefix):
+            with suppress(FileNotFoundError):  # one that was removed while the others were listed
+                found[key] = self.path(key).stat().st_size
+        return found
+
     def folders(self, prefix: str) -> list[str]:
-        folder = self.path(prefix)
-        if not folder.is_dir():
+        try:
+            found = list(self.path(prefix).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(found.name for found in folder.iterdir() if found.is_dir() and found.name != INCOMING)
+        return sorted(each.name for each in found if each.is_dir() and each.name != INCOMING)
 
     def upload(self, local: Path, key: str) -> None:
         with self._explained("write", key), self._incoming() as scratch:
@@ -77,13 +85,34 @@ class LocalStore:
         for key in keys:
             with self._explained("delete", key):
                 self.path(key).unlink(missing_ok=True)
+        for folder in {self.path(key).parent for key in keys}:
+            self._prune(folder)
 
     def _install(self, scratch: Path, key: str) -> None:
-        target = self.path(key)
+        self._put(scratch, self.path(key), os.replace)
+
+    def _put(self, scratch: Path, target: Path, move: Callable[[Path, Path], None]) -> None:
         _flush(scratch)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch.replace(target)
+        for attempt in range(ATTEMPTS):
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                move(scratch, target)
+                break
+            except FileNotFoundError:  # somebody has removed the folder, which was empty, in between
+                if attempt == ATTEMPTS - 1:
+                    raise
         _flush(target.parent)
+
+    def _prune(self, folder: Path) -> None:
+        """Remove the folder and those above it as far as nothing is left in them: a store has no empty folders."""
+        while folder != self.root:
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                pass
+            except OSError:
+                return
+            folder = folder.parent
 
     @contextmanager
     def _incoming(self) -> Iterator[Path]:

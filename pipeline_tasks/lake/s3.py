@@ -79,13 +79,15 @@ class S3Store:
         return True
 
     def keys(self, prefix: str) -> list[str]:
+        return list(self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
         with self._explained("list", prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=self._root + prefix
             )
-            return sorted(
-                found["Key"].removeprefix(self._root) for page in pages for found in page.get("Contents", ())
-            )
+            found = [entry for page in pages for entry in page.get("Contents", ())]
+            return dict(sorted((entry["Key"].removeprefix(self._root), entry["Size"]) for entry in found))
 
     def folders(self, prefix: str) -> list[str]:
         with self._explained("list", prefix):

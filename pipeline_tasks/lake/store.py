@@ -46,6 +46,9 @@ class Store(Protocol):
     def keys(self, prefix: str) -> list[str]:
         """Return the sorted keys that begin with `prefix` (whole keys, relative to the root)."""
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Return the keys that begin with `prefix`, sorted, each with its object's size in bytes."""
+
     def folders(self, prefix: str) -> list[str]:
         """Return the sorted names of the folders directly under `prefix`, which ends with "/"."""
 
@@ -57,6 +60,24 @@ class Store(Protocol):
 
     def delete(self, keys: list[str]) -> None:
         """Remove objects; those that are absent already are no error."""
+
+
+def create_once(store: Store, key: str, data: bytes) -> bool:
+    """Create the object; say whether it is ours, also when the store's reply was lost or was a retry's.
+
+    `data` is nobody else's: it holds a nonce. Raises StoreError when the store fails.
+    """
+    try:
+        store.create(key, data)
+    except StoreError as error:
+        try:
+            return store.read(key) == data
+        except StoreError:
+            # a store may answer "conflict" to those who create at the same time, and may have made none
+            if isinstance(error, AlreadyExists):
+                return False
+            raise StoreError(f"{error.reason}; whether it was made is not known", error.hint) from error
+    return True
 
 
 def open_store(uri: str) -> Store:

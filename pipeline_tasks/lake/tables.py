@@ -6,7 +6,7 @@ named by their content: writing the same bytes again changes nothing.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from io import BytesIO
@@ -179,15 +179,25 @@ def chain(store: Store, parent: str, run_date: date) -> list[date]:
     Each commit says after which night its rows begin. A night that was caught up by a later one, and then
     run itself, is passed over: its rows are in the later partition already.
     """
+    return linked(committed(store, parent), lambda night: begins_after(store, parent, night), run_date)
+
+
+def begins_after(store: Store, parent: str, night: date) -> date | None:
+    """Return after which night a delta's rows begin, None for one that begins with everything."""
+    commit = read_commit(store, layout.night(parent, night))
+    return date.fromisoformat(commit.after) if commit and commit.after else None
+
+
+def linked(found: Sequence[date], after: Callable[[date], date | None], run_date: date) -> list[date]:
+    """Return what `chain` does of the nights that are there (oldest first), asking of each where it begins."""
     nights: list[date] = []
     upto: date | None = run_date
-    for found in reversed(committed(store, parent)):
+    for night in reversed(found):
         if upto is None:
             break
-        if found <= upto:
-            nights.append(found)
-            commit = read_commit(store, layout.night(parent, found))
-            upto = date.fromisoformat(commit.after) if commit and commit.after else None
+        if night <= upto:
+            nights.append(night)
+            upto = after(night)
     return nights[::-1]
 
 

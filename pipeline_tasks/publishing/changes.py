@@ -1,5 +1,6 @@
 """What people do to what is live: a held version released, or an earlier one made live again; an entry of the log out."""
 
+from collections.abc import Callable
 from datetime import date
 
 from pipeline_tasks.errors import NothingToDo, Refused
@@ -30,11 +31,18 @@ def already_made(store: Store, action: Action, version: str | None, who: str) ->
     return ours
 
 
-def roll_back(store: Store, to: str | None, who: str, why: str) -> Entry:
+def nothing_more() -> None:
+    """Require nothing."""
+
+
+def roll_back(
+    store: Store, to: str | None, who: str, why: str, require: Callable[[], None] = nothing_more
+) -> Entry:
     """Make an earlier version live again, by default the one before the live one; return its entry.
 
-    Its files are read first. Raises Refused where there is none, or where it is not what it was. Who tries again
-    after dying between the entry and its copy goes back once.
+    Its files are read first. Who tries again after dying between the entry and its copy goes back once. Raises Refused
+    where there is none, or where it is not what it was, and what `require` raises where this process may not change what
+    is live any more.
     """
     done = already_made(store, "rollback", to, who)
     if done:
@@ -42,7 +50,7 @@ def roll_back(store: Store, to: str | None, who: str, why: str) -> Entry:
     live = log.newest(store)
     if live is None:
         raise Refused(f"nothing is published in {store.uri}", "there is nothing to go back to")
-    target = _earlier(store, live, to)
+    target = _named(store, live, to) if to else predecessor(store, live)
     versions.verify(store, target.version, target.manifest_sha256)
 
     def allowed(now: Entry | None) -> None:
@@ -52,20 +60,23 @@ def roll_back(store: Store, to: str | None, who: str, why: str) -> Entry:
             )
 
     change = Change(target.version, target.run_date, target.manifest_sha256, "rollback", who, why)
-    return log.append(store, change, allowed)
+    return log.append(store, change, log.both(require, allowed))
 
 
-def _earlier(store: Store, live: Entry, to: str | None) -> Entry:
-    """Return the entry of the version to go back to."""
+def _named(store: Store, live: Entry, to: str) -> Entry:
+    """Return the newest entry of the version called `to`."""
     if to == live.version:
         raise NothingToDo(f"unchanged: version {to} is live since entry {live.sequence}")
-    if to:
-        found = log.newest_of(store, to)
-        if found is None:
-            raise Refused(
-                f"version {to!r} was never live in {store.uri}", "see `versions`; release one that is held"
-            )
-        return found
+    found = log.newest_of(store, to)
+    if found is None:
+        raise Refused(
+            f"version {to!r} was never live in {store.uri}", "see `versions`; release one that is held"
+        )
+    return found
+
+
+def predecessor(store: Store, live: Entry) -> Entry:
+    """Return the entry of the version that a rollback goes back to; raises Refused where there is none."""
     left: set[str] = set()
     rolled_off = False
     for entry in log.backwards(store):
@@ -77,10 +88,18 @@ def _earlier(store: Store, live: Entry, to: str | None) -> Entry:
     raise Refused(f"no version was live before {live.version}", "name one: rollback --to VERSION")
 
 
-def release(store: Store, run_date: date, verdict: Verdict, who: str, why: str) -> Entry:
+def release(
+    store: Store,
+    run_date: date,
+    verdict: Verdict,
+    who: str,
+    why: str,
+    require: Callable[[], None] = nothing_more,
+) -> Entry:
     """Make a version live that keeps its contract and was held, or was not to be published; return its entry.
 
-    Raises NothingToDo where it is live, or where a newer night is, and Refused where its files have changed.
+    Raises NothingToDo where it is live, or where a newer night is, Refused where its files have changed, and what
+    `require` raises, as in `roll_back`.
     """
     done = already_made(store, "release", verdict.version, who)
     if done:
@@ -92,4 +111,4 @@ def release(store: Store, run_date: date, verdict: Verdict, who: str, why: str) 
     change = Change(
         verdict.version, str(run_date), verdict.manifest_sha256, "release", who, f"{why}{despite}"
     )
-    return log.append(store, change, allowed)
+    return log.append(store, change, log.both(require, allowed))

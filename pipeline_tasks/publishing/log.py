@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from pipeline_tasks.errors import NightjarError, NothingToDo, Refused
 from pipeline_tasks.lake import layout
-from pipeline_tasks.lake.store import AlreadyExists, Missing, Store, StoreError
+from pipeline_tasks.lake.store import Missing, Store, StoreError, create_once
 
 ATTEMPTS = 20
 # entries that are read at a time, at most
@@ -108,10 +108,20 @@ def append(store: Store, change: Change, allowed: Rule) -> Entry:
         allowed(live)
         sequence = live.sequence + 1 if live else 1
         entry = Entry(sequence=sequence, nonce=uuid4().hex, **asdict(change))
-        if _create(store, entry):
+        if create_once(store, layout.log_entry(sequence), entry.to_json()):
             refresh_current(store)
             return entry
     raise StoreError(f"{ATTEMPTS} other writers were first in {store.uri}/{layout.LOG}", "run it again")
+
+
+def both(require: Callable[[], None], allowed: Rule) -> Rule:
+    """Return the rule of who may append only while `require` does not raise: who holds a lease, as a rule."""
+
+    def still(live: Entry | None) -> None:
+        allowed(live)
+        require()
+
+    return still
 
 
 def not_again(store: Store, version: str, run_date: date) -> Rule:
@@ -170,24 +180,6 @@ def _current(store: Store) -> bytes | None:
         return store.read(layout.CURRENT)
     except Missing:
         return None
-
-
-def _create(store: Store, entry: Entry) -> bool:
-    """Create the entry; say whether it is ours, also when the store's reply was lost or was a retry's."""
-    key = layout.log_entry(entry.sequence)
-    try:
-        store.create(key, entry.to_json())
-    except StoreError as error:
-        try:
-            return _read(store, key).nonce == entry.nonce
-        except StoreError:
-            # a store may answer "conflict" to those who create at the same time, and may have made none
-            if isinstance(error, AlreadyExists):
-                return False
-            raise StoreError(
-                f"{error.reason}; whether it was made is not known", "see `versions`, then say it again"
-            ) from error
-    return True
 
 
 def _keys(store: Store) -> list[str]:

@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings.publishing import CheckSettings, PublishSettings
+from pipeline_tasks.settings.retention import LeaseSettings, RetentionSettings
 from pipeline_tasks.settings.source import Source, SourceTable, Strategy
 from pipeline_tasks.settings.stages import (
     MODEL_PATTERN,
@@ -54,11 +55,13 @@ __all__ = [
     "EvaluateSettings",
     "FeatureSettings",
     "KubernetesSettings",
+    "LeaseSettings",
     "PreprocessSettings",
     "PublishSettings",
     "QualitySettings",
     "RankingSettings",
     "RecommendSettings",
+    "RetentionSettings",
     "Settings",
     "Source",
     "SourceTable",
@@ -75,9 +78,15 @@ PREFIX = "NIGHTJAR_"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
 VERSION_PATTERN = r"^\d{4}-\d{2}-\d{2}-[0-9a-f]{12}$"
 # environment variables that are not settings: the file to read, and what a run is for
-NOT_SETTINGS = {"NIGHTJAR_CONFIG", "NIGHTJAR_RUN_DATE", "NIGHTJAR_VERSION", "NIGHTJAR_WHY"}
+NOT_SETTINGS = {
+    "NIGHTJAR_CONFIG",
+    "NIGHTJAR_RUN_DATE",
+    "NIGHTJAR_VERSION",
+    "NIGHTJAR_WHY",
+    "NIGHTJAR_APPLY",
+}
 # keys that say where and how a night runs, not what comes out
-PLACES = {"lake", "data", "state", "publish", "airflow", "spark"}
+PLACES = {"lake", "data", "state", "publish", "airflow", "spark", "retention", "lease"}
 TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes", "als_solver"}
 
 
@@ -128,6 +137,10 @@ class Settings(BaseSettings):
     """May the lists go live."""
     publish: PublishSettings = PublishSettings()
     """How tonight's version goes live."""
+    retention: RetentionSettings = RetentionSettings()
+    """How much of the lake stays."""
+    lease: LeaseSettings = LeaseSettings()
+    """Writers that wait for each other."""
 
     @classmethod
     def settings_customise_sources(

@@ -1,12 +1,14 @@
 """The night's checked version in, one entry of the commit log out: from then on consumers read it."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout
+from pipeline_tasks.lake.lease import hold
 from pipeline_tasks.lake.records import Report
-from pipeline_tasks.lake.store import open_store
+from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.publishing import log, versions
 from pipeline_tasks.publishing.log import Change, Entry
 from pipeline_tasks.publishing.versions import Verdict
@@ -22,8 +24,13 @@ def run(settings: Settings, run_date: date) -> Report:
     Raises Refused for a version that broke its contract, is no longer what was checked, or is held back by
     its health, which publish.mode = force overrides.
     """
-    store, mode = open_store(settings.lake_uri), settings.publish.mode
-    verdict = versions.require_passed(store, run_date)
+    store = open_store(settings.lake_uri)
+    with hold(store, "versions", settings.lease, f"publish of {run_date} by {who()}") as lease:
+        return _publish(settings, store, run_date, lease.require)
+
+
+def _publish(settings: Settings, store: Store, run_date: date, require: Callable[[], None]) -> Report:
+    mode, verdict = settings.publish.mode, versions.require_passed(store, run_date)
     if mode == "off":
         raise NothingToDo(f"version {verdict.version} passed its check and stays unpublished: publish is off")
     if mode == "hold":
@@ -45,7 +52,7 @@ def run(settings: Settings, run_date: date) -> Report:
         who=who(),
         why=_why(settings, run_date, verdict),
     )
-    return _report(log.append(store, change, allowed), verdict, manifest)
+    return _report(log.append(store, change, log.both(require, allowed)), verdict, manifest)
 
 
 def _let(settings: Settings, verdict: Verdict) -> None:

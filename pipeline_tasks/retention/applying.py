@@ -1,0 +1,47 @@
+"""A lake in, the same without what retention lets go out; killed at any instant it leaves whole tables, and goes on."""
+
+from collections.abc import Callable
+
+from pipeline_tasks.lake.lease import hold
+from pipeline_tasks.lake.store import Store
+from pipeline_tasks.publishing.who import who
+from pipeline_tasks.retention import floors
+from pipeline_tasks.retention.planning import Plan, plan
+from pipeline_tasks.settings import Settings
+
+
+def apply(store: Store, settings: Settings) -> Plan | None:
+    """Remove what is old and nobody needs; return what was planned. No stage and no change of what is live meanwhile.
+
+    Raises NightjarError where another writer does not make way, or has taken over.
+    """
+    what = f"retention by {who()}"
+    with (
+        hold(store, "nights", settings.lease, what) as nights,
+        hold(store, "versions", settings.lease, what) as versions,
+    ):
+        found = plan(store, settings)
+
+        def require() -> None:
+            nights.require()
+            versions.require()
+
+        if found:
+            remove(store, found, require)
+    return found
+
+
+def remove(store: Store, found: Plan, require: Callable[[], None]) -> None:
+    """Remove what the plan lets go, oldest nights first; `require` raises where this run may not go on.
+
+    First it is said which nights cannot be run again from now on. Of each piece what makes it whole goes first: a
+    reader finds it whole or not at all, and what a kill leaves keeps its name and date, so that the next plan finds it.
+    """
+    if found.goes:
+        require()
+        floors.raise_to(store, found.floor)
+    for piece in sorted(found.goes, key=lambda each: (each.night, each.name)):
+        require()
+        if piece.seal:
+            store.delete([piece.seal])
+        store.delete([key for key in piece.sizes if key != piece.seal])

@@ -1,0 +1,107 @@
+"""What must stay however old it is: a lake's holdings and the oldest night that is to run again in; why by piece out.
+
+A later night, or a rerun of a kept one, reads nights before it. What follows was found in the stages: each rule says
+who reads. For any night from the floor on, the same bytes must come out whether retention has run or not.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from pipeline_tasks.contracts import FEATURE_VIEWS
+from pipeline_tasks.lake import tables
+from pipeline_tasks.lake.tables import Commit
+from pipeline_tasks.retention.holdings import EVENTS, Holdings, Piece
+from pipeline_tasks.settings import Settings
+
+AT_ONCE = 16
+# a piece, and why it stays
+Need = tuple[Piece, str]
+SNAPSHOTS = ("clean/items", "clean/users", "vocabulary/items", "vocabulary/users")
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Whose reading is asked about: every night from `floor` on, in this lake, with these settings."""
+
+    holdings: Holdings
+    settings: Settings
+    floor: date
+
+    def newest_before(self, table: str) -> Piece | None:
+        """Return what the night `floor` finds as the table's newest before itself."""
+        before = [piece for night, piece in self.holdings.whole(table).items() if night < self.floor]
+        return before[-1] if before else None
+
+    def commits(self, pieces: list[Piece]) -> dict[date, Commit]:
+        """Return the commits of partitions of one table, by night."""
+
+        def read(piece: Piece) -> Commit:
+            return tables.require_commit(self.holdings.store, piece.name, "the night")
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return dict(zip((each.night for each in pieces), pool.map(read, pieces), strict=True))
+
+
+def of_raw(reads: Reads) -> Iterator[Need]:
+    """Yield what ingest, validate and preprocess read of raw arrivals."""
+    events = reads.holdings.whole("raw/interactions")
+    rejected = reads.holdings.whole("raw/interactions_rejected")
+    clean = reads.newest_before(EVENTS)
+    old = reads.commits([piece for day, piece in events.items() if day < reads.floor])
+    for day in old:
+        if clean is None or day > clean.night:
+            why = f"night {reads.floor} cleans what arrived since the night before it"
+            yield from ((each[day], why) for each in (events, rejected) if day in each)
+    # ingest takes in every date that is missing after the newest one, and counts on from its total
+    anchor = max((day for day in old if old[day].facts.get("night") != str(reads.floor)), default=None)
+    if anchor:
+        yield events[anchor], f"night {reads.floor} takes in what arrived after it"
+    looked = reads.commits([piece for day, piece in rejected.items() if day < reads.floor])
+    for day, commit in looked.items():
+        if commit.rows:
+            yield rejected[day], "a night with rejected rows that have no date looks up which were counted"
+    for name in ("items", "users"):
+        newest, own = reads.newest_before(f"raw/{name}"), reads.holdings.whole(f"raw/{name}").get(reads.floor)
+        if newest and (own is None or reads.commits([own])[reads.floor].facts.get("derived")):
+            yield newest, f"{name} are derived from the interactions, night by night"
+
+
+def of_clean(reads: Reads) -> Iterator[Need]:
+    """Yield what preprocess, features and dataset read: all history, and what a night goes on from."""
+    for table in SNAPSHOTS:
+        newest = reads.newest_before(table)
+        if newest:
+            what = (
+                "ids go on from it" if table.startswith("vocabulary") else "what was fitted goes on from it"
+            )
+            yield newest, f"{what} in night {reads.floor}"
+    events = reads.holdings.whole(EVENTS)
+    commits = reads.commits(list(events.values()))
+
+    def after(night: date) -> date | None:
+        told = commits[night].after
+        return date.fromisoformat(told) if told else None
+
+    found = list(events)
+    before = [night for night in found if night < reads.floor][-1:]
+    for start in [*before, *(night for night in found if night >= reads.floor)]:
+        for night in tables.linked(found, after, start):
+            yield events[night], "every later night reads all history, of which this is a part"
+
+
+def of_features(reads: Reads) -> Iterator[Need]:
+    """Yield the snapshots of the days before the floor, and the encoders and vectors that it goes on from."""
+    wanted = reads.settings
+    validation = max(1, wanted.ranking.days // 2)
+    days = max(wanted.features.snapshots - 1, wanted.dataset.holdout_max_days + validation)
+    since = reads.floor - timedelta(days=days)
+    for view in FEATURE_VIEWS:
+        for day, piece in reads.holdings.whole(f"features/{view}").items():
+            if since <= day < reads.floor:
+                yield piece, f"night {reads.floor} reads the {days} days of snapshots before it"
+    for table in sorted(reads.holdings.tables("features") - {f"features/{view}" for view in FEATURE_VIEWS}):
+        newest = reads.newest_before(table)
+        if newest:
+            yield newest, f"night {reads.floor} goes on with what was encoded before it"

@@ -1,0 +1,63 @@
+"""The settings of retention: how much of each layer of the lake stays."""
+
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from pipeline_tasks.settings.source import Section
+
+# nights of each layer that stay, where nobody has set another number
+NIGHTS = {
+    "raw": 14,
+    "quarantine": 28,
+    "clean": 14,
+    "features": 14,
+    "training": 7,
+    "models": 28,
+    "staged": 7,
+    "versions": 14,
+    "runs": 365,
+    "reports": 90,
+}
+
+
+class RetentionSettings(Section):
+    nights: dict[str, int] = NIGHTS
+    """Newest nights of each layer to keep; layers that are not named keep these defaults."""
+    bytes: dict[str, int] = {}
+    """Bytes that a layer may have: beyond it older nights go too, as far as nothing needs them."""
+    schedule: str = "0 12 * * 0"
+    """When the retention DAG starts (cron, UTC)."""
+    apply: bool = False
+    """Whether the DAG's runs remove, or only say what they would."""
+
+    @field_validator("nights", mode="before")
+    @classmethod
+    def _others_keep_their_default(cls, given: Any) -> Any:
+        return {**NIGHTS, **given} if isinstance(given, dict) else given
+
+    @model_validator(mode="after")
+    def _layers_are_layers(self) -> Self:
+        for key, given, least in (("nights", self.nights, 1), ("bytes", self.bytes, 0)):
+            for name, value in given.items():
+                if name not in NIGHTS:
+                    raise ValueError(f"{key}: {name!r} is no layer; there are {', '.join(NIGHTS)}")
+                if value < least:
+                    raise ValueError(f"{key}.{name}: {value} is less than {least}")
+        return self
+
+
+class LeaseSettings(Section):
+    wait_seconds: float = Field(600.0, gt=0)
+    """How long a stage or command waits for another writer of the lake before it fails, to be tried again."""
+    expires_seconds: float = Field(60.0, gt=0)
+    """A writer that has given no sign for so long is dead, and the next one takes its place."""
+
+    @model_validator(mode="after")
+    def _who_waits_sees_the_dead(self) -> Self:
+        if self.wait_seconds <= self.expires_seconds:
+            raise ValueError(
+                f"wait_seconds: {self.wait_seconds:g} is not more than expires_seconds ({self.expires_seconds:g}): "
+                "nobody would wait until a dead writer is known as one"
+            )
+        return self
