@@ -6,8 +6,8 @@ from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, verification, versions
 from pipeline_tasks.publishing.log import Entry
-from tests.faults.acts import Act
-from tests.faults.lakes import NIGHTS, Origin
+from tests.faults.acts import RIVAL, Act
+from tests.faults.lakes import Origin
 from tests.faults.processes import Tried
 
 
@@ -28,15 +28,16 @@ def judged(
 ) -> Iterator[str]:
     """Yield what is wrong at the end: with the attempts, the log, the versions, and what is live."""
     history = log.history(store)
-    rival = any(entry.version == origin.version(3) for entry in history)
+    rival = any(entry.who == RIVAL for entry in history)
     yield from _endings(tried, rival=rival, harmless=harmless)
     yield from verification.faults_of_log(store)
     for name in {origin.version(2), history[-1].version}:
         yield from verification.faults_of_version(store, name)
-    if versions.require_passed(store, NIGHTS[2]).version != origin.version(2):
-        yield "the verdict of night 2 is on another version"
-    yield from _entries(act, origin, history, tried)
-    yield from _live(act, origin, history[-1], rival=rival)
+    yield from act.after(store, origin)
+    added = [entry for entry in history[act.entries :] if entry.who != RIVAL]
+    yield from _entries(act, added, tried, rival=rival)
+    if history[-1].version not in map(origin.version, act.beside if rival else {act.live}):
+        yield f"{history[-1].version} is live at the end, by {history[-1].action}"
 
 
 def _endings(tried: Sequence[Tried], *, rival: bool, harmless: bool) -> Iterator[str]:
@@ -50,23 +51,14 @@ def _endings(tried: Sequence[Tried], *, rival: bool, harmless: bool) -> Iterator
         yield f"the last attempt {tried[-1].ending}: {tried[-1].said}"
 
 
-def _entries(act: Act, origin: Origin, history: list[Entry], tried: Sequence[Tried]) -> Iterator[str]:
-    """What was acknowledged is there, and what was tried again is there once."""
-    added = [entry for entry in history[2:] if entry.version != origin.version(3)]
-    rival = len(added) < len(history) - 2
-    if [entry.action for entry in added] != [act.action] * len(added):
+def _entries(act: Act, added: Sequence[Entry], tried: Sequence[Tried], *, rival: bool) -> Iterator[str]:
+    """What was acknowledged is in the log, and what was tried again is there once."""
+    if any(entry.action != act.action for entry in added):
         yield f"entries of another kind than {act.action!r} were added: {added}"
-    done = bool(act.action) and any(each.ending == "done" for each in tried)
-    if done and not added:
+    expected = int(bool(act.action))
+    if not rival and len(added) != expected:
+        yield f"{len(added)} entries were added, not {expected}"
+    if any(each.ending == "done" for each in tried) and len(added) < expected:
         yield "it was acknowledged and is not in the log"
-    if not rival and len(added) != bool(act.action):
-        yield f"{len(added)} entries were added"
-    # who names the version to go back to, and is overtaken, may say so again
-    if rival and len(added) > (2 if act.repeats else bool(act.action)):
+    if len(added) > (2 if act.repeats and rival else expected):
         yield f"{len(added)} entries were added beside the rival's"
-
-
-def _live(act: Act, origin: Origin, live: Entry, *, rival: bool) -> Iterator[str]:
-    allowed = {act.live} if not rival else {3, 0, 1} if act.action == "rollback" else {3}
-    if live.version not in {origin.version(night) for night in allowed}:
-        yield f"{live.version} is live at the end, by {live.action}"

@@ -1,6 +1,6 @@
 """The lakes that worlds begin from: nights 0 and 1 published, night 2 checked or about to be, night 3 checked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -8,8 +8,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import boto3
+import pyarrow as pa
 
-from pipeline_tasks.lake import layout
+from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.publishing import log, versions
@@ -31,6 +32,7 @@ class Origin:
     manifest: Manifest
     files: dict[str, list[Path]]
     held_verdict: bytes
+    published: dict[str, bytes]
 
     def version(self, night: int) -> str:
         return self.verdicts[NIGHTS[night]].version
@@ -47,6 +49,10 @@ class Origin:
         """Return the objects as they are where the health of night 2 holds it back."""
         return {**self.objects, layout.verdict(NIGHTS[2]): self.held_verdict}
 
+    def old(self) -> dict[str, bytes]:
+        """Return the objects as they are after all nights: what retention may remove of the first two."""
+        return {**self.objects, **self.published}
+
 
 def first_item(night: date) -> str:
     """Return the item that begins every list of a night's version: a reader sees whose lists it has."""
@@ -60,10 +66,7 @@ def origin(folder: Path) -> Origin:
     for night in NIGHTS:
         lists = {user: [first_item(night), "i1"] for user in ("ann", "bob")}
         verdicts[night] = write_checked(store, folder / str(night), night, lists)
-    for night in NIGHTS[:2]:
-        verdict = verdicts[night]
-        change = Change(verdict.version, str(night), verdict.manifest_sha256, "publish", "origin", "a night")
-        log.append(store, change, lambda live: None)
+    _append(store, [verdicts[night] for night in NIGHTS[:2]])
     made = folder / str(NIGHTS[2])
     files = {
         "top_n": sorted((made / "top_n").glob("*")),
@@ -75,7 +78,24 @@ def origin(folder: Path) -> Origin:
     objects = content(store)
     versions.write_verdict(store, NIGHTS[2], replace(verdict, health=[HEALTH]))
     held = store.read(layout.verdict(NIGHTS[2]))
-    return Origin(objects, verdicts, Manifest(manifest, NIGHTS[2]), files, held)
+    _append(store, [verdicts[night] for night in NIGHTS[2:]])
+    for before, night in zip([None, *NIGHTS], NIGHTS, strict=False):
+        tables.write_table(
+            store, layout.night("clean/interactions", night), pa.table({"n": [1]}), after=before
+        )
+    published = {
+        **content(store, layout.LOG),
+        **content(store, "clean/"),
+        layout.CURRENT: store.read(layout.CURRENT),
+    }
+    return Origin(objects, verdicts, Manifest(manifest, NIGHTS[2]), files, held, published)
+
+
+def _append(store: Store, verdicts: Iterable[Verdict]) -> None:
+    for verdict in verdicts:
+        night = verdict.version[:10]
+        change = Change(verdict.version, night, verdict.manifest_sha256, "publish", "origin", "a night")
+        log.append(store, change, lambda live: None)
 
 
 @contextmanager

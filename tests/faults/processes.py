@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from io import StringIO
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ from tests.faults.proxy import Draw, Proxy
 
 FORK = multiprocessing.get_context("fork")
 JUMP_DAYS = 20
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.02
 NO_DEATH = Death()
 
 Ending = Literal["done", "nothing", "refused", "failed", "wrong", "killed"]
@@ -56,12 +57,12 @@ class Harm:
 
 
 class Attempt:
-    """`do()` in a process of its own, which begins at once."""
+    """`do()` in a process of its own, which begins at once; `who` is the Airflow run that it takes itself for."""
 
-    def __init__(self, do: Callable[[], object], endpoint: str, harm: Harm) -> None:
+    def __init__(self, do: Callable[[], object], endpoint: str, harm: Harm, who: str = "") -> None:
         self._told, theirs = FORK.Pipe(duplex=False)
         self._harm = harm
-        self._process = FORK.Process(target=_act, args=(do, endpoint, harm, theirs))
+        self._process = FORK.Process(target=_act, args=(do, endpoint, harm, who, theirs))
         self._process.start()
         theirs.close()
 
@@ -82,11 +83,14 @@ class Attempt:
         return tried
 
 
-def _act(do: Callable[[], object], endpoint: str, harm: Harm, told: Connection) -> None:
+def _act(do: Callable[[], object], endpoint: str, harm: Harm, who: str, told: Connection) -> None:
+    sys.stderr = StringIO()  # who waits for a lease says so
     steps = arm(harm.death, harm.full_from)
     if harm.clock:
         let_the_clock_jump(harm.clock)
     _use(endpoint)
+    if who:
+        _, os.environ["AIRFLOW_CTX_DAG_ID"], os.environ["AIRFLOW_CTX_DAG_RUN_ID"] = who.split()
     told.send("ready")
     begun = time.perf_counter()
     ending, said = _outcome(do)

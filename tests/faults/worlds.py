@@ -1,5 +1,6 @@
 """A world by its seed: an act, how it dies, what the store does meanwhile, who else is at it; what must not be out."""
 
+import os
 import random
 import tempfile
 from collections import Counter
@@ -13,13 +14,14 @@ from typing import Literal, cast
 from botocore.retries.standard import ExponentialBackoff
 
 from pipeline_tasks.lake.store import Store
-from tests.faults.acts import ACTS, publish_night
+from tests.faults.acts import ACTS, RIVAL
 from tests.faults.judging import judged, whole
 from tests.faults.killing import CHANGES, STEPS, Death, When
 from tests.faults.lakes import Origin, lake_of
 from tests.faults.polling import Seen
 from tests.faults.processes import Attempt, Harm, Tried, polled, proxies
 from tests.faults.proxy import FAULTS, drawn, no_fault
+from tests.faults.s3_server import CREDENTIALS
 
 Kind = Literal["local", "s3"]
 
@@ -29,6 +31,7 @@ FAULTS_OF = {"local": (*HARMLESS, "disk full"), "s3": (*HARMLESS, *FAULTS, "any"
 ROLES = ("actor", "reader", "rival")
 # attempts under the fault; then one without it must do
 ATTEMPTS = 3
+EXPIRES = "NIGHTJAR_LEASE__EXPIRES_SECONDS"
 BACKOFF = ExponentialBackoff.delay_amount
 
 
@@ -53,13 +56,17 @@ class World:
 
 @dataclass
 class Outcome:
-    """What came of a world: what must not be (empty is good), readers' reads and errors, and how attempts ended."""
+    """What came of a world: what must not be (empty is good), readers' reads and errors, and how attempts ended.
+
+    `faults` counts the store's, `changes` those that the act makes to the lake where nothing befalls it.
+    """
 
     world: World
     wrong: list[str] = field(default_factory=list)
     seen: Seen = field(default_factory=Seen)
     endings: list[str] = field(default_factory=list)
     faults: int = 0
+    changes: int = 0
 
 
 def world_of(seed: int, kind: Kind) -> World:
@@ -81,8 +88,12 @@ def world_of(seed: int, kind: Kind) -> World:
 def run(world: World, origin: Origin, endpoint: str = "") -> Outcome:
     """Let the world happen, and judge it. Call it in a process without threads."""
     ExponentialBackoff.delay_amount = lambda self, context: BACKOFF(self, context) / 20
+    if endpoint:
+        use(endpoint)
     outcome = Outcome(world)
-    harm = _harm(world, rehearsal(world, origin, endpoint))
+    usual = rehearsal(world, origin, endpoint)
+    harm, outcome.changes = _harm(world, usual), _changes(usual)
+    os.environ[EXPIRES] = "3" if world.rival else "0.8"
     with ExitStack() as stack:
         store = stack.enter_context(_lake(world, origin))
         at, met = stack.enter_context(_between(world, endpoint))
@@ -97,6 +108,11 @@ def run(world: World, origin: Origin, endpoint: str = "") -> Outcome:
     return outcome
 
 
+def use(endpoint: str) -> None:
+    """Let boto3 in this process and its children find the S3 server there."""
+    os.environ.update(CREDENTIALS, AWS_ENDPOINT_URL_S3=endpoint)
+
+
 def rehearsal(
     world: World,
     origin: Origin,
@@ -106,6 +122,7 @@ def rehearsal(
     """Return how the act goes where nothing befalls it: its steps and its seconds."""
     key = (world.act, world.kind)
     if key not in known:
+        os.environ[EXPIRES] = "60"  # no sign of life is among its steps
         with _lake(world, origin) as store:
             act = ACTS[world.act]
             known[key] = Attempt(partial(act.do, store.uri, origin), endpoint, Harm()).end()
@@ -115,15 +132,18 @@ def rehearsal(
 
 def _harm(world: World, usual: Tried) -> Harm:
     steps = sum(usual.steps[each] for each in world.steps)
-    changes = sum(usual.steps[each] for each in CHANGES)
     at_step = world.death in ("before", "halfway", "after")
     slower = 1.2 if _is_harmless(world) else 4.0
     return Harm(
         Death(cast(When, world.death), 1 + int(world.share * steps), world.steps) if at_step else Death(),
         after_seconds=world.share * usual.seconds * slower if world.death == "instant" else None,
-        full_from=1 + int(world.full * changes) if world.fault == "disk full" else 0,
+        full_from=1 + int(world.full * _changes(usual)) if world.fault == "disk full" else 0,
         clock=f"{world.seed}" if world.fault == "clock jumps" else "",
     )
+
+
+def _changes(tried: Tried) -> int:
+    return sum(tried.steps[each] for each in CHANGES)
 
 
 def _is_harmless(world: World) -> bool:
@@ -158,8 +178,11 @@ def _attempts(
     world: World, origin: Origin, store: Store, harm: Harm, at: dict[str, str], wrong: list[str]
 ) -> Iterator[Tried]:
     """Try until it is done; the first attempt is the one that is harmed, and the rival runs beside it."""
-    do = partial(ACTS[world.act].do, store.uri, origin)
-    rival = Attempt(partial(publish_night, store.uri, 3), at["rival"], Harm()) if world.rival else None
+    act = ACTS[world.act]
+    do = partial(act.do, store.uri, origin)
+    rival = (
+        Attempt(partial(act.rival, store.uri, origin), at["rival"], Harm(), RIVAL) if world.rival else None
+    )
     for number in range(1, ATTEMPTS + 2):
         endpoint = at["actor" if number <= ATTEMPTS else "rival"]
         tried = Attempt(do, endpoint, harm if number == 1 else Harm()).end()
