@@ -1,7 +1,7 @@
 """A reader that polls all the while: every version that it gets must be whole, verified, and of one night."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -24,9 +24,13 @@ class Seen:
 
 @dataclass
 class Poller:
-    """Reads a lake again and again, by the product's reader and by current.json in turn."""
+    """Reads a lake again and again, by the product's reader and by current.json in turn.
+
+    `first` is the item that begins every list of a night's version.
+    """
 
     uri: str
+    first: Callable[[date], str] = first_item
     seen: Seen = field(default_factory=Seen)
     newest: int = 0
 
@@ -50,7 +54,7 @@ class Poller:
         if version.entry and version.entry.sequence < self.newest:
             yield f"entry {version.entry.sequence} was live after entry {self.newest}"
         self.newest = version.entry.sequence if version.entry else 0
-        yield from faults_of(version)
+        yield from faults_of(version, self.first)
 
     def _by_the_copy(self) -> Iterator[str]:
         """Read as those do who know no log: the copy may be behind, and is always of an entry."""
@@ -62,13 +66,13 @@ class Poller:
         versions.verify(store, told["version"], told["manifest_sha256"])
 
 
-def faults_of(version: Version) -> Iterator[str]:
+def faults_of(version: Version, first: Callable[[date], str]) -> Iterator[str]:
     """Yield what is not whole or not of one night in a version that the reader gave: it looks at each SHA-256."""
     for table, described in version.manifest["tables"].items():
         rows = version.to_arrow(table).num_rows
         if rows != described["rows"]:
             yield f"{table} of {version.name} has {rows} rows, not {described['rows']}"
     found = version.top_n("ann")
-    expected = first_item(date.fromisoformat(version.name[:10]))
+    expected = first(date.fromisoformat(version.name[:10]))
     if not found or found[0]["item_id"] != expected:
         yield f"{version.name} has another night's lists: {found}"

@@ -13,7 +13,7 @@ import pytest
 from tests.faults.killing import CHANGES
 from tests.faults.worlds import World, world_of
 
-LOCAL_SEEDS, S3_SEEDS = range(24), range(5)
+LOCAL_SEEDS, S3_SEEDS = range(20), range(4)
 # no act makes more changes to the lake than this
 MOST_CHANGES = 40
 
@@ -42,7 +42,7 @@ def test_a_death_at_any_change_of_an_act_loses_nothing(act: str, begin: Callable
     outcomes = [
         begin(replace(world, seed=number, death=death, share=(number + 0.5) / changes))
         for number in range(changes)
-        for death in ("halfway", "after")
+        for death in (("after",) if act == "retention" else ("halfway", "after"))
     ]
     assert judged(outcomes) == {}
     assert all("killed" in each.result().endings for each in outcomes)
