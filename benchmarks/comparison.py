@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline_tasks.evaluation.intervals import Bootstrap
+
 K = 10
 RESAMPLES = 2_000
 
@@ -23,10 +25,9 @@ class Outcome:
 
 
 def interval(values: NDArray[np.float64], seed: int) -> list[float]:
-    """Return between what the mean of 95 % of resamples lies (Efron 1979, "Bootstrap methods: another look")."""
-    generator = np.random.default_rng(seed)
-    means = [values[generator.integers(0, len(values), len(values))].mean() for _ in range(RESAMPLES)]
-    return [_rounded(end) for end in np.percentile(means, [2.5, 97.5])]
+    """Return between what the mean of 95 % of resamples lies."""
+    (ends,) = Bootstrap(0.95, RESAMPLES, seed).intervals(values[:, None])
+    return [_rounded(end) for end in ends]
 
 
 def line(found: Outcome, reference: Outcome, seed: int) -> dict[str, Any]:

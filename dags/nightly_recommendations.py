@@ -11,15 +11,22 @@ with its reason; `reports/<run_date>/index.html` sums the night up.
 * Anything else was retried already: look at the store, the disk, the engine; then clear the task.
 * Skipped `publish`: nothing new to publish, or the run asked not to; the reason is in its log.
 * By hand: *Trigger* with another `run_date` or `model`, or `publish` = off to look before anyone else does.
+* A range: `python -m pipeline_tasks airflow backfill create --dag-id nightly_recommendations --max-active-runs 1` with
+  `--from-date` and `--to-date`, which are mornings: the run of night D is that of D + 1. Of these nobody is told.
+* Told by `notify`, once a night: it failed, with the reason above, or it is not live by `airflow.deadline`. A night
+  that is told late and then goes live is fine; told late and still running, look at the task that runs.
 """
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, chain
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, chain
+from alerts import deadline
+from night_params import night_params
 from stage_tasks import default_args, stage_task
 
 from pipeline_tasks import settings
 from pipeline_tasks.lake.records import STAGES
+from pipeline_tasks.notifying.callbacks import on_failure
 
 loaded = settings.load()
 
@@ -31,38 +38,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=default_args(loaded),
-    params={
-        "run_date": Param(
-            None,
-            type=["null", "string"],
-            pattern=settings.DATE_PATTERN,
-            title="Night (UTC)",
-            description="YYYY-MM-DD: everything that had arrived by the end of this day is known. "
-            "Empty: the last whole day before the run.",
-        ),
-        "model": Param(
-            loaded.train.model,
-            type="string",
-            pattern=settings.MODEL_PATTERN,
-            title="Challenger",
-            description="What is trained tonight, of several (commas between) the one that validation picks: "
-            f"{', '.join(settings.MODELS)}. It serves only if it is not worse than who serves now.",
-        ),
-        "publish": Param(
-            loaded.publish.mode,
-            type="string",
-            enum=["auto", "hold", "force", "off"],
-            title="Publish",
-            description="auto: tables go live if every check holds. hold: they wait to be released. "
-            "force: live although their health holds them back. off: everything but going live.",
-        ),
-        "why": Param(
-            loaded.publish.why,
-            type="string",
-            title="Why",
-            description="Of a forced night; the log keeps it.",
-        ),
-    },
+    on_failure_callback=on_failure,
+    deadline=deadline(loaded),
+    params=night_params(loaded),
     tags=["nightjar"],
 ):
     published = Asset("nightjar_recommendations")

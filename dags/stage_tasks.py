@@ -65,10 +65,13 @@ def stage_task(loaded: settings.Settings, stage: str, **options: Any) -> Any:
 def _settings_environment(loaded: settings.Settings) -> dict[str, str]:
     """The worker's own overrides, and the lake by its full address: what a container needs to agree.
 
-    The settings file is the image's own, or mounted over it: the worker's path to it means nothing there.
+    The settings file is the image's own, or mounted over it: the worker's path to it means nothing there. Whom
+    `notify` tells is nothing to a container, and a secret that Airflow would keep beside the task.
     """
-    prefix, file = settings.PREFIX, "NIGHTJAR_CONFIG"
-    kept = {name: value for name, value in os.environ.items() if name.startswith(prefix) and name != file}
+    prefix, not_kept = settings.PREFIX, ("NIGHTJAR_CONFIG", "NIGHTJAR_NOTIFY")
+    kept = {
+        n: value for n, value in os.environ.items() if n.startswith(prefix) and not n.startswith(not_kept)
+    }
     return {**kept, "NIGHTJAR_LAKE": loaded.lake_uri, "NIGHTJAR_STATE": "/tmp/nightjar", **OVERRIDES}  # noqa: S108
 
 

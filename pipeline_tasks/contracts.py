@@ -258,3 +258,18 @@ POPULAR = Contract(
 )  # fmt: skip
 
 PUBLISHED_TABLES = {contract.name: contract for contract in (TOP_N, SIMILAR_ITEMS, POPULAR)}
+
+ONLINE_LISTS = Contract(
+    name="top_n_lists",
+    grain="one user's list in one version, for services that ask for it online",
+    kind="snapshot",
+    key=("version", "user_id", "event_timestamp"),
+    columns=(
+        Column("version", "string", "the version of the tables that the list is of", nullable=False),
+        _id("user_id", "user"),
+        Column("event_timestamp", "timestamp", "events before this moment were known (UTC)", nullable=False),
+        Column("item_ids", "strings", "the recommended items' ids, best first", nullable=False),
+        Column("scores", "vector", "their scores, comparable within one list only", nullable=False),
+        Column("reasons", "strings", "what each follows from, as in top_n", nullable=False),
+    ),
+)

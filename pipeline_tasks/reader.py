@@ -5,50 +5,46 @@
     version.top_n("u-000123")
 
 The version is resolved once: everything read from one `Version` belongs together, whatever is published
-meanwhile.
+meanwhile. What is read is held against the checksums in its manifest.
 """
 
 import hashlib
-import io
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
-from pipeline_tasks.lake.store import Missing, Store, open_store
-from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.lake.store import Store, open_store
+from pipeline_tasks.publishing import changes, log, versions
+from pipeline_tasks.publishing.data_file import DataFile
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROLL_BACK = "make an earlier version live: python -m pipeline_tasks rollback --why '...'"
+BATCH_ROWS = 65_536
 
 
 def open_current(uri: str) -> "Version":
     """Return the version that is live in the lake at `uri` (file:// or s3://).
 
-    Raises Refused where nothing is published, or where what is published has gone or is not what was published:
-    then an earlier version can be made live.
+    Raises Refused where nothing is published, or where what is published has gone or been altered.
     """
     store = open_store(uri)
-    entry = log.newest(store)
-    if entry is None:
-        raise Refused(f"nothing is published in {uri}", "run a night, or see whether this is the right lake")
-    try:
-        manifest = versions.read_manifest(store, entry.version, entry.manifest_sha256)
-    except Refused as error:
-        raise Refused(
-            f"version {entry.version} is live by entry {entry.sequence} of the log, but {error.reason}",
-            ROLL_BACK,
-        ) from error
-    return Version(entry.version, manifest, store, entry)
+    return _open(store, _live(store))
+
+
+def current_name(uri: str) -> str:
+    """Return the name of the version that is live, which costs a listing and one small object.
+
+    Raises Refused where nothing is published.
+    """
+    return _live(open_store(uri)).version
 
 
 def open_version(uri: str, name: str) -> "Version":
@@ -62,9 +58,41 @@ def open_version(uri: str, name: str) -> "Version":
     return Version(name, versions.read_manifest(store, name), store)
 
 
+def _live(store: Store) -> log.Entry:
+    entry = log.newest(store)
+    if entry is None:
+        raise Refused(
+            f"nothing is published in {store.uri}", "run a night, or see whether this is the right lake"
+        )
+    return entry
+
+
+def _open(store: Store, entry: log.Entry) -> "Version":
+    try:
+        manifest = versions.read_manifest(store, entry.version, entry.manifest_sha256)
+    except Refused as error:
+        raise Refused(
+            f"entry {entry.sequence} of the log makes {entry.version} live, but {error.reason}",
+            _way_out(store, entry),
+        ) from error
+    return Version(entry.version, manifest, store, entry)
+
+
+def _way_out(store: Store, live: log.Entry) -> str:
+    """Say how something else goes live where the live version cannot be read."""
+    for entry in changes.earlier(store, live):
+        if store.exists(f"{layout.version(entry.version)}/{versions.MANIFEST}"):
+            return f"go back: python -m pipeline_tasks rollback --to {entry.version} --why '{live.version} is gone'"
+    return f"no earlier version is left to go back to: run check and publish for {live.run_date} again"
+
+
 @dataclass(frozen=True)
 class Version:
-    """A version of the tables: its name, its manifest, and the store that they lie in."""
+    """A version of the tables: its name, its manifest, and the store that they lie in.
+
+    It keeps the footers of the files that it has read, and may be used by several threads. What reads rows
+    raises Refused where a file is not what was published, and NightjarError where it has gone.
+    """
 
     name: str
     manifest: dict[str, Any]
@@ -79,70 +107,70 @@ class Version:
     @property
     def tables(self) -> dict[str, list[str]]:
         """Each table's Parquet files as URIs, for any engine that reads Parquet."""
-        folder = f"{self.store.uri}/{layout.version(self.name)}"
-        return {
-            table: [f"{folder}/{table}/{file['name']}" for file in described["files"]]
-            for table, described in self.manifest["tables"].items()
-        }
+        return {table: [file.uri for file in files] for table, files in self._files.items()}
+
+    def newest(self) -> "Version":
+        """Return the version that is live by now: this one, with the footers that it has, as long as it is.
+
+        To be asked now and then by who serves lists: while nothing changes it costs a listing and one small object.
+        """
+        entry = _live(self.store)
+        return self if entry.version == self.name else _open(self.store, entry)
 
     def local_files(self, table: str, folder: Path) -> list[Path]:
         """Return a table's Parquet files on this machine: in place in a local lake, else copied to `folder`."""
         return versions.local_files(self.store, self.name, self.manifest, table, folder)
 
-    def to_arrow(self, table: str, columns: list[str] | None = None) -> pa.Table:
-        """Return a whole table (or some columns) in its order.
+    def top_n(self, user_id: str) -> list[dict[str, Any]]:
+        """Return one user's list in order of rank, empty for an unknown user.
 
-        Raises Refused for a name that is none, and for a file whose SHA-256 is not the manifest's.
+        Reads one row group of one file, and of each file once its footer.
         """
-        if table not in self.manifest["tables"]:
-            raise Refused(
-                f"{self.name} has no table {table!r}", f"it has {', '.join(self.manifest['tables'])}"
-            )
-        files = self.manifest["tables"][table]["files"]
-        return pa.concat_tables(self._read(table, file, columns) for file in files)
+        files = self._files["top_n"]
+        rows: list[dict[str, Any]] = files[bucket_of(user_id, len(files))].rows_of(user_id).to_pylist()
+        return sorted(rows, key=lambda row: row["rank"])
+
+    def batches(
+        self, table: str, columns: list[str] | None = None, rows: int = BATCH_ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield a whole table (or some columns) in its order, at most `rows` rows at a time, in bounded memory.
+
+        A file's own SHA-256 is known, and Refused raised where it is another, only as its last rows come: what
+        must not be done by halves waits for the end. Raises Refused for a table or a column that there is not.
+        """
+        for part in self._parts(table, columns):
+            yield from part.to_batches(max_chunksize=rows)
+
+    def to_arrow(self, table: str, columns: list[str] | None = None) -> pa.Table:
+        """Return a whole table (or some columns) in its order; raises Refused for one that there is not."""
+        return pa.concat_tables(self._parts(table, columns))
 
     def to_pandas(self, table: str, columns: list[str] | None = None) -> "pd.DataFrame":
         """Return a whole table (or some columns) as a pandas frame; pandas must be installed."""
         frame: pd.DataFrame = self.to_arrow(table, columns).to_pandas()
         return frame
 
-    def top_n(self, user_id: str) -> list[dict[str, Any]]:
-        """Return one user's list in order of rank, empty for an unknown user.
+    @cached_property
+    def _files(self) -> dict[str, list[DataFile]]:
+        folder = layout.version(self.name)
+        return {
+            table: [
+                DataFile(self.store, f"{folder}/{table}/{file['name']}", file) for file in described["files"]
+            ]
+            for table, described in self.manifest["tables"].items()
+        }
 
-        Opens one file, and of that only the row groups that may hold the user: a file of another size than the
-        manifest's is refused, but its SHA-256 is not looked at (`verify` does, and so do whole tables).
-        """
-        files = self.manifest["tables"]["top_n"]["files"]
-        file = files[bucket_of(user_id, len(files))]
-        key = self._key("top_n", file)
-        with self._refused(key), self.store.open(key) as handle:
-            if handle.seek(0, io.SEEK_END) != file["bytes"]:
-                raise self._altered(key)
-            rows = pq.read_table(handle, filters=[("user_id", "=", user_id)]).to_pylist()
-        return sorted(rows, key=lambda row: row["rank"])
-
-    def _read(self, table: str, file: dict[str, Any], columns: list[str] | None) -> pa.Table:
-        key = self._key(table, file)
-        with self._refused(key):
-            data = self.store.read(key)
-            if hashlib.sha256(data).hexdigest() != file["sha256"]:
-                raise self._altered(key)
-            return pq.read_table(pa.BufferReader(data), columns=columns)
-
-    def _key(self, table: str, file: dict[str, Any]) -> str:
-        return f"{layout.version(self.name)}/{table}/{file['name']}"
-
-    @contextmanager
-    def _refused(self, key: str) -> Iterator[None]:
-        try:
-            yield
-        except Missing as error:
-            raise Refused(f"{self.store.uri}/{key} has gone", ROLL_BACK) from error
-        except (pa.ArrowInvalid, OSError) as error:
-            raise self._altered(key) from error
-
-    def _altered(self, key: str) -> Refused:
-        return Refused(f"{self.store.uri}/{key} has been altered since it was published", ROLL_BACK)
+    def _parts(self, table: str, columns: list[str] | None) -> Iterator[pa.Table]:
+        if table not in self._files:
+            raise Refused(f"{self.name} has no table {table!r}", f"it has {', '.join(self._files)}")
+        there = [column["name"] for column in self.manifest["tables"][table]["schema"]]
+        unknown = [name for name in columns or () if name not in there]
+        if unknown:
+            raise Refused(
+                f"{table} of {self.name} has no column {unknown[0]!r}", f"it has {', '.join(there)}"
+            )
+        for file in self._files[table]:
+            yield from file.tables(columns)
 
 
 def bucket_of(user_id: str, files: int) -> int:

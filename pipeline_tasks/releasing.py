@@ -8,6 +8,7 @@ from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.lease import hold
 from pipeline_tasks.lake.store import open_store
+from pipeline_tasks.online import put_online
 from pipeline_tasks.publishing import availability, changes, versions, waiting
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.refill import LISTS
@@ -34,6 +35,7 @@ def release(settings: Settings, version: str | None, why: str) -> Entry:
         if verdict.version != found.name:
             raise Refused(f"night {run_date} was made again meanwhile: {verdict.version}", "look at that one")
         _refuse_stale(staging, settings, found.name, run_date)
+        put_online(settings, staging.store, found.name)
         said = why or "released by hand"
         return changes.release(staging.store, run_date, verdict, who(), said, held.require)
 

@@ -21,7 +21,8 @@ class TrainingData:
     """All that is known at the end of the night.
 
     `histories` has a row a user with events; `weights` are those of the event types, the first padding's.
-    `item_ids` and `available` are by item_index (0 is padding); users are by user_index from 1.
+    `item_ids` and `available` are by item_index (0 is padding); users are by user_index from 1. `items` are the rows
+    of training/items, in that order.
     """
 
     histories: Histories
@@ -33,6 +34,8 @@ class TrainingData:
     holdout: Holdout
     weights: tuple[float, ...]
     inputs: dict[str, str]
+    event_types: tuple[str, ...]
+    items: pa.Table
 
 
 def read_training_data(store: Store, run_date: date) -> TrainingData:
@@ -57,4 +60,6 @@ def read_training_data(store: Store, run_date: date) -> TrainingData:
         ),
         weights=(0.0, *commits["training/sequences"].facts["event_weights"]),
         inputs={layout.night(name, run_date): commit.digest for name, commit in commits.items()},
+        event_types=tuple(commits["training/sequences"].facts["event_types"]),
+        items=items,
     )

@@ -57,6 +57,9 @@ class FailingStore:
     def open(self, key: str) -> BinaryIO:
         return self.inner.open(key)
 
+    def read_range(self, key: str, start: int, end: int) -> bytes:
+        return self.inner.read_range(key, start, end)
+
     def exists(self, key: str) -> bool:
         return self.inner.exists(key)
 

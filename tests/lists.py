@@ -77,22 +77,31 @@ def ranked_rows(owner: str, item: str, lists: dict[str, Iterable[str]]) -> list[
     ]
 
 
-def top_n_files(folder: Path, rows: list[dict[str, Any]], files: int) -> list[Path]:
-    """Write one Parquet file a bucket; return their paths in order."""
+def top_n_files(
+    folder: Path, rows: list[dict[str, Any]], files: int, group_rows: int | None = None
+) -> list[Path]:
+    """Write one Parquet file a bucket, of row groups of `group_rows` rows; return their paths in order."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"part-{number:05d}.parquet" for number in range(files)]
     for number, path in enumerate(paths):
         kept = [row for row in rows if row["bucket"] == number]
-        pq.write_table(pa.Table.from_pylist(kept, TOP_N), path)
+        table = pa.Table.from_pylist(kept, TOP_N)
+        pq.write_table(table, path, row_group_size=group_rows, write_page_checksum=True)
     return paths
 
 
 def make_version(
-    store: Store, folder: Path, lists: dict[str, Iterable[str]], *, night: date = NIGHT, files: int = 2
+    store: Store,
+    folder: Path,
+    lists: dict[str, Iterable[str]],
+    *,
+    night: date = NIGHT,
+    files: int = 2,
+    group_rows: int | None = None,
 ) -> Manifest:
     """Upload a version of `lists` with small tables beside them; return its manifest."""
     similar, popular = folder / "similar.parquet", folder / "popular.parquet"
-    made = top_n_files(folder / "top_n", top_n_rows(lists, files, night), files)
+    made = top_n_files(folder / "top_n", top_n_rows(lists, files, night), files, group_rows)
     rows = ranked_rows("item_id", "similar_item_id", {"i1": ["i2"]})
     pq.write_table(pa.Table.from_pylist(rows, SIMILAR), similar)
     rows = ranked_rows("list_name", "item_id", {"all": ["i1", "i2"]})

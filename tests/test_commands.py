@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pipeline_tasks.commands import COMMANDS
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log
+from pipeline_tasks.publishing.comparison import Difference
 from tests.lists import NIGHT
 from tests.publishing.test_changes import go_live
 from tests.stages.published_night import write_checked
@@ -49,7 +51,8 @@ def test_versions_tell_what_became_of_each(lake: Store, tmp_path: Path, run: Run
     health = [{"severity": "stop", "holds": False, "sentence": "30% lost"}]
     held = write_checked(lake, tmp_path / "held", NIGHT + timedelta(days=3), health=health).version
     broken = write_checked(lake, tmp_path / "broken", NIGHT + timedelta(days=4), passed=False).version
-    ready = write_checked(lake, tmp_path / "ready", NIGHT + timedelta(days=5)).version
+    changed = asdict(Difference(1, 0, 2, 0, 1, 1, 0.625, 0, 0, [], []))
+    ready = write_checked(lake, tmp_path / "ready", NIGHT + timedelta(days=5), difference=changed).version
     assert run("rollback", "--why", "bad lists")[0] == 0
     lake.delete([f"{layout.version(names[0])}/manifest.json"])
     code, said = run("versions")
@@ -59,6 +62,7 @@ def test_versions_tell_what_became_of_each(lake: Store, tmp_path: Path, run: Run
         ready: "ready", broken: "refused", held: "held",
         names[2]: "rolled back", names[1]: "live", names[0]: "incomplete",
     }  # fmt: skip
+    assert [line.count("62.5%") for line in said.splitlines()] == [0, 1, 0, 0, 0, 0, 0]
     told = json.loads(run("versions", "--json")[1])
     assert [each["name"] for each in told] == list(states)
 

@@ -10,9 +10,11 @@ import pytest
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log
+from pipeline_tasks.reader import open_current
 from pipeline_tasks.releasing import release
 from tests.lists import NIGHT
 from tests.stages.staged_night import SETTINGS, write_source, write_staged
+from tests.test_online import online
 
 
 @pytest.fixture
@@ -26,9 +28,14 @@ def checked(lake: Store, make_settings: Callable[..., Any], tmp_path: Path, spar
     return settings, check.run(settings, NIGHT).facts["version"]
 
 
-def test_the_newest_that_waits_is_released(lake: Store, checked: tuple[Any, str]) -> None:
-    settings, version = checked
+def test_the_newest_that_waits_is_released_and_its_lists_are_put_online(
+    lake: Store, checked: tuple[Any, str], make_settings: Callable[..., Any]
+) -> None:
+    _, version = checked
+    settings = make_settings(**SETTINGS, publish={"online": True})
     entry = release(settings, None, "looked at it")
+    user = open_current(lake.uri).to_arrow("top_n", ["user_id"])["user_id"][0].as_py()
+    assert online(settings, version, user) == [[row["item_id"] for row in open_current(lake.uri).top_n(user)]]
     assert (entry.version, entry.action, entry.why) == (version, "release", "looked at it")
     assert log.newest(lake) == entry
     with pytest.raises(NothingToDo, match="no version waits"):

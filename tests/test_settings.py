@@ -1,7 +1,7 @@
 """Settings: the environment goes before the file, and a wrong key or value is one clear line."""
 
 import os
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,19 @@ def test_the_environment_goes_before_the_file(config: Path, monkeypatch: pytest.
             ["'item_id' must be mapped"],
         ),
         ("[train]\ndim = 30\nheads = 4\n", ["dim: 30 is not a multiple of heads (4)"]),
+        ("[airflow]\ndeadline = '6:00'\n", ["airflow.deadline", "found '6:00'"]),
+        (
+            "[airflow]\ndeadline = '06:00'\nschedule = '*/30 * * * *'\n",
+            ["deadline is after one time of day", "(*/30 * * * *)"],
+        ),
+        (
+            "[notify]\nwebhook = 'hooks.example.com'\n",
+            ["notify.webhook", "must be an http:// or https:// URL"],
+        ),
+        ("[notify]\nreport_url = 'reports'\n", ["notify.report_url", "found 'reports'"]),
+        ("[notify.mail]\nhost = 'mail'\nto = 'ann@example.com'\n", ["sender must be an address"]),
+        ("[notify.mail]\nhost = 'mail'\nsender = 'a@b.example'\n", ["to must be an address"]),
+        ("[notify.mail]\nuser = 'ann'\ntls = 'none'\n", ["a password is not sent over tls = none"]),
     ],
 )
 def test_a_wrong_file_is_refused_with_key_found_and_allowed(
@@ -102,6 +115,8 @@ def test_only_keys_that_change_results_are_in_the_digest(make_settings) -> None:
         == here
     )
     assert make_settings(train={"launcher": "docker"}).results_digest() == here
+    told = {"webhook": "https://hooks.example.com", "report_url": "https://reports.example.com"}
+    assert make_settings(notify=told, airflow={"deadline": "06:00"}).results_digest() == here
     network = {"image_encoder": "timm:resnet18"}
     first, moved = (make_settings(features={**network, "image_weights": f"/{place}/w.pt"}) for place in "ab")
     assert first.results_digest() == moved.results_digest() != here
@@ -160,6 +175,60 @@ def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = str(settings.masked(settings.load()))
     assert "hush" not in shown
     assert "x://me:***@h/" in shown
+
+
+def test_whom_to_tell_and_how_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTJAR_NOTIFY__WEBHOOK", "https://hooks.example.com/services/hush")
+    monkeypatch.setenv("NIGHTJAR_NOTIFY__MAIL__PASSWORD", "hush")
+    loaded = settings.load()
+    assert loaded.notify.webhook.get_secret_value().endswith("/hush")
+    assert "hush" not in repr(loaded) + str(settings.masked(loaded)) + loaded.model_dump_json()
+    assert settings.masked(loaded)["notify"]["webhook"] == "***"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '["https://hush.example.com"]',
+        '{"webhook": ["hush"]}',
+        '{"mail": "hush"}',
+        '"hush"',
+        '{"webhook": "hush"}',
+    ],
+)
+def test_a_refusal_shows_no_secret(config: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    config.write_text("")
+    monkeypatch.setenv("NIGHTJAR_NOTIFY", value)
+    text = refusal()
+    assert text.startswith("notify")
+    assert "hush" not in text
+
+
+def test_mails_go_to_several(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text("[notify.mail]\nto = ['ann@example.com', 'bob@example.com']\n")
+    assert settings.load().notify.mail.addressees == ["ann@example.com", "bob@example.com"]
+    monkeypatch.setenv("NIGHTJAR_NOTIFY__MAIL__TO", "eve@example.com, ann@example.com")
+    assert settings.load().notify.mail.addressees == ["eve@example.com", "ann@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "deadline", "hours"),
+    [
+        ("0 2 * * *", "06:00", 4),
+        ("30 23 * * 1-5", "05:30", 6),
+        ("0 2 * * *", "01:00", 23),
+        ("0 2 * * *", "02:00", 24),
+    ],
+)
+def test_the_deadline_is_the_next_of_its_time_after_the_schedule(
+    make_settings, schedule: str, deadline: str, hours: int
+) -> None:
+    airflow = make_settings(airflow={"schedule": schedule, "deadline": deadline}).airflow
+    assert airflow.deadline_after == timedelta(hours=hours)
+
+
+def test_without_a_deadline_there_is_none(make_settings) -> None:
+    assert make_settings(airflow={"schedule": "*/30 * * * *"}).airflow.deadline_after is None
 
 
 @pytest.mark.parametrize("text", ["2018-9-24", "24.09.2018", "2018-02-30", "", "2018-09-24; rm -rf /"])

@@ -10,6 +10,7 @@ COMMANDS = (
     "rollback",
     "retention",
     "doctor",
+    "notify",
     "settings",
     "sample",
 )

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(loaded: Settings, options: argparse.Namespace) -> int:
-    from pipeline_tasks.dataset.engine import open_engine
+    from pipeline_tasks.dataset.engine import define, open_engine
     from pipeline_tasks.publishing.comparison import compare
     from pipeline_tasks.reader import open_version
 
@@ -28,8 +28,9 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
         TemporaryDirectory(dir=loaded.state_dir) as folder,
         open_engine(Path(folder), loaded.spark.driver_memory) as engine,
     ):
-        files = [each.local_files("top_n", Path(folder) / f"{n}") for n, each in enumerate(named)]
-        found = compare(engine, files[0], files[1])
+        for view, version in zip(("a", "b"), named, strict=True):
+            define(engine, view, version.local_files("top_n", Path(folder) / view))
+        found = compare(engine, "a", "b")
     if options.json:
         print(json.dumps(asdict(found), indent=1, ensure_ascii=False))
     else:

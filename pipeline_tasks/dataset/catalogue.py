@@ -22,11 +22,12 @@ def items(engine: duckdb.DuckDBPyConnection) -> pa.Table:
     """
     found = engine.sql(f"""
         WITH newest AS (
-            SELECT item_id, available, appeared_at, title FROM clean_items
+            SELECT item_id, available, appeared_at, title, category, brand FROM clean_items
             QUALIFY row_number() OVER (PARTITION BY item_id ORDER BY updated_at DESC NULLS LAST) = 1
         ), first AS (SELECT item_index, min(time_us) AS time_us FROM events GROUP BY item_index)
         SELECT known_items.item_index, known_items.item_id, coalesce(newest.available, true) AS available,
                least(epoch_us(newest.appeared_at), first.time_us) // 1000000 AS first_seen, newest.title,
+               newest.category, newest.brand,
                {FEATURES}
         FROM known_items
         LEFT JOIN newest USING (item_id)
@@ -42,6 +43,8 @@ def items(engine: duckdb.DuckDBPyConnection) -> pa.Table:
             "first_seen": found["first_seen"].cast(pa.int64()),
             "content": _lists(content.make_content(found)),
             "title": found["title"].cast(pa.string()),
+            "category": found["category"].cast(pa.string()),
+            "brand": found["brand"].cast(pa.string()),
         }
     )
 

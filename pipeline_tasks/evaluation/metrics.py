@@ -24,10 +24,13 @@ class Measured:
     mrr: NDArray[np.float64]
     coverage: float
 
+    def by_user(self) -> dict[str, NDArray[np.float64]]:
+        """Return each metric's values (rows,) as "ndcg@10" and so on; coverage is of all lists together."""
+        return {f"{name}@{self.k}": getattr(self, name) for name in METRICS}
+
     def means(self) -> dict[str, float]:
         """Return the mean over users of each metric, and the coverage, as "ndcg@10" and so on."""
-        users = {name: getattr(self, name) for name in METRICS}
-        means = {f"{name}@{self.k}": float(own.mean()) if len(own) else 0.0 for name, own in users.items()}
+        means = {name: float(own.mean()) if len(own) else 0.0 for name, own in self.by_user().items()}
         return {**means, f"coverage@{self.k}": self.coverage}
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 FALLBACK = "popular"
+Rule = Literal["estimate", "unless_worse", "if_not_worse"]
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,63 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Challenger and champion on the same users, on days after the cuts of both."""
+    """NDCG of the challenger and of the model `against` which it is held, on the same users.
 
+    Against the champion these are users of days after the cuts of both. `interval` is of the mean difference
+    over users, by paired bootstrap of this `confidence`; None without users.
+    """
+
+    against: str
     challenger: float
-    champion: float
+    other: float
     users: int
+    interval: tuple[float, float] | None
+    confidence: float
+
+    @property
+    def difference(self) -> float:
+        return self.challenger - self.other
+
+    def __str__(self) -> str:
+        own, other = self.challenger, self.other
+        word = "better than" if own > other else "worse than" if own < other else "as good as"
+        between = (
+            f"{self.confidence * 100:g}% interval {self.interval[0]:+.4f} to {self.interval[1]:+.4f}, "
+            if self.interval
+            else ""
+        )
+        return (
+            f"{word} {self.against} (NDCG {own:.4f} and {other:.4f}, difference {self.difference:+.4f}, {between}"
+            f"{self.users} users)"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "against": self.against,
+            "difference": self.difference,
+            "interval": list(self.interval) if self.interval else None,
+            "users": self.users,
+        }
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a challenger has to reach: see settings.EvaluateSettings for the rules and the tolerance (NDCG)."""
+
+    rule: Rule
+    tolerance: float
+    min_users: int
+
+    def passed(self, found: Comparison) -> bool:
+        """Return whether the challenger replaces the other by the rule."""
+        low, high = found.interval or (found.difference, found.difference)
+        value = {"estimate": found.difference, "unless_worse": high, "if_not_worse": low}[self.rule]
+        return value >= -self.tolerance
+
+    def note(self, found: Comparison) -> str:
+        """Return what a reason ends with where the estimate alone would have decided otherwise."""
+        otherwise = self.passed(found) != (found.difference >= -self.tolerance)
+        return f"; evaluate.rule is {self.rule}" if otherwise else ""
 
 
 @dataclass(frozen=True)
@@ -33,66 +87,57 @@ class Decision:
     reason: str
 
 
+def best(baselines: Sequence[Candidate]) -> Candidate:
+    """Return the baseline with the highest NDCG, of equal ones `popular`."""
+    return max(baselines, key=lambda each: (each.ndcg or 0.0, each.name == FALLBACK, each.name))
+
+
 def choose(
     challenger: Candidate | None,
     champion: Candidate | None,
     baselines: Sequence[Candidate],
     *,
     comparison: Comparison | None,
-    tolerance: float,
-    min_users: int,
+    bar: Bar,
     evidence: int,
 ) -> Decision:
     """Return who serves: the challenger if it is not worse than the champion, else the champion, else a baseline.
 
-    Without a champion the challenger must be as good as the best baseline. `evidence` is the number of
-    holdout users measured; with fewer than `min_users` the champion stays, or without one `popular` serves.
-    `baselines` hold at least `popular`.
+    Without a champion the challenger must be as good as the best baseline: `comparison` is with the one or the
+    other. `evidence` is the number of holdout users measured; with fewer than `min_users` the champion stays, or
+    without one `popular` serves. `baselines` hold at least `popular`.
     """
     if champion is not None:
-        return _against_champion(challenger, champion, comparison, tolerance, min_users)
-    if evidence < min_users:
+        return _against_champion(challenger, champion, comparison, bar)
+    if evidence < bar.min_users:
         popular = next(each for each in baselines if each.name == FALLBACK)
         return _serves(
-            popular, f"not enough evidence: {evidence} of {min_users} holdout users, and no champion"
+            popular, f"not enough evidence: {evidence} of {bar.min_users} holdout users, and no champion"
         )
-    best = max(baselines, key=lambda each: (_value(each), each.name == FALLBACK, each.name))
-    if challenger is None:
-        return _serves(best, f"the best baseline (NDCG {_value(best):.4f}); there is no challenger")
-    difference = _difference(_value(challenger), best.name, _value(best), evidence)
-    if _value(challenger) >= _value(best) - tolerance:
-        return _serves(challenger, f"the challenger is {difference}; there is no champion yet")
-    return _serves(best, f"the challenger {challenger.name} is {difference}, the best baseline")
+    first = best(baselines)
+    if challenger is None or comparison is None:
+        return _serves(first, f"the best baseline (NDCG {first.ndcg or 0.0:.4f}); there is no challenger")
+    note = bar.note(comparison)
+    if bar.passed(comparison):
+        return _serves(challenger, f"the challenger is {comparison}; there is no champion yet{note}")
+    return _serves(first, f"the challenger {challenger.name} is {comparison}, the best baseline{note}")
 
 
 def _against_champion(
-    challenger: Candidate | None,
-    champion: Candidate,
-    comparison: Comparison | None,
-    tolerance: float,
-    min_users: int,
+    challenger: Candidate | None, champion: Candidate, comparison: Comparison | None, bar: Bar
 ) -> Decision:
     if challenger is None or comparison is None:
         return _serves(champion, "the champion stays: there is no challenger to compare it with")
-    if comparison.users < min_users:
+    if comparison.users < bar.min_users:
         return _serves(
             champion,
-            f"the champion stays: not enough evidence, {comparison.users} of {min_users} users on days that "
+            f"the champion stays: not enough evidence, {comparison.users} of {bar.min_users} users on days that "
             "neither model has seen",
         )
-    difference = _difference(comparison.challenger, champion.name, comparison.champion, comparison.users)
-    if comparison.challenger >= comparison.champion - tolerance:
-        return _serves(challenger, f"the challenger is {difference}, the champion so far")
-    return _serves(champion, f"the champion stays: the challenger {challenger.name} is {difference}")
-
-
-def _difference(own: float, other_name: str, other: float, users: int) -> str:
-    word = "better than" if own > other else "worse than" if own < other else "as good as"
-    return f"{word} {other_name} (NDCG {own:.4f} and {other:.4f}, {users} users)"
-
-
-def _value(candidate: Candidate) -> float:
-    return candidate.ndcg if candidate.ndcg is not None else 0.0
+    note = bar.note(comparison)
+    if bar.passed(comparison):
+        return _serves(challenger, f"the challenger is {comparison}, the champion so far{note}")
+    return _serves(champion, f"the champion stays: the challenger {challenger.name} is {comparison}{note}")
 
 
 def _serves(candidate: Candidate, reason: str) -> Decision:

@@ -4,7 +4,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from feast import Entity, FeatureView, Field, FileSource
+from feast import Entity, FeatureView, Field, FileSource, PushSource
 from feast.types import Array, Bool, FeastType, Float32, Float64, Int64, String, UnixTimestamp
 
 from pipeline_tasks.contracts import ColumnType, Contract
@@ -36,9 +36,9 @@ def feature_names(contract: Contract) -> list[str]:
     return [name for name in contract.names if name not in contract.key]
 
 
-def entity(contract: Contract) -> Entity:
-    """Return the entity that a view of this contract is keyed by."""
-    key = contract.column(entity_key(contract))
+def entity(contract: Contract, join_key: str = "") -> Entity:
+    """Return the entity that a view of this contract is keyed by, or of several the one of `join_key`."""
+    key = contract.column(join_key or entity_key(contract))
     return Entity(
         name=key.name.removesuffix("_id"),
         join_keys=[key.name],
@@ -55,16 +55,35 @@ def source(contract: Contract) -> FileSource:
 
 def feature_view(contract: Contract, of: Entity) -> FeatureView:
     """Return the view of the contract's features, keyed by the entity `of`."""
-    fields = [entity_key(contract), *feature_names(contract)]
-    columns = [contract.column(name) for name in fields]
     return FeatureView(
         name=contract.name,
         entities=[of],
-        schema=[
-            Field(name=column.name, dtype=TYPES[column.type], description=column.doc) for column in columns
-        ],
+        schema=_fields(contract),
         source=source(contract),
         ttl=TIME_TO_LIVE,
         online=True,
         description=contract.grain,
     )
+
+
+def pushed_view(contract: Contract, of: list[Entity]) -> FeatureView:
+    """Return the view of what is pushed online, keyed by the entities `of`.
+
+    Feast wants files behind every push source, to materialize from: here there are none, and nobody does.
+    """
+    return FeatureView(
+        name=contract.name,
+        entities=of,
+        schema=_fields(contract),
+        source=PushSource(name=f"{contract.name}_pushed", batch_source=source(contract)),
+        online=True,
+        description=contract.grain,
+    )
+
+
+def _fields(contract: Contract) -> list[Field]:
+    return [
+        Field(name=column.name, dtype=TYPES[column.type], description=column.doc)
+        for column in contract.columns
+        if column.name != STAMP
+    ]

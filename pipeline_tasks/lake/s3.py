@@ -6,8 +6,9 @@ Credentials, region and endpoint come from boto3's own chain (AWS_ENDPOINT_URL_S
 import io
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -18,6 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from s3transfer.utils import S3_RETRYABLE_DOWNLOAD_ERRORS
 
+from pipeline_tasks.lake.ranges import RangeReader
 from pipeline_tasks.lake.store import AlreadyExists, Missing, StoreError
 
 TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=8)
@@ -28,6 +30,10 @@ READ_ATTEMPTS = 5
 TAKEN, CONFLICT = 412, 409
 CONFLICT_PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 READ_AHEAD_BYTES = 1 << 20
+
+
+class BeyondEnd(StoreError):
+    """A range begins where the object has ended."""
 
 
 class S3Store:
@@ -46,12 +52,15 @@ class S3Store:
     def open(self, key: str) -> BinaryIO:
         with self._explained("read", key):
             size = self._client.head_object(**self._object(key))["ContentLength"]
+        reader = RangeReader(size, partial(self.read_range, key))
+        return cast(BinaryIO, io.BufferedReader(reader, READ_AHEAD_BYTES))
 
-        def fetch(start: int, end: int) -> bytes:
+    def read_range(self, key: str, start: int, end: int) -> bytes:
+        try:
             with self._explained("read", key):
                 return self._body(key, Range=f"bytes={start}-{end - 1}")
-
-        return cast(BinaryIO, io.BufferedReader(RangeReader(size, fetch), READ_AHEAD_BYTES))
+        except BeyondEnd:
+            return b""
 
     def write(self, key: str, data: bytes) -> None:
         with self._explained("write", key):
@@ -146,6 +155,8 @@ class S3Store:
                 raise StoreError(f"cannot {verb} {what}: there is no bucket {self.bucket!r}") from error
             if code in ("NoSuchKey", "404"):
                 raise Missing(f"there is no {what}") from error
+            if _status(error) == 416:
+                raise BeyondEnd(f"{what} ends before the range that was asked for") from error
             if verb == "create" and _status(error) == TAKEN:
                 raise AlreadyExists(f"{what} exists already") from error
             raise StoreError(f"cannot {verb} {what}: {error}", "see the store's permissions") from error
@@ -160,32 +171,3 @@ class S3Store:
 def _status(error: ClientError) -> int | None:
     status: int | None = error.response["ResponseMetadata"].get("HTTPStatusCode")
     return status
-
-
-class RangeReader(io.RawIOBase):
-    """An object of `size` bytes as a raw seekable file; each read is one `fetch(start, end)`."""
-
-    def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
-        self._size = size
-        self._fetch = fetch
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(base + offset, 0)
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        end = min(self._position + len(buffer), self._size)
-        if end <= self._position:
-            return 0
-        data = self._fetch(self._position, end)
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)

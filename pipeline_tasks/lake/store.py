@@ -34,6 +34,9 @@ class Store(Protocol):
     def open(self, key: str) -> BinaryIO:
         """Return the object as a seekable file that fetches only what is read; raises Missing."""
 
+    def read_range(self, key: str, start: int, end: int) -> bytes:
+        """Return the object's bytes from `start` up to `end`, fewer where it ends before; raises Missing."""
+
     def write(self, key: str, data: bytes) -> None:
         """Put the object, replacing one that is there, atomically."""
 

@@ -10,6 +10,7 @@ from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.store import Missing, Store
 from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.publishing.comparison import Difference
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.versions import MANIFEST, Verdict
 
@@ -19,13 +20,17 @@ FOLDER = "recommendations/versions/"
 
 @dataclass(frozen=True)
 class Listed:
-    """A version: `manifest` is empty where it is not whole, `metrics` those of its model on the night's holdout."""
+    """A version: `manifest` is empty where it is not whole, `metrics` those of its model on the night's holdout.
+
+    `kept` is the mean share of a list that stayed, against the version that was live when it was checked.
+    """
 
     name: str
     run_date: str
     state: State
     manifest: dict[str, Any]
     metrics: dict[str, float]
+    kept: float | None = None
 
     @property
     def bytes(self) -> int:
@@ -58,7 +63,12 @@ def _listed(store: Store, name: str, history: list[Entry]) -> Listed:
         return Listed(name, str(run_date), "incomplete", {}, {})
     verdict = versions.read_verdict(store, run_date)
     return Listed(
-        name, str(run_date), _state(name, verdict, history), manifest, _metrics(store, run_date, manifest)
+        name,
+        str(run_date),
+        _state(name, verdict, history),
+        manifest,
+        _metrics(store, run_date, manifest),
+        _kept(name, verdict),
     )
 
 
@@ -75,6 +85,13 @@ def _state(name: str, verdict: Verdict | None, history: list[Entry]) -> State:
     return "held" if verdict.held_by else "ready"
 
 
+def _kept(name: str, verdict: Verdict | None) -> float | None:
+    if verdict is None or verdict.version != name or not verdict.difference:
+        return None
+    difference = Difference(**verdict.difference)
+    return difference.kept if difference.both else None
+
+
 def _metrics(store: Store, run_date: date, manifest: dict[str, Any]) -> dict[str, float]:
     """Return the holdout's metrics of the model that made it, if the night's record is still of that model."""
     record = records.read(store, run_date, "evaluate")
@@ -88,9 +105,12 @@ def _metrics(store: Store, run_date: date, manifest: dict[str, Any]) -> dict[str
 
 def lines(found: list[Listed]) -> Iterator[str]:
     """Yield a table for a terminal."""
-    yield f"{'version':<24}{'state':<13}{'model':<28}{'ndcg':>8}{'users':>12}{'MB':>9}"
+    yield f"{'version':<24}{'state':<13}{'model':<28}{'ndcg':>8}{'kept':>8}{'users':>12}{'MB':>9}"
     for each in found:
         ndcg = next((f"{v:.4f}" for name, v in each.metrics.items() if name.startswith("ndcg")), "")
         model = each.manifest.get("model", {}).get("name", "")
         users = f"{each.manifest['users']:,}" if each.manifest else ""
-        yield f"{each.name:<24}{each.state:<13}{model:<28}{ndcg:>8}{users:>12}{each.bytes / 1e6:>9.1f}"
+        kept = "" if each.kept is None else f"{each.kept:.1%}"
+        yield (
+            f"{each.name:<24}{each.state:<13}{model:<28}{ndcg:>8}{kept:>8}{users:>12}{each.bytes / 1e6:>9.1f}"
+        )

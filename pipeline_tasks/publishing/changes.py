@@ -1,6 +1,6 @@
 """What people do to what is live: a held version released, or an earlier one made live again; an entry of the log out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 
 from pipeline_tasks.errors import NothingToDo, Refused
@@ -77,15 +77,21 @@ def _named(store: Store, live: Entry, to: str) -> Entry:
 
 def predecessor(store: Store, live: Entry) -> Entry:
     """Return the entry of the version that a rollback goes back to; raises Refused where there is none."""
-    left: set[str] = set()
+    for entry in earlier(store, live):
+        return entry
+    raise Refused(f"no version was live before {live.version}", "name one: rollback --to VERSION")
+
+
+def earlier(store: Store, live: Entry) -> Iterator[Entry]:
+    """Yield the entries of versions that were live before `live`, newest first, but what somebody went back from."""
+    left = {live.version}
     rolled_off = False
     for entry in log.backwards(store):
         if rolled_off:  # what somebody went back from is no place to go back to
             left.add(entry.version)
         rolled_off = entry.action == "rollback"
-        if entry.version not in {live.version, *left}:
-            return entry
-    raise Refused(f"no version was live before {live.version}", "name one: rollback --to VERSION")
+        if entry.version not in left:
+            yield entry
 
 
 def release(

@@ -1,14 +1,13 @@
-"""What changed between two versions: their files of top_n in, counts of users and items out."""
+"""What changed between two versions: views of their top_n in, counts of users and items out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 
 LISTS = """
-    CREATE TEMP TABLE {view} AS
-    SELECT user_id, list(item_id ORDER BY rank) AS items FROM rows_{view} GROUP BY user_id"""
+    CREATE OR REPLACE TEMP TABLE {table} AS
+    SELECT user_id, list(item_id ORDER BY rank) AS items FROM {view} GROUP BY user_id"""
 USERS = """
     SELECT count(*) FILTER (b.items IS NULL) AS gone, count(*) FILTER (a.items IS NULL) AS new,
            count(*) FILTER (a.items = b.items) AS same,
@@ -17,10 +16,11 @@ USERS = """
            count(*) FILTER (NOT list_has_any(a.items, b.items)) AS replaced,
            avg(len(list_intersect(a.items, b.items)) / greatest(len(a.items), len(b.items)))
                FILTER (a.items IS NOT NULL AND b.items IS NOT NULL) AS kept
-    FROM a FULL JOIN b USING (user_id)"""
+    FROM lists_a AS a FULL JOIN lists_b AS b USING (user_id)"""
 # of every item how many more lists hold it in b than in a
 ITEMS = """
-    WITH places AS (SELECT unnest(items) AS item_id, -1 AS place FROM a UNION ALL SELECT unnest(items), 1 FROM b),
+    WITH places AS (SELECT unnest(items) AS item_id, -1 AS place FROM lists_a
+                    UNION ALL SELECT unnest(items), 1 FROM lists_b),
     counted AS (SELECT item_id, sum(place)::BIGINT AS more, bool_or(place < 0) AS before, bool_or(place > 0) AS after
                 FROM places GROUP BY item_id)
     SELECT * FROM counted"""
@@ -46,11 +46,20 @@ class Difference:
     gained: list[tuple[str, int]]
     lost: list[tuple[str, int]]
 
+    @property
+    def both(self) -> int:
+        """Users who have a list in both."""
+        return self.same + self.reordered + self.changed + self.replaced
+
+    @property
+    def before(self) -> int:
+        """Users who had a list."""
+        return self.both + self.gone
+
     def lines(self) -> Iterator[str]:
         """Yield it for a terminal."""
-        both = self.same + self.reordered + self.changed + self.replaced
-        yield f"users      {both:,} in both, {self.new:,} new, {self.gone:,} gone"
-        if both:
+        yield f"users      {self.both:,} in both, {self.new:,} new, {self.gone:,} gone"
+        if self.both:
             yield (
                 f"lists      {self.same:,} the same, {self.reordered:,} in another order, {self.changed:,} changed in "
                 f"part, {self.replaced:,} wholly; {self.kept:.1%} of a list stayed"
@@ -61,13 +70,10 @@ class Difference:
                 yield f"{title:<11}" + ", ".join(f"{item} {more:+,}" for item, more in found)
 
 
-def compare(
-    engine: duckdb.DuckDBPyConnection, a: Sequence[Path], b: Sequence[Path], shown: int = 5
-) -> Difference:
-    """Compare the lists in the Parquet files `a` with those in `b`."""
-    for view, files in (("a", a), ("b", b)):
-        engine.read_parquet([str(file) for file in files]).create_view(f"rows_{view}")
-        engine.execute(LISTS.format(view=view))
+def compare(engine: duckdb.DuckDBPyConnection, a: str, b: str, shown: int = 5) -> Difference:
+    """Compare the lists of the view `a` (user_id, rank, item_id) with those of `b`."""
+    for table, view in (("lists_a", a), ("lists_b", b)):
+        engine.execute(LISTS.format(table=table, view=view))
     ((gone, new, same, reordered, changed, replaced, kept),) = engine.sql(USERS).fetchall()
     items = engine.sql(ITEMS).fetchall()
     moved = sorted((more, item) for item, more, _, _ in items if more)

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import duckdb
 
+from pipeline_tasks.publishing.comparison import Difference
+
 Severity = Literal["stop", "warn"]
 # a bin of the score's distribution holds a tenth of the live version's scores; an empty share counts as this
 BINS = 10
@@ -31,13 +33,6 @@ SHOWN = """
 NEWEST = """
     SELECT (max(first_seen) FILTER (available) - max(first_seen) FILTER (item_id IN (SELECT item_id FROM {view})))
            / 86400 AS days FROM items"""
-# users of both versions, and those of them who find nothing in the new list that was in the old one
-REPLACED = """
-    WITH now AS (SELECT user_id, list(item_id) AS items FROM {view} GROUP BY user_id),
-    live AS (SELECT user_id, list(item_id) AS items FROM {live} GROUP BY user_id)
-    SELECT (SELECT count(*) FROM live ANTI JOIN now USING (user_id)) / (SELECT count(*) FROM live) AS lost,
-           avg((NOT list_has_any(now.items, live.items))::INT) AS replaced
-    FROM now JOIN live USING (user_id)"""
 EDGES = "SELECT quantile_cont(score, {quantiles}) AS edges FROM {live}"
 SHARES = """
     SELECT bin, count(*) / sum(count(*)) OVER () AS share
@@ -76,26 +71,36 @@ class Finding:
 
 
 def measure(
-    engine: duckdb.DuckDBPyConnection, n: int, view: str, live: str | None, same: bool
+    engine: duckdb.DuckDBPyConnection,
+    n: int,
+    view: str,
+    live: str | None,
+    difference: Difference | None,
+    *,
+    same: bool,
 ) -> dict[str, float]:
     """Return the measures of top_n `view`, by the names of the limits; with `live` also those beside it.
 
-    Scores are compared only where the `same` kind of model made both: others' have another scale. What cannot
-    be measured, as the age of items whose first day is not known, is left out.
+    `difference` is that from `live` to `view`. Scores are compared only where the `same` kind of model made both:
+    others' have another scale. What cannot be measured, as the age of items whose first day is not known, is left out.
     """
 
     def one(query: str, of: str = view) -> dict[str, float]:
-        found = engine.sql(query.format(view=of, live=live, n=n))
+        found = engine.sql(query.format(view=of, n=n))
         return dict(zip(found.columns, found.fetchall()[0], strict=True))
 
     lists, shown = one(LISTS), one(SHOWN)
     ((unavailable,),) = engine.sql("SELECT avg((NOT available)::INT) FROM items").fetchall()
-    found = {"unavailable": unavailable, "flat_lists": lists["flat"], "newest_item_days": one(NEWEST)["days"]}
-    if live and one(LISTS, live)["users"]:
-        lists_live, shown_live, beside = one(LISTS, live), one(SHOWN, live), one(REPLACED)
+    found: dict[str, float | None] = {
+        "unavailable": unavailable,
+        "flat_lists": lists["flat"],
+        "newest_item_days": one(NEWEST)["days"],
+    }
+    if live and difference and difference.before:
+        lists_live, shown_live = one(LISTS, live), one(SHOWN, live)
         found |= {
-            "users_lost": beside["lost"],
-            "lists_replaced": beside["replaced"],
+            "users_lost": difference.gone / difference.before,
+            "lists_replaced": difference.replaced / difference.both if difference.both else None,
             "short_lists": (lists["short"] or 0.0) - lists_live["short"],
             "items_lost": 1 - shown["items"] / shown_live["items"],
             "concentration": (shown["gini"] or 0.0) - shown_live["gini"],

@@ -12,8 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-# what is left of a batch becomes a row group; a reader that wants one user's list reads one of them
+from pipeline_tasks.publishing.promises import Promised, whole_lists
+
 BATCH_ROWS = 1 << 17
+# of a row group: a reader that wants one user's list reads one of them (benchmarks/reader.py), and an engine
+# that scans starts anew at each
+GROUP_ROWS = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,13 @@ LISTS = {
 
 @dataclass
 class Refilled:
-    """What became of a file: rows in and out, lists in the result, rows that were unavailable."""
+    """What became of a file: rows in and out, lists in the result, rows that were unavailable, or blocked since."""
 
     rows_in: int = 0
     rows: int = 0
     lists: int = 0
     unavailable: int = 0
+    blocked: int = 0
 
     def __add__(self, other: "Refilled") -> "Refilled":
         return Refilled(
@@ -46,37 +51,79 @@ class Refilled:
             self.rows + other.rows,
             self.lists + other.lists,
             self.unavailable + other.unavailable,
+            self.blocked + other.blocked,
         )
 
 
-def refill_file(source: Path, target: Path, lists: Lists, unavailable: pa.Array, places: int) -> Refilled:
+def refill_file(
+    source: Path,
+    target: Path,
+    lists: Lists,
+    unavailable: pa.Array,
+    places: int,
+    promised: Promised | None = None,
+) -> Refilled:
     """Write the final lists of one staged Parquet file, which is sorted by owner and rank; return counts."""
     counts = Refilled()
     with pq.ParquetFile(source) as file:
-        schema = file.schema_arrow
-        # page indexes let engines skip within a row group
+        # by its checksum a reader knows a page that has been altered without reading the file
         writer = pq.ParquetWriter(
-            target, schema, compression="zstd", coerce_timestamps="us", write_page_index=True
+            target, file.schema_arrow, compression="zstd", coerce_timestamps="us", write_page_checksum=True
         )
         with writer:
-            batches = file.iter_batches(BATCH_ROWS)
-            for batch in refill(batches, lists, unavailable, places, counts):
-                writer.write_batch(batch)
+            batches: Iterable[pa.RecordBatch] = file.iter_batches(BATCH_ROWS)
+            if promised is not None:
+                batches = whole_lists(batches, lists.owner)
+            final = refill(batches, lists, unavailable, places, counts, promised)
+            for group in groups_of_lists(final, GROUP_ROWS):
+                writer.write_table(group, row_group_size=group.num_rows)
     return counts
 
 
+def groups_of_lists(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """Yield ranked batches again as tables of at most `rows` rows, each of whole lists, whatever the batches were.
+
+    A list that is longer than that is a table of its own.
+    """
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(each.num_rows for each in waiting) <= rows:
+            continue
+        table = pa.Table.from_batches(waiting)
+        begins = np.flatnonzero(table["rank"].to_numpy() == 1)
+        start = 0
+        while table.num_rows - start > rows and len(later := begins[begins > start]):
+            end = int(max(later[0], later[later <= start + rows].max(initial=0)))
+            yield table.slice(start, end - start).combine_chunks()
+            start = end
+        waiting = table.slice(start).combine_chunks().to_batches()
+    if waiting:
+        yield pa.Table.from_batches(waiting).combine_chunks()
+
+
 def refill(
-    batches: Iterable[pa.RecordBatch], lists: Lists, unavailable: pa.Array, places: int, counts: Refilled
+    batches: Iterable[pa.RecordBatch],
+    lists: Lists,
+    unavailable: pa.Array,
+    places: int,
+    counts: Refilled,
+    promised: Promised | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the batches without `unavailable` items, ranked anew from 1, at most `places` a list.
 
-    Rows are sorted by owner and rank; a list may run on from one batch to the next. `counts` is added to.
+    Rows are sorted by owner and rank; a list may run on from one batch to the next, unless something is `promised`
+    of lists. `counts` is added to.
     """
     owner, length = None, 0
     for batch in batches:
         available = batch.filter(pc.invert(pc.is_in(batch[lists.item], value_set=unavailable)))
         counts.rows_in += batch.num_rows
         counts.unavailable += batch.num_rows - available.num_rows
+        if promised is not None:
+            allowed = promised.allowed(available, lists.owner, lists.item)
+            counts.blocked += available.num_rows - allowed.num_rows
+            available = promised.arranged(allowed, lists.owner, lists.item, places)
         if not available.num_rows:
             continue
         ranks, begun = _ranks(available[lists.owner], owner, length)

@@ -7,27 +7,19 @@ by rule out. DuckDB counts them, since it joins beyond memory; Great Expectation
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import duckdb
 
+from pipeline_tasks.contracts import PUBLISHED_TABLES, ColumnType
+from pipeline_tasks.publishing.list_rules import declared_queries
+from pipeline_tasks.publishing.places import Night, define_places
 from pipeline_tasks.publishing.refill import LISTS
+from pipeline_tasks.quality.rules import Rule, row_rules
+
+__all__ = ["Night", "Violations", "violations"]
 
 EXAMPLES = 3
 SHOWN_CHARACTERS = 60
-
-
-@dataclass(frozen=True)
-class Night:
-    """What a night's tables must agree with: places a list, data cut-off, files of top_n, whether lists
-    leave out what was seen, and the share of users whose list may be shorter than it could be.
-    """
-
-    n: int
-    cutoff: datetime
-    files: int
-    exclude_seen: bool
-    shortfall_budget: float
 
 
 @dataclass(frozen=True)
@@ -41,6 +33,13 @@ class Violations:
     examples: list[str] = field(default_factory=list)
 
 
+# what DuckDB calls the types of the contracts
+TYPES: dict[ColumnType, tuple[str, ...]] = {
+    "string": ("VARCHAR",),
+    "integer": ("INTEGER", "BIGINT"),
+    "float": ("FLOAT", "DOUBLE"),
+    "timestamp": ("TIMESTAMP WITH TIME ZONE",),
+}
 # {table}, {owner} and {item} are those of LISTS: whose list it is, and what it recommends
 OF_ROWS = {
     "item_is_known": """
@@ -49,12 +48,13 @@ OF_ROWS = {
         SELECT {owner}, rank, {item} FROM {table}
         SEMI JOIN (FROM items WHERE NOT available) AS gone ON gone.item_id = {table}.{item}""",
     "score_is_finite": """
-        SELECT {owner}, rank, {item} FROM {table} WHERE NOT coalesce(isfinite(score), false)""",
+        SELECT {owner}, rank, {item} FROM {table} WHERE NOT isfinite(score)""",
 }
+# what is different in a list is counted in the list: count(DISTINCT …) hashes all rows, and takes twice as long
 LISTED = """
     CREATE TEMP TABLE {table}_lists AS
-    SELECT {owner}, count(*) AS size, min(rank) AS first, max(rank) AS last, count(DISTINCT rank) AS ranks,
-           count(DISTINCT {item}) AS items
+    SELECT {owner}, count(*) AS size, min(rank) AS first, max(rank) AS last, list_unique(list(rank)) AS ranks,
+           list_unique(list({item})) AS items
     FROM {table} GROUP BY {owner}"""
 OF_LISTS = {
     "key_is_unique": "SELECT {owner}, size FROM {table}_lists WHERE ranks <> size",
@@ -71,19 +71,6 @@ OF_POPULAR = {
         SELECT 'all' AS list_name WHERE EXISTS (FROM items WHERE available)
         AND NOT EXISTS (FROM popular WHERE list_name = 'all')""",
 }
-# a user's places: at most n, at most what is available and, where the settings say so, not seen
-PLACES = """
-    CREATE TEMP TABLE places AS
-    WITH stock AS (SELECT count(*) AS available FROM items WHERE available),
-    sizes AS (SELECT user_id, user_index, coalesce(size, 0) AS size
-              FROM users LEFT JOIN top_n_lists USING (user_id)),
-    short AS (SELECT DISTINCT user_index, unnest(items) AS item_index
-              FROM sequences SEMI JOIN (FROM sizes WHERE size < {n}) AS sizes USING (user_index)),
-    seen AS (SELECT user_index, count(*) AS items
-             FROM short SEMI JOIN (FROM items WHERE available) AS items USING (item_index)
-             GROUP BY user_index)
-    SELECT user_id, size, least({n}, available - if({exclude_seen}, coalesce(seen.items, 0), 0)) AS places
-    FROM sizes LEFT JOIN seen USING (user_index) CROSS JOIN stock"""
 OF_TOP_N = {
     "bucket_is_right": """
         SELECT user_id, rank, item_id FROM top_n
@@ -104,7 +91,13 @@ OF_TOP_N = {
 
 
 def violations(engine: duckdb.DuckDBPyConnection, night: Night) -> list[Violations]:
-    """Return every rule of the three tables with what breaks it."""
+    """Return every rule of the three tables, the declared ones among them, with what breaks it.
+
+    Of columns of a wrong type nothing else is asked.
+    """
+    types = [_types(engine, table) for table in LISTS]
+    if any(each.count for each in types):
+        return types
     values = {
         "n": night.n,
         "files": night.files,
@@ -113,22 +106,50 @@ def violations(engine: duckdb.DuckDBPyConnection, night: Night) -> list[Violatio
     }
     for table, lists in LISTS.items():
         engine.execute(LISTED.format(table=table, owner=lists.owner, item=lists.item))
-    engine.execute(PLACES.format(**values))
+    define_places(engine, night)
     ((users,),) = engine.sql("SELECT count(*) FROM users").fetchall()
     tolerated = {"list_is_full": int(night.shortfall_budget * users)}
     return [
-        _count(engine, table, rule, query.format(**values), tolerated.get(rule, 0))
-        for table, rule, query in _queries()
+        *types,
+        *(
+            _count(engine, table, rule, query.format(**values), tolerated.get(rule, 0))
+            for table, rule, query in (*_queries(), *declared_queries(night))
+        ),
     ]
+
+
+def _types(engine: duckdb.DuckDBPyConnection, table: str) -> Violations:
+    """Return the columns of another type than the contract's."""
+    found = dict(zip(engine.table(table).columns, map(str, engine.table(table).types), strict=True))
+    columns = PUBLISHED_TABLES[table].columns
+    wrong = [column.name for column in columns if found.get(column.name) not in TYPES[column.type]]
+    examples = [f"{name} is {found.get(name, 'missing')}" for name in wrong]
+    return Violations(table, "types_are_the_contracts", len(wrong), examples=examples[:EXAMPLES])
 
 
 def _queries() -> Iterator[tuple[str, str, str]]:
     for table, lists in LISTS.items():
+        for asked in row_rules(PUBLISHED_TABLES[table]):
+            yield table, asked.reason, _of_column(asked, table, lists.owner, lists.item)
         for rule, query in {**OF_ROWS, **OF_LISTS}.items():
             yield table, rule, query.format(table=table, owner=lists.owner, item=lists.item)
     for table, rules in {"top_n": OF_TOP_N, "similar_items": OF_SIMILAR, "popular": OF_POPULAR}.items():
         for rule, query in rules.items():
             yield table, rule, query
+
+
+def _of_column(rule: Rule, table: str, owner: str, item: str) -> str:
+    """Return the query for rows that break a rule of the contract's; what is null is that rule's own concern."""
+    column = rule.column
+    least = "-inf" if column.minimum is None else column.minimum
+    most = "inf" if column.maximum is None else column.maximum
+    wrong = {
+        "missing": f"{column.name} IS NULL",
+        "out_of_range": f"{column.name} NOT BETWEEN '{least}'::DOUBLE AND '{most}'::DOUBLE",
+        "too_long": f"length({column.name}) NOT BETWEEN 1 AND {column.max_characters}",
+    }[rule.kind]
+    shown = dict.fromkeys((owner, "rank", item, column.name))
+    return f"SELECT {', '.join(shown)} FROM {table} WHERE {wrong}"  # noqa: S608 - names are the contract's
 
 
 def _count(

@@ -6,6 +6,7 @@ names, and a version that is there is never rewritten.
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -22,6 +23,8 @@ from pipeline_tasks.lake.tables import sha256_of
 
 MANIFEST = "manifest.json"
 CHUNK_BYTES = 8 << 20
+# a Parquet file ends with its footer, four bytes that say how long that is, and "PAR1"
+FOOTER_END_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,13 @@ def _table(paths: Sequence[Path]) -> dict[str, Any]:
     footers = [pq.read_metadata(path) for path in paths]
     schema = footers[0].schema.to_arrow_schema()
     described = [
-        {"name": path.name, "rows": footer.num_rows, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        {
+            "name": path.name,
+            "rows": footer.num_rows,
+            "bytes": path.stat().st_size,
+            "sha256": sha256_of(path),
+            "footer": _footer(path),
+        }
         for path, footer in zip(paths, footers, strict=True)
     ]
     return {
@@ -67,6 +76,15 @@ def _table(paths: Sequence[Path]) -> dict[str, Any]:
         "schema": [{"name": column.name, "type": str(column.type)} for column in schema],
         "files": described,
     }
+
+
+def _footer(path: Path) -> dict[str, Any]:
+    """Return the length and SHA-256 of a Parquet file's footer, the length and magic number at its end included."""
+    with path.open("rb") as handle:
+        handle.seek(-FOOTER_END_BYTES, os.SEEK_END)
+        size = int.from_bytes(handle.read(4), "little") + FOOTER_END_BYTES
+        handle.seek(-size, os.SEEK_END)
+        return {"bytes": size, "sha256": hashlib.sha256(handle.read()).hexdigest()}
 
 
 def upload(store: Store, manifest: Manifest, files: dict[str, Sequence[Path]]) -> bool:
@@ -144,7 +162,8 @@ class Verdict:
 
     `staged` maps each staged table to the digest it was made from, so that a verdict on older lists is
     known as such; `failures` are the broken rules of its contract, worst first; `health` are all findings
-    against what was live; `warnings` do not keep it from going live.
+    against what was live; `warnings` do not keep it from going live. `difference` is what changed since the version
+    that was live, `against` (a Difference of publishing.comparison; both None without one, and in verdicts of old).
     """
 
     version: str
@@ -154,6 +173,8 @@ class Verdict:
     failures: list[dict[str, Any]] = field(default_factory=list)
     health: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    against: str | None = None
+    difference: dict[str, Any] | None = None
 
     @property
     def held_by(self) -> list[str]:

@@ -1,11 +1,14 @@
 """Versions that wait to be released: a name or none in, the version and what to know of it before it goes live out."""
 
+from collections.abc import Iterator
 from datetime import date
 
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import catalogue, versions
 from pipeline_tasks.publishing.catalogue import Listed
+from pipeline_tasks.publishing.comparison import Difference
+from pipeline_tasks.publishing.versions import Verdict
 
 WHY_NOT = {
     "refused": "it breaks its contract, which nobody can release",
@@ -39,6 +42,14 @@ def asked(store: Store, version: str | None) -> dict[str, str]:
         f"Night {found.run_date}, {found.manifest['users']:,} users, by {found.manifest['model']['name']}.",
         *(f"- **holds it back:** {sentence}" for sentence in (verdict.held_by if verdict else ())),
         *(f"- warning: {sentence}" for sentence in (verdict.warnings if verdict else ())),
+        *(_changes(verdict) if verdict else ()),
         *(f"- {name}: {value:.4f}" for name, value in sorted(found.metrics.items())),
     ]
     return {"version": found.name, "text": "\n".join(lines)}
+
+
+def _changes(verdict: Verdict) -> Iterator[str]:
+    """Yield what changed since the version that was live at the check, if one was."""
+    if verdict.difference:
+        for line in Difference(**verdict.difference).lines():
+            yield f"- against {verdict.against}, {' '.join(line.split())}"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from torch import Tensor
 
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import EmbeddingModel, Model
-from pipeline_tasks.ranking.shelf import ITEMS_A_BLOCK, ROWS_A_BLOCK, Ranked, Shelf, best
+from pipeline_tasks.ranking.barred import Barred
+from pipeline_tasks.ranking.shelf import ITEMS_A_BLOCK, ROWS_A_BLOCK, Pairs, Ranked, Shelf, best
 
 # likenesses of items kept at a time: 128 MiB
 CELLS_AT_ONCE = 1 << 25
@@ -31,6 +33,14 @@ class RankedUsers(Ranked):
     histories: Histories
 
 
+@dataclass(frozen=True)
+class Further:
+    """Items (n_items + 1,) of which every row gets its best `k`, behind what it would have had without."""
+
+    items: NDArray[np.bool_]
+    k: int
+
+
 @torch.inference_mode()
 def rank_users(
     model: Model,
@@ -41,35 +51,65 @@ def rank_users(
     exclude_seen: bool,
     users_a_block: int = 1024,
     items_a_block: int = ITEMS_A_BLOCK,
+    barred: Barred | None = None,
+    further: Further | None = None,
 ) -> Iterator[RankedUsers]:
     """Yield every row's `k` best of the `allowed` (n_items + 1,) items, in the order of the rows.
 
+    With `barred` (of the same rows) these are left out in place of what was seen; with `further` lists are longer.
     Of what the model knows nothing is never among them: scores of -inf, items and users whose vector is zero.
     """
     vectors = model.item_vectors() if isinstance(model, EmbeddingModel) else None
     if vectors is not None:
         allowed = allowed & vectors.any(1).cpu().numpy()
-    shelf = Shelf(allowed, items_a_block, vectors)
+    if barred is None and exclude_seen:
+        barred = Barred.seen(histories)
+    shelves = [(Shelf(allowed, items_a_block, vectors), k)]
+    if further is not None and (allowed & further.items)[1:].any():
+        shelves.append((Shelf(allowed & further.items, items_a_block, vectors), further.k))
 
-    def lists(part: Histories, own: Tensor) -> tuple[Tensor, Tensor]:
-        seen = shelf.pairs(part.row_of_event, part.items) if exclude_seen else None
-        columns, values = shelf.best(own, k, seen)
+    def lists(shelf: Shelf, k: int, part: Barred | None, own: Tensor) -> tuple[Tensor, Tensor]:
+        columns, values = shelf.best(own, k, _pairs(shelf, part))
         if vectors is not None:
             values[~own.any(1)] = -torch.inf
         return columns, values
 
-    with side_by_side(shelf.items.device) as each:
+    with side_by_side(shelves[0][0].items.device) as each:
         for first in range(0, len(histories), users_a_block):
             block = histories.rows(slice(first, first + users_a_block))
             whole = model.encode(block) if isinstance(model, EmbeddingModel) else model.score(block)
-            rows = [slice(start, start + ROWS_A_BLOCK) for start in range(0, len(block), ROWS_A_BLOCK)]
-            if not first:
-                some = block.rows(rows[0])
-                shelf.look(
-                    whole[rows[0]], k, shelf.pairs(some.row_of_event, some.items) if exclude_seen else None
-                )
-            parts = list(each(lists, [block.rows(some) for some in rows], [whole[some] for some in rows]))
-            yield RankedUsers(**vars(shelf.ranked(first, parts, k)), histories=block)
+            parts = _parts(barred, first, len(block)), torch.split(whole, ROWS_A_BLOCK)
+            found = []
+            for shelf, size in shelves:
+                if not first:
+                    shelf.look(parts[1][0], size, _pairs(shelf, parts[0][0]))
+                ranked = list(each(partial(lists, shelf, size), *parts))
+                found.append(shelf.ranked(first, ranked, size))
+            yield RankedUsers(**vars(_joined(found)), histories=block)
+
+
+def _parts(barred: Barred | None, first: int, rows: int) -> list[Barred | None]:
+    """Return what is barred of the rows from `first`, ROWS_A_BLOCK at a time."""
+    starts = range(first, first + rows, ROWS_A_BLOCK)
+    if barred is None:
+        return [None for _ in starts]
+    return [barred.rows(slice(start, min(start + ROWS_A_BLOCK, first + rows))) for start in starts]
+
+
+def _pairs(shelf: Shelf, barred: Barred | None) -> Pairs | None:
+    return None if barred is None else shelf.pairs(barred.row_of_item, barred.items)
+
+
+def _joined(found: list[Ranked]) -> Ranked:
+    """Return the first lists with what else the second ones have behind them."""
+    if len(found) == 1:
+        return found[0]
+    one, other = found
+    again = (other.items[:, :, None] == one.items[:, None, :]).any(2)
+    items = np.concatenate([one.items, np.where(again, 0, other.items)], axis=1)
+    scores = np.concatenate([one.scores, np.where(again, -np.inf, other.scores)], axis=1)
+    order = np.argsort(items == 0, axis=1, kind="stable")
+    return Ranked(one.first, np.take_along_axis(items, order, 1), np.take_along_axis(scores, order, 1))
 
 
 @contextmanager

@@ -8,25 +8,13 @@ from numpy.typing import NDArray
 
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import NO_REASON, Model
-from pipeline_tasks.ranking.blocks import RankedUsers
+from pipeline_tasks.ranking.barred import Barred
+from pipeline_tasks.ranking.blocks import Further, RankedUsers
+from pipeline_tasks.ranking.filled import MODEL, POPULAR, Filled
 from pipeline_tasks.ranking.rerank import Reranker, rank_lists
+from pipeline_tasks.ranking.ruled import TableRules
 
 EVERYBODY = "all"
-
-
-@dataclass(frozen=True)
-class Filled:
-    """Lists of consecutive users: (rows, k) items, 0 where there are no more, and their scores.
-
-    `reasons` are items of the user's own history for what the model ranked (`by_model`), and else numbers of
-    popular lists.
-    """
-
-    first: int
-    items: NDArray[np.int32]
-    scores: NDArray[np.float32]
-    by_model: NDArray[np.bool_]
-    reasons: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -47,35 +35,47 @@ def fill_lists(
     popular: PopularLists,
     own_list: NDArray[np.int64],
     *,
-    exclude_seen: bool,
+    barred: Barred | None,
     users_a_block: int,
+    rules: TableRules | None = None,
+    further: Further | None = None,
 ) -> Iterator[Filled]:
     """Yield every row's list of `k` allowed items: what the model ranks, then those of the popular lists.
 
-    `own_list` (rows,) is the popular list of each row's segment; who has no history gets that one, and what
-    is missing after it comes from everybody's. Without a model the popular lists serve everybody.
+    `barred` are items that a row may not have. `own_list` (rows,) is the popular list of each row's segment; who
+    has no history gets that one, and what is missing after it comes from everybody's. Without a model the popular
+    lists serve everybody. With `rules` the `k` are candidates, of which the rules choose.
     """
     if model is None:
         ranked_blocks = _nothing_ranked(histories, users_a_block)
     else:
         ranked_blocks = rank_lists(
-            model, reranker, histories, k, allowed, exclude_seen=exclude_seen, users_a_block=users_a_block
+            model,
+            reranker,
+            histories,
+            k,
+            allowed,
+            exclude_seen=False,
+            users_a_block=users_a_block,
+            barred=barred,
+            further=further,
         )
     for ranked in ranked_blocks:
-        rows = len(ranked.items)
         block = ranked.histories
-        items = np.zeros((rows, k), dtype=np.int32)
-        scores = np.zeros((rows, k), dtype=np.float32)
         width = ranked.items.shape[1]
-        items[:, :width], scores[:, :width] = ranked.items, ranked.scores
-        nothing_known = block.lengths == 0
-        items[nothing_known] = 0
-        by_model = items > 0
-        reasons = np.zeros_like(items) if model is None else _own_items(model, block, items)
-        for row in np.flatnonzero(~by_model.all(axis=1)):
-            seen = block.items[block.offsets[row] : block.offsets[row + 1]] if exclude_seen else ()
-            _refill(items[row], scores[row], reasons[row], popular, int(own_list[ranked.first + row]), seen)
-        yield Filled(ranked.first, items, scores, by_model, reasons)
+        lists = Filled.empty(ranked.first, len(block), max(k, width))
+        lists.items[:, :width], lists.scores[:, :width] = ranked.items, ranked.scores
+        lists.items[block.lengths == 0] = 0
+        for row in np.flatnonzero((lists.items[:, :k] == 0).any(axis=1)):
+            place = ranked.first + int(row)
+            apart = () if barred is None else barred.items[barred.offsets[place] : barred.offsets[place + 1]]
+            _refill(lists, int(row), popular, int(own_list[place]), apart)
+        if rules is not None:
+            lists = rules.apply(lists)
+        if model is not None:
+            own = _own_items(model, block, np.where(lists.sources == MODEL, lists.items, 0))
+            np.copyto(lists.reasons, own, where=own > 0)
+        yield lists
 
 
 def _nothing_ranked(histories: Histories, users_a_block: int) -> Iterator[RankedUsers]:
@@ -97,16 +97,12 @@ def _own_items(model: Model, block: Histories, items: NDArray[np.int32]) -> NDAr
 
 
 def _refill(
-    items: NDArray[np.int32],
-    scores: NDArray[np.float32],
-    reasons: NDArray[np.int32],
-    popular: PopularLists,
-    own: int,
-    seen: Sequence[int] | NDArray[np.int32],
+    lists: Filled, row: int, popular: PopularLists, own: int, barred: Sequence[int] | NDArray[np.int32]
 ) -> None:
     """Fill one row's empty places, in place: scores fall on, so that they are in order in every list."""
+    items, scores = lists.items[row], lists.scores[row]
     place = int(np.count_nonzero(items))
-    taken = {*map(int, items[:place]), *map(int, seen)}
+    taken = {*map(int, items[:place]), *map(int, barred)}
     lowest = float(scores[place - 1]) if place else None
     for number in dict.fromkeys((own, 0)):
         for item, score in zip(popular.items[number], popular.scores[number], strict=True):
@@ -115,6 +111,7 @@ def _refill(
             if int(item) in taken:
                 continue
             lowest = float(score) if lowest is None else min(float(score), lowest - 1.0)
-            items[place], scores[place], reasons[place] = item, lowest, number
+            items[place], scores[place] = item, lowest
+            lists.sources[row, place], lists.reasons[row, place] = POPULAR, number
             taken.add(int(item))
             place += 1

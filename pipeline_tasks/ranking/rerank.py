@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import EmbeddingModel, Model
 from pipeline_tasks.models.ranker import Ranker
-from pipeline_tasks.ranking.blocks import RankedUsers, rank_users, side_by_side
+from pipeline_tasks.ranking.barred import Barred
+from pipeline_tasks.ranking.blocks import Further, RankedUsers, rank_users, side_by_side
 from pipeline_tasks.ranking.features import Floats, Known, crosses
 from pipeline_tasks.ranking.top_k import top_k
 
@@ -47,7 +48,10 @@ class Reranker:
         if not items.shape[1]:
             return scores
         known = self.known
-        place = np.broadcast_to(np.arange(items.shape[1], dtype=np.float32), items.shape)
+        above = np.minimum(
+            np.arange(items.shape[1], dtype=np.float32), self.candidates
+        )  # as `standing` counts
+        place = np.broadcast_to(above, items.shape)
         of_pairs = pair_features(
             np.where(items > 0, gaps_below(scores, scores[:, : self.candidates]), 0.0),
             place,
@@ -137,11 +141,21 @@ def rank_lists(
     *,
     exclude_seen: bool,
     users_a_block: int = 1024,
+    barred: Barred | None = None,
+    further: Further | None = None,
 ) -> Iterator[RankedUsers]:
     """Yield every row's `k` best as `rank_users` does, in the reranker's order where there is one."""
     wanted = max(k, reranker.candidates) if reranker else k
     blocks = rank_users(
-        model, histories, wanted, allowed, exclude_seen=exclude_seen, users_a_block=users_a_block
+        model,
+        histories,
+        wanted,
+        allowed,
+        exclude_seen=exclude_seen,
+        users_a_block=users_a_block,
+        barred=barred,
+        further=further,
     )
     for block in blocks:
-        yield reranker.rerank(block, k) if reranker else block
+        # what is ranked further may not be lost again to what the ranker likes better
+        yield reranker.rerank(block, k if further is None else block.items.shape[1]) if reranker else block

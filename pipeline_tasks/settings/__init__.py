@@ -22,8 +22,10 @@ from pydantic_settings import (
 )
 
 from pipeline_tasks.errors import Refused
+from pipeline_tasks.settings.notify import MailSettings, NotifySettings
 from pipeline_tasks.settings.publishing import CheckSettings, PublishSettings
 from pipeline_tasks.settings.retention import LeaseSettings, RetentionSettings
+from pipeline_tasks.settings.rules import RulesSettings, fit_together
 from pipeline_tasks.settings.source import Source, SourceTable, Strategy
 from pipeline_tasks.settings.stages import (
     MODEL_PATTERN,
@@ -56,12 +58,15 @@ __all__ = [
     "FeatureSettings",
     "KubernetesSettings",
     "LeaseSettings",
+    "MailSettings",
+    "NotifySettings",
     "PreprocessSettings",
     "PublishSettings",
     "QualitySettings",
     "RankingSettings",
     "RecommendSettings",
     "RetentionSettings",
+    "RulesSettings",
     "Settings",
     "Source",
     "SourceTable",
@@ -86,7 +91,9 @@ NOT_SETTINGS = {
     "NIGHTJAR_APPLY",
 }
 # keys that say where and how a night runs, not what comes out
-PLACES = {"lake", "data", "state", "publish", "airflow", "spark", "retention", "lease"}
+PLACES = {"lake", "data", "state", "publish", "airflow", "spark", "notify", "retention", "lease"}
+# of a key whose value is not to be seen; of sections that hold one, what is found in their place
+MASKED = r"secret|password|token|access.?key|credential|webhook|^notify(\.mail)?$"
 TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes", "als_solver"}
 
 
@@ -133,10 +140,14 @@ class Settings(BaseSettings):
     """Who serves."""
     recommend: RecommendSettings = RecommendSettings()
     """Lists."""
+    rules: RulesSettings = RulesSettings()
+    """Rules over lists."""
     check: CheckSettings = CheckSettings()
     """May the lists go live."""
     publish: PublishSettings = PublishSettings()
     """How tonight's version goes live."""
+    notify: NotifySettings = NotifySettings()
+    """Who is told."""
     retention: RetentionSettings = RetentionSettings()
     """How much of the lake stays."""
     lease: LeaseSettings = LeaseSettings()
@@ -162,6 +173,12 @@ class Settings(BaseSettings):
                 f"spark.master {self.spark.master}), and train.launcher is {self.train.launcher}, whose image "
                 "has no Spark: set train.launcher to process, or train.als_solver to local"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _rules_fit_lists_and_sources(self) -> Self:
+        known = {kind for source in self.sources.values() for kind in source.events}
+        fit_together(self.rules, self.recommend, known)
         return self
 
     @property
@@ -195,6 +212,9 @@ class Settings(BaseSettings):
         kept = self.model_dump(mode="json", exclude={*PLACES, "train", "sources", "check"})
         kept["check"] = {"availability_hours": self.check.availability_hours}  # the rest judges what is made
         kept["train"] = self.train.model_dump(mode="json", exclude=TRAIN_PLACES)
+        kept["rules"].pop("blocked")  # a place: what it says is in the lists
+        if not self.rules.declared:
+            del kept["rules"]
         if self.als_by_spark:  # its factors start at random numbers of each block
             kept["als_blocks"] = self.spark.shuffle_partitions
         for place in ("feast", "image_weights"):  # an encoder is told by its weights' content
@@ -245,7 +265,7 @@ def explain(error: ValidationError, path: Path) -> str:
     if first["type"] == "extra_forbidden":
         return f"{key} in {where} is no setting; see `python -m pipeline_tasks settings`"
     message = first["msg"].removeprefix("Value error, ")
-    found = "" if first["type"] == "value_error" else f" (found {first['input']!r})"
+    found = "" if first["type"] == "value_error" else f" (found {_mask(key, first['input'])!r})"
     return f"{key} in {where}: {message}{found}"
 
 
@@ -272,9 +292,7 @@ def masked(settings: Settings) -> dict[str, Any]:
 def _mask(key: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _mask(name, inner) for name, inner in value.items()}
-    if isinstance(value, str) and re.search(
-        r"secret|password|token|access.?key|credential", key, re.IGNORECASE
-    ):
+    if re.search(MASKED, key, re.IGNORECASE):
         return "***" if value else value
     if isinstance(value, str):
         return re.sub(r"(://[^/:@]+:)[^/@]+@", r"\1***@", value)

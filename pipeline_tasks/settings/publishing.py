@@ -56,3 +56,5 @@ class PublishSettings(Section):
     checks hold it back, or although a newer night is. off: everything but going live."""
     why: str = ""
     """Why a night is forced; the log keeps it."""
+    online: bool = False
+    """Put every user's list into Feast's online store before its version goes live."""

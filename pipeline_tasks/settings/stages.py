@@ -1,5 +1,7 @@
 """The settings of the stages: one section a subject, a docstring a key."""
 
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,10 +18,31 @@ MODEL_PATTERN = f"^{_EITHER}(,{_EITHER})*$"
 class AirflowSettings(Section):
     schedule: str = "0 2 * * *"
     """When the nightly DAG starts (cron, UTC)."""
+    deadline: str = Field("", pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")
+    """Time of day (UTC, as 06:00) by which a scheduled night must be live, else `notify` is told; empty: none."""
     retries: int = Field(2, ge=0)
     """Further tries of a stage that failed for a reason that a retry may cure."""
     retry_delay_seconds: int = Field(120, ge=0)
     """Pause before a further try."""
+
+    @model_validator(mode="after")
+    def _schedule_has_one_time_of_day(self) -> Self:
+        if self.deadline and not re.match(r"\d+ \d+ ", self.schedule):
+            raise ValueError(
+                f"deadline is after one time of day, and schedule ({self.schedule}) does not begin with one: "
+                "write its minute and hour as numbers, or leave deadline empty"
+            )
+        return self
+
+    @property
+    def deadline_after(self) -> timedelta | None:
+        """How long after the schedule's moment the deadline is, above 0 and up to a day; None without one."""
+        if not self.deadline:
+            return None
+        minute, hour = map(int, self.schedule.split()[:2])
+        by_hour, by_minute = map(int, self.deadline.split(":"))
+        minutes = (by_hour - hour) * 60 + by_minute - minute
+        return timedelta(minutes=minutes % (24 * 60) or 24 * 60)
 
 
 class SparkSettings(Section):
@@ -231,6 +254,15 @@ class EvaluateSettings(Section):
     """Metrics are at k."""
     tolerance: float = Field(0.0, ge=0)
     """NDCG by which a challenger may be below what it would replace."""
+    rule: Literal["estimate", "unless_worse", "if_not_worse"] = "estimate"
+    """When a challenger replaces the champion, or the best baseline. estimate: its NDCG is not below the other's, which is the
+    better guess of the two however wide their difference's interval is. unless_worse: not the whole interval is below; then
+    losses too small to see can add up over nights. if_not_worse: nothing of the interval is below, so that few challengers
+    serve without a tolerance."""
+    confidence: float = Field(0.95, gt=0, lt=1)
+    """Of the intervals of metrics and of differences, by bootstrap over users."""
+    resamples: int = Field(2_000, ge=100)
+    """Of the bootstrap."""
     max_users: int = Field(20_000, ge=1)
     """Holdout users measured, chosen by a fixed hash."""
 

@@ -20,7 +20,7 @@ def rows(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[
 
 def _default(field: FieldInfo) -> str:
     value: Any = field.get_default(call_default_factory=True)
-    if value is None or value in ("", {}, ()):
+    if value is None or value in ({}, ()) or str(value) == "":
         return ""
     if isinstance(value, tuple):
         return ", ".join(map(str, value))

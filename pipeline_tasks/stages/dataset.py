@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline_tasks.blocked import read_blocked
 from pipeline_tasks.dataset import catalogue, coverage, engine, events, examples
 from pipeline_tasks.evaluation.splits import Holdout, choose_holdout
 from pipeline_tasks.featurestore.copies import refresh
@@ -56,6 +57,8 @@ def run(settings: Settings, run_date: date) -> Report:
         events.define_events(connection, source.event_types)
         _write_sequences(night)
         items = _write_catalogue(night)
+        if settings.rules.blocked:
+            _write_blocked(night)
         holdout = _write_split(night)
         _write_examples(night, holdout, items)
     return night.report(holdout)
@@ -142,6 +145,18 @@ def _write_catalogue(night: _Night) -> pa.Table:
     people = catalogue.users(night.connection, night.source.segments)
     night.write("training/users", catalogue.USERS, people, segments=list(night.source.segments))
     return items
+
+
+def _write_blocked(night: _Night) -> None:
+    """Write who is not to get what, by index: recommend runs where the files may not be."""
+    night.connection.register("pairs", read_blocked(night.settings, night.scratch))
+    blocked = night.connection.sql("""
+        SELECT coalesce(user_index, 0)::INT AS user_index, coalesce(item_index, 0)::INT AS item_index
+        FROM pairs LEFT JOIN known_users USING (user_id) LEFT JOIN known_items USING (item_id)
+        WHERE (user_id = '' OR user_index IS NOT NULL) AND (item_id = '' OR item_index IS NOT NULL)
+        ORDER BY ALL
+    """).to_arrow_table()
+    night.write("training/blocked", blocked.schema, blocked.to_batches())
 
 
 def _write_split(night: _Night) -> Holdout:

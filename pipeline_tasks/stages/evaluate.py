@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline_tasks import model_store
+from pipeline_tasks.evaluation.intervals import Bootstrap
 from pipeline_tasks.evaluation.metrics import Measured
-from pipeline_tasks.evaluation.serving import Candidate, Comparison, Decision, choose
+from pipeline_tasks.evaluation.serving import Bar, Candidate, Comparison, Decision, best, choose
 from pipeline_tasks.evaluation.trials import Trial, measure_on, trial_after
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
@@ -35,20 +36,23 @@ def run(settings: Settings, run_date: date) -> Report:
     baselines = [model_store.read(store, version) for version in found["baselines"].values()]
     judge = _Judge(settings, run_date, data)
     challenger = _better_way(judge, trained) if trained else None
+    comparison = _comparison(judge, challenger, champion or _best(judge, baselines))
     decision = choose(
         _candidate(judge, challenger),
         _candidate(judge, champion),
         [_candidate(judge, each) for each in baselines],
-        comparison=_comparison(judge, challenger, champion),
-        tolerance=settings.evaluate.tolerance,
-        min_users=settings.dataset.holdout_min_users,
+        comparison=comparison,
+        bar=Bar(settings.evaluate.rule, settings.evaluate.tolerance, settings.dataset.holdout_min_users),
         evidence=judge.users,
     )
     role = _role(decision, challenger, champion)
     serving = {"model_version": decision.model_version, "name": decision.name, "reason": decision.reason}
     chosen = {"challenger": challenger, "champion": champion}.get(role)
+    named = _named(judge, trained, champion, baselines)
     facts = {
-        "metrics": _table(judge, trained, champion, baselines),
+        "metrics": {name: judge.measured(saved).means() for name, saved in named.items()},
+        "intervals": _intervals(judge, named),
+        "comparison": comparison.to_json() if comparison else None,
         "serving": serving,
         "role": role,
         "ranking": bool(chosen and chosen.ranker),
@@ -71,6 +75,8 @@ class _Judge:
 
     def __init__(self, settings: Settings, run_date: date, data: TrainingData) -> None:
         self.settings, self.run_date, self.data = settings, run_date, data
+        wanted = settings.evaluate
+        self.bootstrap = Bootstrap(wanted.confidence, wanted.resamples, settings.seed)
         self.store = open_store(settings.lake_uri)
         self.device = model_store.torch_device(settings.train)
         self.trial = self._trial(data.holdout.cut)
@@ -136,15 +142,22 @@ def _better_way(judge: _Judge, saved: Saved) -> Saved:
     return saved if with_ranking >= without else alone
 
 
-def _comparison(judge: _Judge, challenger: Saved | None, champion: Saved | None) -> Comparison | None:
-    """Compare both on the days after the cuts of both."""
-    if challenger is None or champion is None:
+def _best(judge: _Judge, baselines: list[Saved]) -> Saved:
+    version = best([_candidate(judge, each) for each in baselines]).model_version
+    return next(each for each in baselines if each.version == version)
+
+
+def _comparison(judge: _Judge, challenger: Saved | None, against: Saved) -> Comparison | None:
+    """Compare both on the same users, of the days after the cuts of both."""
+    if challenger is None:
         return None
-    if champion.cut <= challenger.cut:
-        own, other = judge.measured(challenger), judge.measured(champion)
+    if against.cut <= challenger.cut:
+        own, other = judge.measured(challenger).ndcg, judge.measured(against).ndcg
     else:
-        own, other = judge.after(champion.cut, challenger, champion)
-    return Comparison(_mean(own.ndcg), _mean(other.ndcg), len(own.ndcg))
+        own, other = (each.ndcg for each in judge.after(against.cut, challenger, against))
+    less = (own - other)[:, None]  # (users, 1)
+    low_high = tuple(judge.bootstrap.intervals(less)[0].tolist()) if len(less) else None
+    return Comparison(against.label, _mean(own), _mean(other), len(own), low_high, judge.bootstrap.confidence)
 
 
 def _mean(values: NDArray[np.float64]) -> float:
@@ -157,14 +170,28 @@ def _role(decision: Decision, challenger: Saved | None, champion: Saved | None) 
     return "challenger" if challenger and decision.model_version == challenger.version else "baseline"
 
 
-def _table(
+def _named(
     judge: _Judge, challenger: Saved | None, champion: Saved | None, baselines: list[Saved]
-) -> dict[str, dict[str, float]]:
-    """Return the metrics of each candidate by its role and name, of the challenger with its ranker and without."""
+) -> dict[str, Saved]:
+    """Return each candidate by its role and name, the challenger with its ranker and without."""
     named = {each.name: each for each in baselines}
     if challenger and judge.reranker(challenger, judge.data.holdout.cut):
         named[f"challenger {challenger.label}"] = challenger
     if challenger:
         named[f"challenger {challenger.name}"] = replace(challenger, ranker=None)
-    named |= {f"champion {champion.label}": champion} if champion else {}
-    return {name: judge.measured(saved).means() for name, saved in named.items()}
+    return named | ({f"champion {champion.label}": champion} if champion else {})
+
+
+def _intervals(judge: _Judge, named: dict[str, Saved]) -> dict[str, dict[str, list[float]]]:
+    """Return the intervals of the metrics that are means over users; none without users."""
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in named}
+    if judge.users:
+        columns = {
+            (name, metric): values
+            for name, saved in named.items()
+            for metric, values in judge.measured(saved).by_user().items()
+        }
+        ends = judge.bootstrap.intervals(np.stack(list(columns.values()), axis=1))
+        for (name, metric), interval in zip(columns, ends.tolist(), strict=True):
+            found[name][metric] = interval
+    return found

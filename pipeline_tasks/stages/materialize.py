@@ -26,7 +26,7 @@ def run(settings: Settings, run_date: date) -> Report:
         later = _later_night(store, run_date)
         if later is None:
             stamp = night_end(run_date)
-            store.materialize(stamp - timedelta(days=1) + A_MOMENT, stamp)
+            store.materialize(stamp - timedelta(days=1) + A_MOMENT, stamp, list(FEATURE_VIEWS))
     tonight = {view: days[run_date] for view, days in held.items()}
     rows = {view: commit.rows for view, commit in tonight.items()}
     counts = ", ".join(f"{count:,} {view}" for view, count in rows.items())

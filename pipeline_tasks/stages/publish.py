@@ -9,6 +9,7 @@ from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.lease import hold
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
+from pipeline_tasks.online import put_online
 from pipeline_tasks.publishing import log, versions
 from pipeline_tasks.publishing.log import Change, Entry
 from pipeline_tasks.publishing.versions import Verdict
@@ -44,6 +45,7 @@ def _publish(settings: Settings, store: Store, run_date: date, require: Callable
     allowed(log.newest(store))
     _let(settings, verdict)
     manifest = versions.verify(store, verdict.version, verdict.manifest_sha256)
+    online = put_online(settings, store, verdict.version)
     change = Change(
         version=verdict.version,
         run_date=str(run_date),
@@ -52,7 +54,7 @@ def _publish(settings: Settings, store: Store, run_date: date, require: Callable
         who=who(),
         why=_why(settings, run_date, verdict),
     )
-    return _report(log.append(store, change, log.both(require, allowed)), verdict, manifest)
+    return _report(log.append(store, change, log.both(require, allowed)), verdict, manifest, online)
 
 
 def _let(settings: Settings, verdict: Verdict) -> None:
@@ -74,11 +76,12 @@ def _why(settings: Settings, run_date: date, verdict: Verdict) -> str:
     return f"forced: {settings.publish.why}{despite}"
 
 
-def _report(entry: Entry, verdict: Verdict, manifest: dict[str, Any]) -> Report:
+def _report(entry: Entry, verdict: Verdict, manifest: dict[str, Any], online: int | None = None) -> Report:
+    asked = "" if online is None else f"; {online:,} lists online"
     return Report(
-        summary=f"{entry.version} is live, entry {entry.sequence} of the log",
+        summary=f"{entry.version} is live, entry {entry.sequence} of the log{asked}",
         inputs={layout.verdict(date.fromisoformat(entry.run_date)): verdict.manifest_sha256},
         outputs={layout.version(entry.version): entry.manifest_sha256},
         rows={name: table["rows"] for name, table in manifest["tables"].items()},
-        facts={"version": entry.version, "sequence": entry.sequence, "who": entry.who},
+        facts={"version": entry.version, "sequence": entry.sequence, "who": entry.who, "online": online},
     )

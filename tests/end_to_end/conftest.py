@@ -1,9 +1,11 @@
 """A small shop with planted signal, and whole nights over it."""
 
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 import pytest
 
@@ -45,7 +47,15 @@ def nights(tmp_path_factory: pytest.TempPathFactory, shop: Path, quick: dict[str
     codes = {
         night: {stage: run_stage(loaded, stage, night) for stage in records.STAGES} for night in (END, SECOND)
     }
+    shutil.copytree(root / "lake", root / "kept")
     return loaded, LocalStore(root / "lake"), codes
+
+
+@pytest.fixture(scope="session")
+def kept_lake(nights: Any) -> Path:
+    """The folder of a copy of that lake, as it was after the two nights whatever a test has run since; to be copied."""
+    loaded, _, _ = nights
+    return Path(unquote(urlparse(loaded.lake_uri).path)).with_name("kept")
 
 
 @pytest.fixture

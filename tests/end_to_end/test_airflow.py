@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,15 +11,28 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import pytest
 
-from tests.end_to_end.conftest import END, LAST
+from pipeline_tasks.lake import layout
+from pipeline_tasks.lake.local import LocalStore
+from tests.end_to_end.conftest import END, LAST, SECOND
+from tests.webhook import Webhook, listening
 
+NIGHTLY, CONSUMER = "nightly_recommendations", "example_consumer"
+HELD = LAST + timedelta(days=1)
+NIGHT_SECONDS = 600
 READING_SECONDS = 10
+TRIES = 8
+# that a start takes, and a DAG's new schedule, as a rule; who is slower is scheduled anew
+STARTING_SECONDS, PARSING_SECONDS = 75, 40
+# a message more than one would have come by then
+QUIET_SECONDS = 5
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -59,23 +73,68 @@ def test_a_night_from_the_terminal_on_s3_is_the_same_version_as_on_a_local_lake(
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.fixture
-def standalone(shop: Path, quick: dict[str, Any], tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """`airflow standalone` with the project's DAGs on a free port; gives its address and the lake."""
+class Standalone:
+    """A running `airflow standalone`: its environment, its lake, its API, what was posted to its webhook."""
+
+    def __init__(self, root: Path, env: dict[str, str], address: str, webhook: Webhook) -> None:
+        self.env, self.api, self.webhook = env, Api(address), webhook
+        self.lake, self._config = LocalStore(root / "lake"), Path(env["NIGHTJAR_CONFIG"])
+
+    def schedule_in(self, seconds: float) -> None:
+        """Let the nightly DAG start at a whole minute, at least so far ahead, and be live by the next."""
+        self.starts = (datetime.now(UTC) + timedelta(seconds=seconds + 60)).replace(second=0, microsecond=0)
+        self.deadline = self.starts + timedelta(minutes=1)
+        self.configure()
+
+    def configure(self, publish: str = "auto") -> None:
+        """Write the settings anew, as somebody would; each task reads them when it starts."""
+        shipped = (CHECKOUT / "nightjar.toml").read_text()
+        dates = f"[airflow]\nschedule = '{self.starts:%M %H * * *}'\ndeadline = '{self.deadline:%H:%M}'\n"
+        written = self._config.with_suffix(".new")
+        written.write_text(f"{shipped}\n{dates}\n[publish]\nmode = '{publish}'\n")
+        written.replace(self._config)
+
+    def airflow(self, *words: str) -> None:
+        """Run a command as a person would, again while SQLite is somebody else's: such a command has made nothing."""
+        command = [sys.executable, "-m", "pipeline_tasks", "airflow", *words]
+        for _ in range(TRIES):
+            done = subprocess.run(
+                command, env=self.env, cwd=CHECKOUT, capture_output=True, text=True, check=False
+            )
+            if "database is locked" not in done.stderr:
+                break
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def standalone(
+    shop: Path, quick: dict[str, Any], kept_lake: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Standalone]:
+    """`airflow standalone` with the project's DAGs, switched on, on a free port; its lake has two nights."""
+    root = tmp_path_factory.mktemp("standalone")
+    shutil.copytree(kept_lake, root / "lake")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    lake = tmp_path / "lake"
-    env = {
-        **environment(quick, shop, lake.as_uri(), tmp_path),
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-        "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-    }
-    with (tmp_path / "standalone.log").open("wb") as log:
+    address = f"http://127.0.0.1:{port}"
+    with listening() as webhook, (root / "standalone.log").open("wb") as log:
+        env = {
+            **environment(quick, shop, (root / "lake").as_uri(), root),
+            "NIGHTJAR_CONFIG": str(root / "nightjar.toml"),
+            "NIGHTJAR_NOTIFY__WEBHOOK": webhook.url,
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": address,
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+            "AIRFLOW__API__WORKERS": "1",
+            # of a busy machine, SQLite's 5 seconds of waiting for its turn are short
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{root}/airflow/airflow.db?timeout=60",
+            "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        }
+        started = Standalone(root, env, address, webhook)
+        started.schedule_in(STARTING_SECONDS)
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline_tasks", "airflow", "standalone"],
             env=env,
@@ -84,10 +143,18 @@ def standalone(shop: Path, quick: dict[str, Any], tmp_path: Path) -> Iterator[tu
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    try:
-        yield f"http://127.0.0.1:{port}", lake
-    finally:
-        end_session(process)
+        try:
+            _switch_on(started.api)
+            yield started
+        finally:
+            end_session(process)
+
+
+def _switch_on(api: "Api") -> None:
+    api.token = wait_for("the API", 120, lambda: api.call("GET", "/auth/token").get("access_token"))
+    for dag in (CONSUMER, "release_recommendations", NIGHTLY):
+        wait_for(f"the DAG {dag}", 120, lambda dag=dag: api.call("GET", f"/api/v2/dags/{dag}"))
+        api.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
 
 
 def end_session(leader: "subprocess.Popen[bytes]") -> None:
@@ -132,13 +199,24 @@ class Api:
         run: str = self.call("POST", f"/api/v2/dags/{dag}/dagRuns", body)["dag_run_id"]
         return run
 
-    def ended(self, dag: str) -> str | None:
-        """Return how the DAG's run ended, None while there is none or it goes on."""
-        states = [run["state"] for run in self.runs(dag) if run["run_type"] != "scheduled"]
-        return states[0] if states and states[0] in ("success", "failed") else None
+    def ended(self, dag: str, run: str) -> str | None:
+        """Return how a run ended, None while it goes on."""
+        state: str = self.call("GET", f"/api/v2/dags/{dag}/dagRuns/{quote(run)}")["state"]
+        return state if state in ("success", "failed") else None
 
-    def runs(self, dag: str) -> list[dict[str, Any]]:
-        return self.call("GET", f"/api/v2/dags/{dag}/dagRuns")["dag_runs"]
+    def runs(self, dag: str, kind: str) -> list[dict[str, Any]]:
+        """Return the DAG's runs that were started in one way (scheduled, manual, backfill, …), oldest first."""
+        found = self.call("GET", f"/api/v2/dags/{dag}/dagRuns?order_by=run_after")["dag_runs"]
+        return [run for run in found if run["run_type"] == kind]
+
+    def workers(self, slots: int) -> None:
+        """Let so many tasks run at a time."""
+        self.call("PATCH", "/api/v2/pools/default_pool?update_mask=slots", {"slots": slots})
+
+    def missed(self, dag: str, run: str) -> list[bool]:
+        """Say of each deadline of a run whether it was missed, as Airflow's own pages do."""
+        found = self.call("GET", f"/ui/dags/{dag}/dagRuns/{quote(run)}/deadlines")
+        return [deadline["missed"] for deadline in found["deadlines"]]
 
 
 def wait_for(what: str, seconds: float, ready: Any) -> Any:
@@ -154,36 +232,96 @@ def wait_for(what: str, seconds: float, ready: Any) -> Any:
     raise AssertionError(f"waited {seconds:.0f} s for {what}")
 
 
-def test_a_night_that_is_held_goes_live_by_a_button_and_wakes_the_consumer(
-    standalone: tuple[str, Path],
-) -> None:
-    """Of the shop's last day: a version of an earlier night would be refused for what has sold out since."""
-    address, lake = standalone
-    api = Api(address)
-    api.token = wait_for("the API", 120, lambda: api.call("GET", "/auth/token").get("access_token"))
-    dags = ("example_consumer", "release_recommendations", "nightly_recommendations")
-    for dag in dags:
-        wait_for(f"the DAG {dag}", 120, lambda dag=dag: api.call("GET", f"/api/v2/dags/{dag}"))
-        api.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
-    conf = {"run_date": str(LAST), "model": "item_knn", "publish": "hold", "why": ""}
-    api.trigger("nightly_recommendations", conf)
-    assert wait_for("the night", 400, lambda: api.ended("nightly_recommendations")) == "success"
-    assert not (lake / "recommendations" / "log").exists()
-    assert not api.runs("example_consumer")
+def log(lake: LocalStore) -> list[dict[str, Any]]:
+    return [json.loads(lake.read(key)) for key in lake.keys(layout.LOG)]
+
+
+@pytest.fixture(scope="module")
+def late(standalone: Standalone) -> str:
+    """A scheduled run whose deadline passes while it waits for a worker; somebody ends it, as it need not run to be late."""
+    api = standalone.api
+    if standalone.starts < datetime.now(UTC) + timedelta(seconds=PARSING_SECONDS):
+        standalone.schedule_in(PARSING_SECONDS)
+    api.workers(0)
+    run: str = wait_for("the scheduled run", 150, lambda: api.runs(NIGHTLY, "scheduled"))[0]["dag_run_id"]
+    api.call("PATCH", f"/api/v2/dags/{NIGHTLY}/dagRuns/{quote(run)}", {"state": "failed"})
+    api.workers(8)
+    return run
+
+
+@pytest.mark.timeout(3 * NIGHT_SECONDS)
+def test_a_backfill_makes_one_night_after_the_other(standalone: Standalone, late: str) -> None:
+    """The first goes live; the second is held, since meanwhile somebody has asked for that. Of neither is anybody told."""
+    api, lake = standalone.api, standalone.lake
+    before = log(lake)
+    assert [entry["run_date"] for entry in before] == [str(END), str(SECOND)]
+    mornings = ("--from-date", str(HELD), "--to-date", f"{HELD + timedelta(days=1)}T23:59")
+    standalone.airflow("backfill", "create", "--dag-id", NIGHTLY, *mornings, "--max-active-runs", "1")
+    first, second = [run["dag_run_id"] for run in api.runs(NIGHTLY, "backfill")]
+    assert (first[:20], second[:20]) == ("backfill__2026-07-01", "backfill__2026-07-02")
+    wait_for("the first night", NIGHT_SECONDS, lambda: log(lake)[len(before) :])
+    standalone.configure(publish="hold")
+    for run in (first, second):
+        ended = wait_for("the night", NIGHT_SECONDS, lambda run=run: api.ended(NIGHTLY, run))
+        assert ended == "success", run
+    assert [(each["run_date"], each["who"]) for each in log(lake)[len(before) :]] == [
+        (str(LAST), f"airflow {NIGHTLY} {first}")
+    ]
+    assert json.loads(lake.read(layout.verdict(HELD)))["passed"]
+    one, other = api.runs(NIGHTLY, "backfill")
+    assert one["end_date"] <= other["start_date"]
+    assert api.missed(NIGHTLY, first) == api.missed(NIGHTLY, second) == [True]
+    assert not [text for text in standalone.webhook.texts if late not in text]
+
+
+def test_a_scheduled_night_that_is_late_is_told_once(standalone: Standalone, late: str) -> None:
+    night = standalone.starts.date() - timedelta(days=1)
+    told = wait_for("the missed deadline", 150, lambda: standalone.webhook.texts)
+    subject, so_far, _, airflow = told[0].splitlines()
+    assert subject == f"Nightjar: night {night} is not live at {standalone.deadline:%H:%M} UTC"
+    assert so_far == "so far: ingest has not run"
+    assert airflow == f"Airflow: {late}"
+    assert len(told) == 1
+
+
+def test_a_night_that_is_held_goes_live_by_a_button_and_wakes_the_consumer(standalone: Standalone) -> None:
+    """Of the day after the shop's last: a version of an earlier night would be refused for what has sold out since."""
+    api, lake = standalone.api, standalone.lake
+    woken = wait_for("who reads what a night publishes", 60, lambda: api.runs(CONSUMER, "asset_triggered"))
+    assert len(woken) == 1
     run = api.trigger("release_recommendations", {"why": "looks good"})
     path = f"/api/v2/dags/release_recommendations/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
     asked = wait_for("the question", 120, lambda: api.call("GET", path))
-    assert f"Night {LAST}" in asked["body"]
-    version = json.loads(next((lake / "recommendations" / "verdicts").iterdir()).read_text())["version"]
+    assert f"Night {HELD}" in asked["body"]
+    version = json.loads(lake.read(layout.verdict(HELD)))["version"]
     assert asked["subject"] == f"May {version} go live?"
     # nobody reads in less; an answer before the scheduler has heard that the question was put is lost to Airflow
     time.sleep(READING_SECONDS)
     api.call("PATCH", path, {"chosen_options": ["Approve"]})
-    assert wait_for("the release", 120, lambda: api.ended("release_recommendations")) == "success"
-    entry = json.loads((lake / "recommendations" / "current.json").read_text())
-    assert (entry["run_date"], entry["version"], entry["action"]) == (str(LAST), version, "release")
+    ended = wait_for("the release", 120, lambda: api.ended("release_recommendations", run))
+    assert ended == "success"
+    entry = json.loads(lake.read(layout.CURRENT))
+    assert (entry["run_date"], entry["version"], entry["action"]) == (str(HELD), version, "release")
     assert entry["why"] == "looks good"
     assert entry["who"].startswith("airflow release_recommendations ")
-    consumer = wait_for("the consumer's run", 120, lambda: api.ended("example_consumer"))
-    assert consumer == "success"
-    assert api.runs("example_consumer")[0]["run_type"] == "asset_triggered"
+
+    again = wait_for("its readers", 120, lambda: api.runs(CONSUMER, "asset_triggered")[1:])[0]["dag_run_id"]
+    assert wait_for("the consumer", 120, lambda: api.ended(CONSUMER, again)) == "success"
+
+
+def test_a_night_that_fails_is_told_once_with_its_reason(standalone: Standalone) -> None:
+    api, webhook = standalone.api, standalone.webhook
+    before, live = len(webhook.texts), log(standalone.lake)[-1]["version"]
+    night = END - timedelta(days=3)
+    run = api.trigger(NIGHTLY, {"run_date": str(night), "model": "item_knn", "publish": "auto", "why": ""})
+    assert wait_for("the night", 120, lambda: api.ended(NIGHTLY, run)) == "failed"
+    wait_for("the message", 60, lambda: webhook.texts[before:])
+    time.sleep(QUIET_SECONDS)
+    (told,) = webhook.texts[before:]
+    subject, reason, reads, report, airflow = told.splitlines()
+    assert subject == f"Nightjar: night {night} failed"
+    assert reason.startswith("ingest refused: ")
+    assert "first night" in reason
+    assert reads == f"consumers read {live}"
+    assert report == f"report: {standalone.lake.uri}/reports/{night}/index.html"
+    assert airflow == f"Airflow: {run} failed (task_failure)"

@@ -17,7 +17,7 @@ from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.s3 import S3Store
 
 CHANGES = ("write", "create", "upload", "delete")
-STEPS = (*CHANGES, "read", "open", "exists", "keys", "sizes", "folders", "download")
+STEPS = (*CHANGES, "read", "read_range", "open", "exists", "keys", "sizes", "folders", "download")
 
 When = Literal["before", "halfway", "after", "never"]
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from feast import FileSource
 
-from pipeline_tasks.contracts import FEATURE_VIEWS
+from pipeline_tasks.contracts import FEATURE_VIEWS, ONLINE_LISTS
 from pipeline_tasks.featurestore import definitions
 from pipeline_tasks.featurestore.opening import REPOSITORY, open_feature_store, read_definitions
 from pipeline_tasks.settings import Settings
@@ -20,12 +21,20 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_there_is_a_view_for_each_contract_with_its_columns_and_types() -> None:
     views = {view.name: view for view in read_definitions(REPOSITORY).feature_views}
-    assert set(views) == set(FEATURE_VIEWS)
+    assert set(views) == {*FEATURE_VIEWS, ONLINE_LISTS.name}
     for name, contract in FEATURE_VIEWS.items():
         fields = {field.name: field.dtype for field in views[name].features}
         expected = {c.name: definitions.TYPES[c.type] for c in contract.columns if c.name not in contract.key}
         assert fields == expected
         assert [field.name for field in views[name].entity_columns] == [definitions.entity_key(contract)]
+
+
+def test_the_view_of_lists_is_keyed_by_version_and_user() -> None:
+    (view,) = (v for v in read_definitions(REPOSITORY).feature_views if v.name == ONLINE_LISTS.name)
+    fields = {field.name: field.dtype for field in [*view.entity_columns, *view.features]}
+    wanted = {c.name: definitions.TYPES[c.type] for c in ONLINE_LISTS.columns if c.name != definitions.STAMP}
+    assert fields == wanted
+    assert {column.name for column in view.entity_columns} == {"version", "user_id"}
 
 
 def test_the_ranking_service_serves_every_feature() -> None:
@@ -42,7 +51,9 @@ def test_the_definitions_are_read_anew_for_another_lake(
 ) -> None:
     read_definitions(REPOSITORY)
     monkeypatch.setenv(definitions.STATE_VARIABLE, str(tmp_path / "other"))
-    paths = [source.path for source in read_definitions(REPOSITORY).data_sources]
+    sources = read_definitions(REPOSITORY).data_sources
+    paths = [source.path for source in sources if isinstance(source, FileSource)]
+    assert len(paths) == len(FEATURE_VIEWS) + 1
     assert all(path.startswith(str(tmp_path / "other")) for path in paths)
     assert "views" not in sys.modules
 
@@ -74,7 +85,7 @@ def test_a_view_that_is_no_longer_defined_leaves_the_registry(make_settings: Cal
         store.apply(FeatureView(name="old_features", entities=[store.get_entity("user")], source=old.batch_source,
                                 schema=old.schema))  # fmt: skip
     with open_feature_store(settings) as store:
-        assert {view.name for view in store.list_feature_views()} == set(FEATURE_VIEWS)
+        assert {view.name for view in store.list_feature_views()} == {*FEATURE_VIEWS, ONLINE_LISTS.name}
 
 
 def test_feasts_own_command_reads_the_same_repository(

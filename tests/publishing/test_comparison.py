@@ -6,6 +6,7 @@ import duckdb
 import numpy as np
 import pytest
 
+from pipeline_tasks.dataset.engine import define
 from pipeline_tasks.publishing.comparison import Difference, compare
 from tests.lists import top_n_files, top_n_rows
 
@@ -13,9 +14,10 @@ Lists = dict[str, list[str]]
 
 
 def compared(folder: Path, a: Lists, b: Lists) -> Difference:
-    files = [top_n_files(folder / name, top_n_rows(lists, 2), 2) for name, lists in (("a", a), ("b", b))]
     with duckdb.connect() as engine:
-        return compare(engine, *files)
+        for view, lists in (("a", a), ("b", b)):
+            define(engine, view, top_n_files(folder / view, top_n_rows(lists, 2), 2))
+        return compare(engine, "a", "b")
 
 
 def test_each_kind_of_change_is_counted(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline_tasks.publishing.health import SENTENCES, judged, measure
+from pipeline_tasks.publishing import health
+from pipeline_tasks.publishing.comparison import compare
+from pipeline_tasks.publishing.health import SENTENCES, judged
 from pipeline_tasks.settings.publishing import CheckSettings, HealthLimits
 
 ITEMS = [f"i{n}" for n in range(10)]
@@ -43,6 +45,13 @@ def define_items(engine: duckdb.DuckDBPyConnection, gone: tuple[str, ...] = ()) 
     engine.register("items", pa.Table.from_pylist(rows))
 
 
+def measured(
+    engine: duckdb.DuckDBPyConnection, n: int, view: str, live: str | None, *, same: bool
+) -> dict[str, float]:
+    difference = compare(engine, live, view) if live else None
+    return health.measure(engine, n, view, live, difference, same=same)
+
+
 def gini(lists: dict[str, list[str]], items: int) -> float:
     """Half the mean difference of any two items' places, relative to the mean (Gini 1912)."""
     shown = [sum(item in own for own in lists.values()) for item in ITEMS[:items]]
@@ -56,7 +65,7 @@ def test_every_measure_is_that_of_counting_by_hand(engine: duckdb.DuckDBPyConnec
     define(engine, "live", live)
     define(engine, "now", now)
     define_items(engine, gone=("i9",))
-    found = measure(engine, 2, "now", "live", same=False)
+    found = measured(engine, 2, "now", "live", same=False)
     assert found == {
         "unavailable": 0.1,
         "flat_lists": 0.0,
@@ -79,7 +88,7 @@ def test_concentration_is_ginis_coefficient(engine: duckdb.DuckDBPyConnection, s
     for view, lists in drawn.items():
         define(engine, view, lists)
     define_items(engine)
-    found = measure(engine, 3, "now", "live", same=False)["concentration"]
+    found = measured(engine, 3, "now", "live", same=False)["concentration"]
     assert found == pytest.approx(gini(drawn["now"], 10) - gini(drawn["live"], 10), abs=1e-6)
 
 
@@ -91,17 +100,17 @@ def test_scores_that_lie_elsewhere_are_a_drift_and_the_same_are_none(
     define(engine, "same", lists)
     define(engine, "moved", lists, shift=0.5)
     define_items(engine)
-    assert measure(engine, 8, "same", "live", same=True)["score_drift"] == 0.0
-    assert measure(engine, 8, "moved", "live", same=True)["score_drift"] > 0.25
-    assert "score_drift" not in measure(engine, 8, "moved", "live", same=False)
+    assert measured(engine, 8, "same", "live", same=True)["score_drift"] == 0.0
+    assert measured(engine, 8, "moved", "live", same=True)["score_drift"] > 0.25
+    assert "score_drift" not in measured(engine, 8, "moved", "live", same=False)
 
 
 def test_lists_of_one_score_are_flat(engine: duckdb.DuckDBPyConnection) -> None:
     define(engine, "now", {"a": ["i0"], "b": ["i1", "i2"]})
     engine.execute("CREATE TABLE flat AS SELECT * REPLACE (1.0::FLOAT AS score) FROM now")
     define_items(engine)
-    assert measure(engine, 2, "now", None, same=False)["flat_lists"] == 0.0
-    assert measure(engine, 2, "flat", None, same=False)["flat_lists"] == 0.5  # one place is no flat list
+    assert measured(engine, 2, "now", None, same=False)["flat_lists"] == 0.0
+    assert measured(engine, 2, "flat", None, same=False)["flat_lists"] == 0.5  # one place is no flat list
 
 
 @pytest.mark.parametrize(("now", "live"), [({}, {"a": ["i0"]}), ({"a": ["i0"]}, {}), ({}, {})])
@@ -111,7 +120,7 @@ def test_without_lists_there_is_little_to_measure(
     define(engine, "now", now)
     define(engine, "live", live)
     define_items(engine)
-    found = measure(engine, 2, "now", "live", same=True)
+    found = measured(engine, 2, "now", "live", same=True)
     assert found.get("users_lost", 0.0) == (1.0 if live and not now else 0.0)
     assert judged(found, LIMITS, CheckSettings().stops, "v")
 

@@ -74,14 +74,19 @@ def test_an_empty_file_gives_an_empty_file_of_the_same_columns(tmp_path: Path) -
     assert pq.read_table(target).schema == TOP_N
 
 
-def test_large_files_come_in_row_groups_that_a_reader_can_skip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("batch_rows", [1, 7, 100, 1000])
+def test_row_groups_hold_whole_lists_and_the_batches_do_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_rows: int
 ) -> None:
-    monkeypatch.setattr(refill, "BATCH_ROWS", 100)
-    rows = top_n_rows({f"u{n:03d}": ["i1", "i2", "i3"] for n in range(100)}, 1)
+    monkeypatch.setattr(refill, "BATCH_ROWS", batch_rows)
+    monkeypatch.setattr(refill, "GROUP_ROWS", 100)
+    lists = {f"u{n:03d}": ["i1", "i2", "i3"] for n in range(100)}
+    lists["u050"] = [f"i{n}" for n in range(250)]
     source, target = tmp_path / "staged.parquet", tmp_path / "final.parquet"
-    pq.write_table(pa.Table.from_pylist(rows, TOP_N), source)
-    refill_file(source, target, LISTS["top_n"], pa.array([], pa.string()), 3)
+    pq.write_table(pa.Table.from_pylist(top_n_rows(lists, 1), TOP_N), source)
+    refill_file(source, target, LISTS["top_n"], pa.array([], pa.string()), 250)
     footer = pq.read_metadata(target)
-    assert [footer.row_group(n).num_rows for n in range(footer.num_row_groups)] == [100, 100, 100]
-    assert footer.row_group(1).column(0).statistics.min == "u033"
+    groups = [footer.row_group(n) for n in range(footer.num_row_groups)]
+    assert [group.num_rows for group in groups] == [99, 51, 250, 99, 48]
+    assert [group.column(0).statistics.min for group in groups] == ["u000", "u033", "u050", "u051", "u084"]
+    assert pq.read_table(target, page_checksum_verification=True).num_rows == 547

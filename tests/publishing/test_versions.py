@@ -107,6 +107,14 @@ def test_a_verdict_comes_back_and_is_replaced(either_lake: Store) -> None:
         assert versions.read_verdict(either_lake, NIGHT) == verdict
 
 
+def test_a_verdict_of_old_has_no_difference_and_loads(either_lake: Store) -> None:
+    old = {"version": "2026-01-10-abc", "manifest_sha256": "f" * 64, "passed": True, "staged": {}}
+    either_lake.write(layout.verdict(NIGHT), json.dumps(old).encode())
+    found = versions.read_verdict(either_lake, NIGHT)
+    assert found is not None
+    assert (found.against, found.difference) == (None, None)
+
+
 def test_rows_and_order_are_part_of_the_name(tmp_path: Path) -> None:
     rows = top_n_rows(LISTS, 1)
     one = versions.describe(NIGHT, {"top_n": top_n_files(tmp_path / "a", rows, 1)}, {})

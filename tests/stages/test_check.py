@@ -186,14 +186,46 @@ def test_users_who_lose_their_list_hold_a_night_back_or_are_warned_of(
     assert verdict.held_by == report.facts["held_by"]
 
 
+def test_what_changed_since_the_live_version_is_in_the_record_and_the_verdict(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    from pipeline_tasks.publishing import waiting
+
+    settings = settings_of(lake, check={"stops": ["users_lost"]})
+    before = {"ann": ["i1", "i2", "i3"], "bob": ["i6", "i4", "i1"], "dan": ["i8"]}  # cat comes, dan goes
+    name = go_live(lake, tmp_path / "before", NIGHT - timedelta(days=1), before)
+    facts = check(settings).facts
+    found = facts["difference"]
+    counts = {kind: found[kind] for kind in ("new", "gone", "same", "reordered", "changed", "replaced")}
+    assert counts == {"new": 1, "gone": 1, "same": 1, "reordered": 0, "changed": 1, "replaced": 0}
+    assert found["kept"] == pytest.approx((1 + 2 / 3) / 2)
+    assert facts["against"] == name
+    verdict = versions.read_verdict(lake, NIGHT)
+    assert verdict is not None
+    assert json.loads(json.dumps(found)) == verdict.difference
+    shares = {each["name"]: each["found"] for each in facts["health"]}
+    assert shares["users_lost"] == pytest.approx(1 / 3, abs=1e-6)
+    assert shares["lists_replaced"] == 0.0
+    text = waiting.asked(lake, None)["text"]
+    assert f"- against {name}, users 2 in both, 1 new, 1 gone\n" in text
+    assert "1 the same, 0 in another order, 1 changed in part, 0 wholly; 83.3% of a list stayed" in text
+
+
+def test_without_a_live_version_nothing_has_changed(lake: Store, settings_of: Callable[..., Any]) -> None:
+    facts = check(settings_of(lake)).facts
+    assert (facts["against"], facts["difference"]) == (None, None)
+
+
 def test_a_live_version_whose_files_have_gone_is_no_comparison(
     lake: Store, settings_of: Callable[..., Any], tmp_path: Path
 ) -> None:
     settings = settings_of(lake)
     name = go_live(lake, tmp_path / "before", NIGHT - timedelta(days=1), LISTS)
     lake.delete([f"{layout.version(name)}/top_n/part-00000.parquet"])
-    (warning,) = check(settings).facts["warnings"]
+    facts = check(settings).facts
+    (warning,) = facts["warnings"]
     assert warning.startswith(f"no comparison with {name}: ")
+    assert (facts["against"], facts["difference"]) == (None, None)
 
 
 def go_live(store: Store, folder: Path, night: date, found: dict[str, Any]) -> str:
@@ -224,7 +256,7 @@ def test_a_crash_at_any_write_leaves_what_is_live_and_a_rerun_heals(
     go_live(lake, tmp_path / "live", NIGHT - timedelta(days=1), LISTS)
     live = content(lake, "recommendations/")
     write_source(Path(settings.data), [GONE])
-    monkeypatch.setattr(stage, "judge", lambda *_: ([], 0))
+    monkeypatch.setattr(stage, "judge", lambda *_: [])
     # two files of top_n, one of each other table, the manifest, the verdict; then only the verdict is missing
     for at, when in [*((at, "before") for at in range(1, 7)), (1, "after")]:
         error: BaseException = Killed() if at % 2 else StoreError("No space left on device")

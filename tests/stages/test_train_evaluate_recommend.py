@@ -156,6 +156,44 @@ def test_the_next_night_starts_from_the_champion_and_compares_with_it(settings, 
     assert staged(lake, "top_n", later)["user_id"].nunique() == 62
 
 
+def test_metrics_and_the_difference_that_decides_have_intervals(make_settings, lake) -> None:
+    write_training_tables(lake)
+    wide, narrow = (
+        run_all(make_settings(**{**QUICK, "evaluate": {"confidence": confidence}}))["evaluate"].facts
+        for confidence in (0.95, 0.5)
+    )
+    assert wide["intervals"].keys() == wide["metrics"].keys()
+    for name, intervals in wide["intervals"].items():
+        assert intervals.keys() == {"ndcg@10", "recall@10", "mrr@10"}  # coverage is no mean over users
+        for metric, (low, high) in intervals.items():
+            inner_low, inner_high = narrow["intervals"][name][metric]
+            assert low <= inner_low <= wide["metrics"][name][metric] <= inner_high <= high
+    compared = wide["comparison"]
+    own, other = (
+        wide["metrics"][name]["ndcg@10"] for name in ("challenger transformer", compared["against"])
+    )
+    assert compared["difference"] == pytest.approx(own - other)
+    assert compared["users"] == wide["holdout"]["users"]
+    low, high = compared["interval"]
+    assert f"95% interval {low:+.4f} to {high:+.4f}" in wide["serving"]["reason"]
+
+
+def test_the_rule_is_a_setting(make_settings, lake) -> None:
+    write_training_tables(lake)
+    run_all(make_settings(**QUICK))
+    later = NIGHT + timedelta(days=1)
+    write_training_tables(lake, later, seed=2)
+    found = {
+        rule: run_all(make_settings(**{**QUICK, "evaluate": {"rule": rule}}), later)["evaluate"].facts
+        for rule in ("estimate", "unless_worse", "if_not_worse")
+    }
+    low, high = found["estimate"]["comparison"]["interval"]
+    difference = found["estimate"]["comparison"]["difference"]
+    assert found["estimate"]["comparison"]["against"] == "transformer"
+    for rule, value in (("estimate", difference), ("unless_worse", high), ("if_not_worse", low)):
+        assert found[rule]["role"] == ("challenger" if value >= 0 else "champion")
+
+
 def test_too_little_evidence_lets_the_popular_list_serve(make_settings, lake) -> None:
     settings = make_settings(**{**QUICK, "dataset": {"holdout_min_users": 1000}})
     write_training_tables(lake)
@@ -258,6 +296,8 @@ def test_who_serves_is_kept_without_clock_or_place(settings, lake) -> None:
         "role",
         "ranking",
         "metrics",
+        "intervals",
+        "comparison",
         "holdout",
         "run_date",
         "serving",

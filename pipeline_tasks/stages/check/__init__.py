@@ -10,7 +10,6 @@ from datetime import date
 from typing import Any
 
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
 
 from pipeline_tasks.contracts import PUBLISHED_TABLES
 from pipeline_tasks.errors import Refused
@@ -22,7 +21,7 @@ from pipeline_tasks.publishing.judge import judge
 from pipeline_tasks.publishing.versions import Manifest, Verdict
 from pipeline_tasks.quality.failures import Failure
 from pipeline_tasks.settings import Settings, night_end
-from pipeline_tasks.spark.staging import Staging, open_staging
+from pipeline_tasks.spark.staging import open_staging
 from pipeline_tasks.stages.check.counting import Counted, count
 from pipeline_tasks.stages.check.final import STAGED, Final, finish
 
@@ -48,7 +47,7 @@ def run(settings: Settings, run_date: date) -> Report:
         manifest = versions.describe(run_date, final.files, facts)
         new = versions.upload(store, manifest, final.files)
         counted = count(staging, settings, run_date, final, items, facts["model"]["name"])
-        failures, judged = judge(_frames(staging, settings, manifest, final), counted.violations)
+        failures = judge(counted.violations)
         verdict = _verdict(manifest, staged, failures, counted)
         versions.write_verdict(store, run_date, verdict)
     if failures:
@@ -57,7 +56,7 @@ def run(settings: Settings, run_date: date) -> Report:
             f"version {manifest.version} breaks its contract: {failures[0]}{more}",
             f"it stays unpublished; all broken rules are in {store.uri}/{layout.verdict(run_date)}",
         )
-    return _report(run_date, manifest, staged, final, verdict, judged, new)
+    return _report(run_date, manifest, staged, final, verdict, len(counted.violations), new)
 
 
 def _facts(
@@ -80,18 +79,6 @@ def _facts(
     }
 
 
-def _frames(staging: Staging, settings: Settings, manifest: Manifest, final: Final) -> dict[str, DataFrame]:
-    """Return the final tables in Spark: a cluster reads them in the lake, local Spark as they are here."""
-    folder = f"{staging.store.uri}/{layout.version(manifest.version)}".replace("s3://", "s3a://", 1)
-    here = settings.spark.is_local
-    return {
-        table: staging.spark.read.parquet(
-            *(str(path) if here else f"{folder}/{table}/{path.name}" for path in files)
-        )
-        for table, files in final.files.items()
-    }
-
-
 def _verdict(
     manifest: Manifest, staged: dict[str, Commit], failures: list[Failure], counted: Counted
 ) -> Verdict:
@@ -104,6 +91,8 @@ def _verdict(
         failures=[{**asdict(failure), "reason": str(failure)} for failure in failures],
         health=[finding.to_json() for finding in counted.findings],
         warnings=[*warnings, *filter(None, [counted.alone])],
+        against=counted.live,
+        difference=asdict(counted.difference) if counted.difference else None,
     )
 
 
@@ -138,6 +127,8 @@ def _report(
             "removed": {table: counts.unavailable for table, counts in final.counts.items()},
             "rules": judged,
             "health": verdict.health,
+            "against": verdict.against,
+            "difference": verdict.difference,
             "held_by": verdict.held_by,
             "warnings": verdict.warnings,
         },

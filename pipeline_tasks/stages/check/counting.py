@@ -12,6 +12,7 @@ from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.store import Missing
 from pipeline_tasks.publishing import health, log, versions
+from pipeline_tasks.publishing.comparison import Difference, compare
 from pipeline_tasks.publishing.health import Finding
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.rules import Night, Violations, violations
@@ -24,11 +25,16 @@ LIVE = "live_top_n"
 
 @dataclass(frozen=True)
 class Counted:
-    """What breaks the rules, what the health checks found, and why there is nothing live to compare with."""
+    """What breaks the rules, what the health checks found, and what changed since the version that is `live`.
+
+    `alone` says why there is nothing to compare with where something is live.
+    """
 
     violations: list[Violations]
     findings: list[Finding]
-    alone: str | None = None
+    live: str | None
+    difference: Difference | None
+    alone: str | None
 
 
 def count(
@@ -53,10 +59,12 @@ def count(
         found = violations(engine, night)
         manifest, alone = _define_live(engine, staging, live)
         same = bool(manifest) and manifest["model"]["name"] == model
-        measured = health.measure(engine, final.n, "top_n", LIVE if manifest else None, same=same)
+        difference = compare(engine, LIVE, "top_n") if manifest else None
+        measured = health.measure(engine, final.n, "top_n", LIVE if manifest else None, difference, same=same)
     limits = settings.check.limits.model_dump()
-    findings = health.judged(measured, limits, settings.check.stops, live.version if live else None)
-    return Counted(found, findings, alone)
+    version = live.version if live else None
+    findings = health.judged(measured, limits, settings.check.stops, version)
+    return Counted(found, findings, version if difference else None, difference, alone)
 
 
 def _define_live(

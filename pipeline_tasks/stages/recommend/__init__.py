@@ -22,7 +22,9 @@ from pipeline_tasks.models.popular import PopularConfig, popularity, segment_pop
 from pipeline_tasks.ranking.lists import EVERYBODY, PopularLists
 from pipeline_tasks.ranking.rerank import LESS_MEMORY
 from pipeline_tasks.ranking_data import open_reranker
+from pipeline_tasks.rules_data import read_rules
 from pipeline_tasks.settings import Settings
+from pipeline_tasks.stages.recommend.ruling import told
 from pipeline_tasks.stages.recommend.staged import Staged
 from pipeline_tasks.training_data import TrainingData, read_training_data
 
@@ -31,6 +33,8 @@ def run(settings: Settings, run_date: date) -> Report:
     """Stage the night's three tables; raises Refused where dataset or evaluate has not run."""
     store = open_store(settings.lake_uri)
     data = read_training_data(store, run_date)
+    rules = read_rules(settings, store, run_date, data)
+    data = rules.data if rules else data
     champion = model_store.read_json(store, layout.champion(run_date), "evaluate")
     saved = model_store.served(store, champion)
     device = model_store.torch_device(settings.train)
@@ -43,7 +47,7 @@ def run(settings: Settings, run_date: date) -> Report:
     scratch = settings.state_dir / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=scratch) as folder, memory_explained("ranking", LESS_MEMORY):
-        work = Staged(settings, run_date, store, data, saved, champion["trials"], Path(folder))
+        work = Staged(settings, run_date, store, data, saved, champion["trials"], Path(folder), rules)
         outputs = {
             # the popular list is made of all that is known by now, whatever was so when it was fitted
             "staged/top_n": work.top_n(None if saved.name == "popular" else model, reranker, popular),
@@ -51,13 +55,16 @@ def run(settings: Settings, run_date: date) -> Report:
             "staged/popular": work.popular(popular),
         }
     rows = {name.partition("/")[2]: commit.rows for name, commit in outputs.items()}
+    ruled = told(rules) if rules else {}
     cold = len(data.user_ids) - len(data.histories)
     return Report(
-        f"{len(data.user_ids):,} users ({cold:,} without history), {rows['top_n']:,} rows by {saved.label}",
+        f"{len(data.user_ids):,} users ({cold:,} without history), {rows['top_n']:,} rows by {saved.label}"
+        + (f"; {ruled['sentence']}" if ruled else ""),
         rows={"users": len(data.user_ids), "cold_users": cold, **rows},
         inputs={**data.inputs, layout.model(saved.version): saved.version},
         outputs={layout.night(name, run_date): commit.digest for name, commit in outputs.items()},
-        facts={"lists": list(popular.names), "model": saved.label, "model_version": saved.version},
+        facts={"lists": list(popular.names), "model": saved.label, "model_version": saved.version}
+        | {name: ruled[name] for name in ruled if name != "sentence"},
     )
 
 
@@ -79,6 +86,8 @@ def popular_lists(data: TrainingData, settings: Settings) -> PopularLists:
         order = np.argsort(-counts, kind="stable")
         kept = order[counts[order] >= 0] if name == EVERYBODY else order[counts[order] > 0]
         longest = max(size, settings.recommend.n + settings.recommend.spares + _longest(data, settings))
+        if settings.rules.declared:  # rules choose from more, and refill from everybody's list
+            longest = data.catalogue.n_items if name == EVERYBODY else longest + settings.rules.candidates
         items.append(kept[:longest].astype(np.int32))
         scores.append(counts[kept[:longest]].astype(np.float32))
     return PopularLists(list(counted), items, scores)

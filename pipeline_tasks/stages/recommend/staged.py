@@ -1,5 +1,6 @@
 """The night's three tables as `recommend` stages them: lists by indices in, rows by the source's ids out."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,10 +17,14 @@ from pipeline_tasks.model_store import Saved
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import Model
 from pipeline_tasks.progress import Progress
+from pipeline_tasks.ranking.barred import Barred
 from pipeline_tasks.ranking.blocks import rank_similar
-from pipeline_tasks.ranking.lists import Filled, PopularLists, fill_lists
+from pipeline_tasks.ranking.filled import MODEL, SOURCES, Filled, filled_of
+from pipeline_tasks.ranking.lists import PopularLists, fill_lists
 from pipeline_tasks.ranking.rerank import Reranker
+from pipeline_tasks.ranking.shelf import Ranked
 from pipeline_tasks.reader import bucket_of
+from pipeline_tasks.rules_data import NightRules
 from pipeline_tasks.settings import Settings, night_end
 from pipeline_tasks.training_data import TrainingData
 
@@ -49,36 +54,23 @@ class Staged:
     saved: Saved
     trials: dict[str, float]
     folder: Path
+    rules: NightRules | None = None
 
     def top_n(self, model: Model | None, reranker: Reranker | None, popular: PopularLists) -> tables.Commit:
         """Write the users' lists, a file a bucket, each by user_id and rank."""
         wanted, data = self.settings.recommend, self.data
         buckets = np.array([bucket_of(user, wanted.files) for user in data.user_ids], dtype=np.int32)
         names = np.array(data.user_ids, dtype=object)
-        order = np.array(sorted(range(len(names)), key=lambda user: (buckets[user], names[user])), dtype=int)
-        numbers = {name: number for number, name in enumerate(popular.names)}
-        own_list = np.array(
-            [next((numbers[each] for each in data.segments[user] if each in numbers), 0) for user in order],
-            dtype=np.int64,
-        )
-        filled = fill_lists(
-            model,
-            reranker,
-            _everyone(data.histories, len(names)).rows(order),
-            wanted.n + wanted.spares,
-            data.available,
-            popular,
-            own_list,
-            exclude_seen=wanted.exclude_seen,
-            users_a_block=wanted.block_users,
-        )
+        order = np.array(sorted(self._listed(), key=lambda user: (buckets[user], names[user])), dtype=int)
+        lists = [*popular.names, *self._pinned_lists(popular)]
+        filled = self._filled(model, reranker, popular, order, lists)
         paths = [self.folder / f"top_n-{bucket}.parquet" for bucket in range(wanted.files)]
         writers = [pq.ParquetWriter(path, TOP_N, compression="zstd") for path in paths]
         rows, progress = 0, Progress("lists", len(order), "users")
         for block in filled:
             users = order[block.first : block.first + len(block.items)]
             progress.add(len(users))
-            table = self._rows(block, names[users], buckets[users], popular)
+            table = self._rows(block, names[users], buckets[users], lists)
             rows += table.num_rows
             for bucket in np.unique(buckets[users]):
                 writers[bucket].write_table(table.filter(pc.equal(table["bucket"], int(bucket))))
@@ -86,6 +78,52 @@ class Staged:
             writer.close()
         return tables.write_files(
             self.store, layout.night("staged/top_n", self.run_date), paths, rows=rows, facts=self._facts()
+        )
+
+    def _listed(self) -> Iterable[int]:
+        """Return the users who get a list, numbered from 0."""
+        everyone = range(len(self.data.user_ids))
+        return everyone if self.rules is None else set(everyone) - set((self.rules.blocks.users - 1).tolist())
+
+    def _pinned_lists(self, popular: PopularLists) -> list[str]:
+        """Return the lists that pins name and that have no popular list."""
+        pins = self.settings.rules.pins if self.rules else ()
+        return sorted({pin.list for pin in pins if "top_n" in pin.tables} - {"", *popular.names})
+
+    def _filled(
+        self,
+        model: Model | None,
+        reranker: Reranker | None,
+        popular: PopularLists,
+        order: NDArray[np.int64],
+        lists: list[str],
+    ) -> Iterator[Filled]:
+        """Yield the lists of the users `order`: with rules these choose from more candidates than there are places."""
+        wanted, data = self.settings.recommend, self.data
+        numbers = {name: number for number, name in enumerate(popular.names)}
+        own_list = np.array(
+            [next((numbers[each] for each in data.segments[user] if each in numbers), 0) for user in order],
+            dtype=np.int64,
+        )
+        histories = _everyone(data.histories, len(data.user_ids)).rows(order)
+        places, rules, further = wanted.n + wanted.spares, None, None
+        barred = Barred.seen(histories) if wanted.exclude_seen else None
+        if self.rules is not None:
+            barred = self.rules.barred(histories)
+            rules, further = self.rules.top_n(order, barred, popular, lists), self.rules.further()
+            self.rules.tables["top_n"] = rules
+        return fill_lists(
+            model,
+            reranker,
+            histories,
+            max(places, self.settings.rules.candidates) if rules else places,
+            data.available,
+            popular,
+            own_list,
+            barred=barred,
+            users_a_block=wanted.block_users,
+            rules=rules,
+            further=further,
         )
 
     def _facts(self) -> dict[str, object]:
@@ -101,21 +139,21 @@ class Staged:
         }
 
     def _rows(
-        self, block: Filled, users: NDArray[np.object_], buckets: NDArray[np.int32], popular: PopularLists
+        self, block: Filled, users: NDArray[np.object_], buckets: NDArray[np.int32], lists: list[str]
     ) -> pa.Table:
         row, place = np.nonzero(block.items)
-        by_model = block.by_model[row, place]
+        source = block.sources[row, place]
         n_items = self.data.catalogue.n_items
-        # a reason is an item, or (numbered after the items) a popular list
-        texts = pa.concat_arrays([self.data.item_ids, pa.array(popular.names, pa.string())])
-        reason = block.reasons[row, place].astype(np.int64) + np.where(by_model, 0, n_items + 1)
+        # a reason is an item, or (numbered after the items) a list
+        texts = pa.concat_arrays([self.data.item_ids, pa.array(lists, pa.string())])
+        reason = block.reasons[row, place].astype(np.int64) + np.where(source == MODEL, 0, n_items + 1)
         return pa.table(
             {
                 "user_id": pa.array(users[row], pa.string()),
                 "rank": pa.array(place + 1, pa.int32()),
                 "item_id": self.data.item_ids.take(pa.array(block.items[row, place])),
                 "score": pa.array(block.scores[row, place], pa.float32()),
-                "source": pa.array(np.where(by_model, "model", "popular").tolist(), pa.string()),
+                "source": pa.array(SOURCES, pa.string()).take(pa.array(source)),
                 "reason": texts.take(pa.array(reason)),
                 "bucket": pa.array(buckets[row], pa.int32()),
                 "model_version": pa.array([self.saved.version] * len(row), pa.string()),
@@ -141,7 +179,7 @@ class Staged:
         }
         rows, progress = 0, Progress("similar items", len(items), "items")
         with pq.ParquetWriter(path, pa.schema(fields), compression="zstd") as writer:
-            for ranked in rank_similar(model, items, k, self.data.available) if k else ():
+            for ranked in self._neighbours(model, items, k) if k else ():
                 progress.add(len(ranked.items))
                 row, place = np.nonzero(ranked.items)
                 columns = [
@@ -155,8 +193,19 @@ class Staged:
         partition = layout.night("staged/similar_items", self.run_date)
         return tables.write_files(self.store, partition, [path], rows=rows)
 
+    def _neighbours(self, model: Model, items: NDArray[np.int64], k: int) -> Iterator[Ranked | Filled]:
+        rules = self.rules.similar(items) if self.rules else None
+        if self.rules is None or rules is None:
+            yield from rank_similar(model, items, k, self.data.available)
+            return
+        self.rules.tables["similar_items"] = rules
+        for ranked in rank_similar(model, items, max(k, self.settings.rules.candidates), self.data.available):
+            yield rules.apply(filled_of(ranked.first, ranked.items, ranked.scores))
+
     def popular(self, popular: PopularLists) -> tables.Commit:
         """Write the popular lists, by name and rank."""
+        if self.rules is not None:
+            popular = self._ruled(popular, self.rules)
         size = self.settings.recommend.popular + self.settings.recommend.spares
         parts = []
         for number in sorted(range(len(popular.names)), key=popular.names.__getitem__):
@@ -173,6 +222,20 @@ class Staged:
             )
         partition = layout.night("staged/popular", self.run_date)
         return tables.write_table(self.store, partition, pa.concat_tables(parts))
+
+    def _ruled(self, popular: PopularLists, night: NightRules) -> PopularLists:
+        """Return the popular lists as their rules make them; a whole list may be looked through: one at a time."""
+        rules = night.tables["popular"] = night.popular(popular.names)
+        lists = [
+            rules.apply(filled_of(number, items[None], scores[None]))
+            for number, (items, scores) in enumerate(zip(popular.items, popular.scores, strict=True))
+        ]
+        there = [each.items[0] > 0 for each in lists]
+        return PopularLists(
+            popular.names,
+            [each.items[0][some] for each, some in zip(lists, there, strict=True)],
+            [each.scores[0][some] for each, some in zip(lists, there, strict=True)],
+        )
 
 
 def _everyone(histories: Histories, users: int) -> Histories:

@@ -1,0 +1,57 @@
+"""Who is not to get what: the settings and the files that they name in, (user_id, item_id) pairs out."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.settings import Settings, SourceTable
+from pipeline_tasks.sources.files import absolute, fetch, files
+
+PAIRS = pa.schema({"user_id": pa.string(), "item_id": pa.string()})
+
+
+def read_blocked(settings: Settings, scratch: Path) -> pa.Table:
+    """Return the pairs of `rules.blocked`, each once and in order; "" stands for every user, or every item.
+
+    Raises Refused for files that are not there or have no such columns.
+    """
+    if not settings.rules.blocked:
+        return PAIRS.empty_table()
+    uri = absolute(settings.rules.blocked, settings.data_root)
+    found = files(SourceTable(uri=uri, format="csv", columns={}))
+    if not found:
+        raise Refused(f"rules.blocked: there is no file at {uri}", "put it there, or set rules.blocked to ''")
+    parts = [_read(name, path) for name, path in zip(found, fetch(found, scratch / "blocked"), strict=True)]
+    pairs = pa.concat_tables(parts).group_by(PAIRS.names).aggregate([]).select(PAIRS.names)
+    empty = pc.and_(pc.equal(pairs["user_id"], ""), pc.equal(pairs["item_id"], ""))
+    return pairs.filter(pc.invert(empty)).sort_by([(name, "ascending") for name in PAIRS.names])
+
+
+def declared_blocks(settings: Settings, pairs: pa.Table) -> pa.Table:
+    """Return the pairs with those that `rules.blocked_items` and `rules.blocked_users` stand for."""
+    items, users = settings.rules.blocked_items, settings.rules.blocked_users
+    own = pa.table([[*[""] * len(items), *users], [*items, *[""] * len(users)]], schema=PAIRS)
+    return pa.concat_tables([pairs, own])
+
+
+def _read(uri: str, path: Path) -> pa.Table:
+    try:
+        if ".parquet" in uri:
+            table = pq.read_table(path, columns=PAIRS.names, partitioning=None)
+        else:
+            told = pyarrow.csv.ConvertOptions(
+                column_types=dict(zip(PAIRS.names, PAIRS.types, strict=True)), include_columns=PAIRS.names
+            )
+            table = pyarrow.csv.read_csv(path, convert_options=told)
+        table = table.select(PAIRS.names).cast(PAIRS)
+    except (pa.ArrowException, KeyError) as error:
+        raise Refused(
+            f"rules.blocked: {uri} has no columns user_id and item_id that can be read: {error}",
+            "write it as CSV with a header, or as Parquet",
+        ) from error
+    columns = [pc.fill_null(table[name], "") for name in PAIRS.names]
+    return pa.table(columns, schema=PAIRS)

@@ -1,0 +1,124 @@
+"""Where a message goes: settings and a message in, sent by webhook and mail, what became of each out."""
+
+import http.client
+import json
+import smtplib
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+
+from pipeline_tasks.notifying.message import Message
+from pipeline_tasks.settings import MailSettings, NotifySettings
+
+# all tries together stay within the 50 seconds that Airflow's DAG processor gives a callback
+TIMEOUT_SECONDS = 5.0
+PAUSES_SECONDS = (1.0, 3.0)
+ANSWER_LENGTH = 200
+
+
+class NotSent(Exception):
+    """The other side will not have it: sending it again ends the same way."""
+
+
+def send(notify: NotifySettings, message: Message) -> dict[str, str | None]:
+    """Send `message` by every channel that is set, all at once; return why each failed, None where it went out.
+
+    A reason never holds the webhook's URL or the password.
+    """
+    channels: dict[str, Callable[[], None]] = {}
+    if notify.webhook.get_secret_value():
+        channels["webhook"] = lambda: _post(notify.webhook.get_secret_value(), message)
+    if notify.mail.host:
+        channels["mail"] = lambda: _mail(notify.mail, message)
+    if not channels:
+        return {}
+    secrets = (notify.webhook.get_secret_value(), notify.mail.password.get_secret_value())
+    with ThreadPoolExecutor(len(channels)) as pool:
+        found = {name: pool.submit(_tried, channel) for name, channel in channels.items()}
+        return {name: _hidden(reason.result(), secrets) for name, reason in found.items()}
+
+
+def _tried(channel: Callable[[], None]) -> str | None:
+    """Return None once `channel` has sent it, else why it did not, after pauses where that might be cured."""
+    for pause in (*PAUSES_SECONDS, None):
+        try:
+            channel()
+        except NotSent as error:
+            return str(error)
+        except (OSError, http.client.HTTPException) as error:
+            if pause is None:
+                return f"{type(error).__name__}: {error}"
+            time.sleep(pause)
+        else:
+            return None
+    return None
+
+
+def _hidden(reason: str | None, secrets: tuple[str, ...]) -> str | None:
+    for secret in filter(None, secrets):
+        reason = reason.replace(secret, "***") if reason else reason
+    return reason
+
+
+def _post(url: str, message: Message) -> None:
+    """Post {"text": …}; the three characters that Slack takes for marks and mentions are written as entities.
+
+    https://docs.slack.dev/messaging/formatting-message-text
+    """
+    text = message.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    request = urllib.request.Request(  # noqa: S310 - the settings take http and https only
+        url, data=json.dumps({"text": text}).encode(), headers={"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
+            pass
+    except urllib.error.HTTPError as error:
+        with error:
+            answer = error.read(ANSWER_LENGTH).decode(errors="replace")
+        if error.code in (408, 425, 429) or error.code >= 500:
+            raise
+        raise NotSent(f"HTTP {error.code} {error.reason}: {' '.join(answer.split())}") from None
+
+
+def _mail(settings: MailSettings, message: Message) -> None:
+    mail = EmailMessage()
+    mail["Subject"], mail["From"], mail["To"] = (
+        message.subject,
+        settings.sender,
+        ", ".join(settings.addressees),
+    )
+    mail["Date"], mail["Message-ID"] = formatdate(), make_msgid(domain=settings.sender.partition("@")[2])
+    mail.set_content(message.text)
+    for name, picture in message.pictures.items():
+        mail.add_attachment(picture, maintype="image", subtype="png", filename=name)
+    try:
+        with _connection(settings) as server:
+            if settings.user:
+                server.login(settings.user, settings.password.get_secret_value())
+            refused = server.send_message(mail)
+    except smtplib.SMTPRecipientsRefused as error:
+        refused = error.recipients
+    except (smtplib.SMTPResponseException, smtplib.SMTPNotSupportedError) as error:
+        if getattr(error, "smtp_code", 500) < 500:
+            raise
+        raise NotSent(f"{type(error).__name__}: {error}") from None
+    if refused:
+        told = "; ".join(
+            f"{who}: {code} {why.decode(errors='replace')}" for who, (code, why) in refused.items()
+        )
+        raise NotSent(f"refused for {told}")
+
+
+def _connection(settings: MailSettings) -> smtplib.SMTP:
+    context = ssl.create_default_context()
+    if settings.tls == "implicit":
+        return smtplib.SMTP_SSL(settings.host, settings.port, timeout=TIMEOUT_SECONDS, context=context)
+    server = smtplib.SMTP(settings.host, settings.port, timeout=TIMEOUT_SECONDS)
+    if settings.tls == "starttls":
+        server.starttls(context=context)
+    return server

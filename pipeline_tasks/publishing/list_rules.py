@@ -1,0 +1,93 @@
+"""The declared rules as queries: the final tables in; what breaks a rule, and what the others came to, out.
+
+Besides the views of `rules` these read blocked_items, blocked_users and blocked_pairs (ids), and `items` with the
+attributes that caps name.
+"""
+
+from collections.abc import Iterator
+
+import duckdb
+
+from pipeline_tasks.publishing.places import Night
+from pipeline_tasks.publishing.refill import LISTS
+
+NOT_BLOCKED = """
+    SELECT {owner}, rank, {item} FROM {table}
+    SEMI JOIN blocked_items AS blocked ON blocked.item_id = {table}.{item}"""
+OF_TOP_N = {
+    "user_is_not_blocked": "SELECT user_id, rank, item_id FROM top_n SEMI JOIN blocked_users USING (user_id)",
+    "not_blocked_for_the_user": """
+        SELECT user_id, rank, item_id FROM top_n SEMI JOIN blocked_pairs USING (user_id, item_id)""",
+}
+CAP = """
+    SELECT listed.{owner}, items.{attribute}, count(*) AS rows
+    FROM {table} AS listed JOIN items ON items.item_id = listed.{item}
+    WHERE items.{attribute} <> '' GROUP BY ALL HAVING count(*) > {most}"""
+NEW = """
+    WITH counted AS (
+        SELECT user_id, count(*) FILTER (items.new) AS new FROM top_n JOIN items USING (item_id) GROUP BY user_id)
+    SELECT count(*) AS lists, count(*) FILTER (new < {needed}) AS lists_below, coalesce(sum(new), 0)::BIGINT AS rows
+    FROM counted"""
+# `pins` (list, item_id, rank) of a table; a list that is shorter has the item at its end
+PINNED = """
+    WITH owners AS ({owners}), kept_from AS ({kept_from}),
+    pinned AS (SELECT owner, pins.item_id, pins.rank FROM pins
+               JOIN owners ON pins.list = '' OR list_contains(owners.segments, pins.list)
+               SEMI JOIN offered USING (item_id) ANTI JOIN kept_from USING (owner, item_id)),
+    sizes AS (SELECT {owner} AS owner, max(rank) AS size FROM {table} GROUP BY ALL)
+    SELECT count(*) FILTER (listed.rank = least(pinned.rank, sizes.size)) AS placed, count(*) - placed AS missing
+    FROM pinned JOIN sizes USING (owner)
+    LEFT JOIN {table} AS listed ON listed.{owner} = pinned.owner AND listed.{item} = pinned.item_id"""
+OWNERS = {
+    "top_n": "SELECT user_id AS owner, segments FROM users",
+    "similar_items": "SELECT DISTINCT item_id AS owner, [item_id] AS segments FROM similar_items",
+    "popular": "SELECT DISTINCT list_name AS owner, [list_name] AS segments FROM popular",
+}
+# who may not have what is pinned
+KEPT_FROM = {
+    "top_n": """
+        SELECT user_id AS owner, item_id FROM blocked_pairs SEMI JOIN pins USING (item_id)
+        UNION ALL SELECT user_id, item_id FROM users JOIN sequences USING (user_index)
+        JOIN (FROM items SEMI JOIN pins USING (item_id)) AS pinned ON list_contains(sequences.items, item_index)
+        WHERE {exclude_seen}""",
+    "similar_items": "SELECT item_id AS owner, item_id FROM items",
+    "popular": "SELECT '' AS owner, '' AS item_id WHERE false",
+}
+SHORT = """
+    SELECT count(*) FILTER (size < {n}) AS below_n, count(*) FILTER (size < places) AS could_be_longer FROM places"""
+
+
+def declared_queries(night: Night) -> Iterator[tuple[str, str, str]]:
+    """Yield (table, rule, query) of each declared rule that is never to be broken."""
+    if not night.ruled:
+        return
+    for table, lists in LISTS.items():
+        names = {"table": table, "owner": lists.owner, "item": lists.item}
+        yield table, "item_is_not_blocked", NOT_BLOCKED.format(**names)
+        for attribute, most in night.caps.get(table, {}).items():
+            yield table, f"{attribute}_cap_holds", CAP.format(**names, attribute=attribute, most=most)
+    for rule, query in OF_TOP_N.items():
+        yield "top_n", rule, query
+
+
+def counted_pins(engine: duckdb.DuckDBPyConnection, table: str, night: Night) -> dict[str, int]:
+    """Return how many of the table's pins have their place, and how many have not though the list may have the item."""
+    lists = LISTS[table]
+    kept_from = KEPT_FROM[table].format(exclude_seen=night.exclude_seen)
+    values = {"table": table, "owner": lists.owner, "item": lists.item}
+    return _one(engine, PINNED.format(**values, owners=OWNERS[table], kept_from=kept_from))
+
+
+def counted_new(engine: duckdb.DuckDBPyConnection, needed: int) -> dict[str, int]:
+    """Return users' lists, those with fewer than `needed` new items, and the rows that are new."""
+    return _one(engine, NEW.format(needed=needed))
+
+
+def counted_short(engine: duckdb.DuckDBPyConnection, n: int) -> dict[str, int]:
+    """Return the users whose list has fewer than n rows, and those whose list could be longer."""
+    return _one(engine, SHORT.format(n=n))
+
+
+def _one(engine: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]:
+    found = engine.sql(query)
+    return dict(zip(found.columns, map(int, found.fetchall()[0]), strict=True))
