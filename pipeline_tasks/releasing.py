@@ -6,10 +6,9 @@ import pyarrow.compute as pc
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
-from pipeline_tasks.lake.lease import hold
-from pipeline_tasks.lake.store import open_store
 from pipeline_tasks.online import put_online
 from pipeline_tasks.publishing import availability, changes, versions, waiting
+from pipeline_tasks.publishing.alone import alone_with_versions
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.refill import LISTS
 from pipeline_tasks.publishing.who import who
@@ -24,8 +23,10 @@ def release(settings: Settings, version: str | None, why: str) -> Entry:
     What can be had is read again as it is now, whatever night the version is of: unlike the stages of a night
     this is something that a person does at a moment. Raises Refused where an item of a list has sold out.
     """
-    lease = hold(open_store(settings.lake_uri), "versions", settings.lease, f"release by {who()}")
-    with lease as held, open_staging(settings, "release") as staging:
+    with (
+        alone_with_versions(settings, "release") as require,
+        open_staging(settings, "release") as staging,
+    ):
         done = changes.already_made(staging.store, "release", version, who())
         if done:
             return done
@@ -37,7 +38,7 @@ def release(settings: Settings, version: str | None, why: str) -> Entry:
         _refuse_stale(staging, settings, found.name, run_date)
         put_online(settings, staging.store, found.name)
         said = why or "released by hand"
-        return changes.release(staging.store, run_date, verdict, who(), said, held.require)
+        return changes.release(staging.store, run_date, verdict, who(), said, require)
 
 
 def _refuse_stale(staging: Staging, settings: Settings, name: str, run_date: date) -> None:

@@ -10,8 +10,10 @@ import pytest
 from pipeline_tasks import __main__, running
 from pipeline_tasks.errors import NightjarError, NothingToDo, Refused
 from pipeline_tasks.lake import layout, records
+from pipeline_tasks.lake.lease import hold
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import StoreError
+from pipeline_tasks.retention import floors
 
 D = date(2026, 6, 30)
 
@@ -104,6 +106,47 @@ def test_a_lake_that_does_not_take_the_record_fails_the_stage(
     stage(lambda s, d: Report("fine"))
     assert running.run_stage(make_settings(), "train", D) == 1
     assert "No space left on device" in capsys.readouterr().err
+
+
+def test_a_stage_waits_for_another_writer_and_says_whom_it_waited_for(make_settings, lake, stage) -> None:
+    stage(lambda s, d: Report("fine"))
+    settings = make_settings(lease={"wait_seconds": 0.2, "expires_seconds": 0.1})
+    with hold(lake, "nights", make_settings().lease, "retention by ann"):
+        assert running.run_stage(settings, "train", D) == 1
+        assert running.run_stage(settings, "report", D) == 0  # which only says what the others have done
+    assert "'nights' is held by retention by ann (process" in records.read(lake, D, "train").reason
+    assert running.run_stage(settings, "train", D) == 0
+
+
+def test_a_stage_that_lost_its_lease_fails_so_that_it_is_run_again(make_settings, lake, stage) -> None:
+    def overtaken(settings: Any, run_date: date) -> Report:
+        lake.create(layout.lease("nights", 2), b"{}")
+        return Report("fine")
+
+    stage(overtaken)
+    assert running.run_stage(make_settings(), "train", D) == 1
+    assert "the lease 'nights'" in records.read(lake, D, "train").reason
+
+
+@pytest.mark.parametrize(("rank", "held"), [("0", True), ("1", False)])
+def test_of_several_processes_the_first_keeps_others_out(
+    make_settings, lake, stage, monkeypatch, rank, held
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", rank)
+    seen = []
+    stage(lambda s, d: seen.append(lake.keys("leases/")) or Report("fine"))
+    assert running.run_stage(make_settings(), "train", D) == 0
+    assert bool(seen[0]) == held
+
+
+def test_a_night_that_retention_has_removed_is_refused(make_settings, lake, stage) -> None:
+    stage(lambda s, d: Report("fine"))
+    floors.raise_to(lake, D)
+    assert running.run_stage(make_settings(), "train", D) == 0
+    before = date(2026, 6, 29)
+    assert running.run_stage(make_settings(), "train", before) == 2
+    assert "can no longer be run again" in records.read(lake, before, "train").reason
 
 
 def test_a_stage_needs_a_date(monkeypatch, capsys) -> None:

@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(loaded: Settings, options: argparse.Namespace) -> int:
-    from pipeline_tasks.lake.lease import hold
     from pipeline_tasks.lake.store import open_store
+    from pipeline_tasks.publishing.alone import alone_with_versions
     from pipeline_tasks.publishing.changes import roll_back
     from pipeline_tasks.publishing.who import who
 
@@ -24,8 +24,7 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
     if not why:
         raise Refused("a rollback without a reason", "say --why: the log keeps it")
     to = options.to or os.environ.get("NIGHTJAR_VERSION") or None
-    store = open_store(loaded.lake_uri)
-    with hold(store, "versions", loaded.lease, f"rollback by {who()}") as lease:
-        entry = roll_back(store, to, who(), why, lease.require)
+    with alone_with_versions(loaded, "rollback") as require:
+        entry = roll_back(open_store(loaded.lake_uri), to, who(), why, require)
     print(f"{entry.version} of night {entry.run_date} is live again, entry {entry.sequence} of the log")
     return 0

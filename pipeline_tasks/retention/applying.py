@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from pipeline_tasks.lake.lease import hold
 from pipeline_tasks.lake.store import Store
+from pipeline_tasks.publishing.alone import alone_with_versions
 from pipeline_tasks.publishing.who import who
 from pipeline_tasks.retention import floors
 from pipeline_tasks.retention.planning import Plan, plan
@@ -15,16 +16,15 @@ def apply(store: Store, settings: Settings) -> Plan | None:
 
     Raises NightjarError where another writer does not make way, or has taken over.
     """
-    what = f"retention by {who()}"
     with (
-        hold(store, "nights", settings.lease, what) as nights,
-        hold(store, "versions", settings.lease, what) as versions,
+        hold(store, "nights", settings.lease, f"retention by {who()}") as nights,
+        alone_with_versions(settings, "retention") as require_versions,
     ):
         found = plan(store, settings)
 
         def require() -> None:
             nights.require()
-            versions.require()
+            require_versions()
 
         if found:
             remove(store, found, require)

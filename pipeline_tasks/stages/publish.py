@@ -6,11 +6,11 @@ from typing import Any
 
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout
-from pipeline_tasks.lake.lease import hold
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.online import put_online
 from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.publishing.alone import alone_with_versions
 from pipeline_tasks.publishing.log import Change, Entry
 from pipeline_tasks.publishing.versions import Verdict
 from pipeline_tasks.publishing.who import who
@@ -25,9 +25,8 @@ def run(settings: Settings, run_date: date) -> Report:
     Raises Refused for a version that broke its contract, is no longer what was checked, or is held back by
     its health, which publish.mode = force overrides.
     """
-    store = open_store(settings.lake_uri)
-    with hold(store, "versions", settings.lease, f"publish of {run_date} by {who()}") as lease:
-        return _publish(settings, store, run_date, lease.require)
+    with alone_with_versions(settings, f"publish of {run_date}") as require:
+        return _publish(settings, open_store(settings.lake_uri), run_date, require)
 
 
 def _publish(settings: Settings, store: Store, run_date: date, require: Callable[[], None]) -> Report:

@@ -83,6 +83,16 @@ def test_what_is_typed_for_a_release_or_rollback_meets_no_shell(airflow_home: Pa
             assert "{{" not in getattr(task, "bash_command", "")
 
 
+def test_retention_only_says_what_it_would_do_unless_it_is_asked(airflow_home: Path) -> None:
+    dag = load("retention")
+    assert dag.params.get_param("apply").resolve() is False
+    (task,) = dag.tasks
+    assert task.bash_command.endswith("-m pipeline_tasks retention")
+    for asked, told in ((False, "False"), (True, "True")):
+        rendered = task.render_template(task.env, {"params": {"apply": asked}}, dag.get_template_env())
+        assert rendered["NIGHTJAR_APPLY"] == told
+
+
 def test_switching_the_dag_on_waits_for_the_next_night(nightly: Any) -> None:
     from airflow.serialization.serialized_objects import DagSerialization
 

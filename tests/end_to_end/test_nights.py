@@ -1,12 +1,17 @@
 """Nights in a row on a local lake: published, unchanged, and the same bytes again after later nights."""
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
+from pipeline_tasks import settings
 from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.local import LocalStore
+from pipeline_tasks.retention.applying import apply
+from pipeline_tasks.settings.retention import NIGHTS
 from tests.end_to_end.conftest import END, SECOND
 
 
@@ -77,10 +82,32 @@ def test_a_night_before_the_first_is_refused(nights: Any, run_night: Callable[..
     assert "first night" in records.read(store, END - timedelta(days=3), "ingest").reason
 
 
-def test_an_empty_night_is_normal(nights: Any, run_night: Callable[..., dict[str, int]]) -> None:
+def test_an_empty_night_is_normal_and_the_same_where_retention_has_removed_what_it_may(
+    nights: Any, run_night: Callable[..., dict[str, int]], tmp_path: Path, quick: dict[str, Any], shop: Path
+) -> None:
     """Weeks after the last event: nothing new has arrived, the lists are made all the same."""
     loaded, store, _ = nights
     empty = date(2026, 7, 20)
+    shutil.copytree(store.root, tmp_path / "lake")
     codes = run_night(loaded, empty)
     assert set(codes.values()) == {0}
     assert log(store)[-1]["run_date"] == str(empty)
+    kept = settings.load(
+        lake=(tmp_path / "lake").as_uri(),
+        state=str(tmp_path / "state"),
+        data=str(shop),
+        retention={"nights": dict.fromkeys(NIGHTS, 1)},
+        **quick,
+    )
+    copy = LocalStore(tmp_path / "lake")
+    removed = apply(copy, kept)
+    assert removed is not None
+    assert removed.floor == SECOND
+    assert {piece.layer for piece in removed.goes} == set(NIGHTS) - {"features", "versions"}
+    assert run_night(kept, END, ("ingest",)) == {"ingest": 2}
+    assert set(run_night(kept, empty).values()) == {0}
+    assert log(copy)[-1]["version"] == log(store)[-1]["version"]
+    for prefix in ("raw/", "clean/", "vocabulary/", "features/", "training/", "staged/", "models/"):
+        same = [key for key in copy.keys(prefix) if str(empty) in key]
+        assert same == [key for key in store.keys(prefix) if str(empty) in key]
+        assert [copy.read(key) for key in same] == [store.read(key) for key in same], prefix
