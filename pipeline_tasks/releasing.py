@@ -27,6 +27,9 @@ def release(settings: Settings, version: str | None, why: str) -> Entry:
         alone_with_versions(settings, "release") as require,
         open_staging(settings, "release") as staging,
     ):
+        done = changes.already_made(staging.store, "release", version, who())
+        if done:
+            return done
         found = waiting.find(staging.store, version)
         run_date = date.fromisoformat(found.run_date)
         verdict = versions.require_passed(staging.store, run_date)

@@ -74,7 +74,7 @@ class LocalStore:
             found = list(self.path(prefix).iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(each.name for each in found if each.is_dir() and each.name != INCOMING)
+        return sorted(each.name for each in found if each.name != INCOMING and _holds_something(each))
 
     def upload(self, local: Path, key: str) -> None:
         with self._explained("write", key), self._incoming() as scratch:
@@ -141,6 +141,11 @@ class LocalStore:
                 f"cannot {verb} {self.uri}/{key}: {error.strerror or error}",
                 "the disk may be full, or the lake read-only for this user",
             ) from error
+
+
+def _holds_something(folder: Path) -> bool:
+    """Say whether there is an object below: who died between making a folder and filling it leaves an empty one."""
+    return any(names for _, _, names in os.walk(folder))
 
 
 def _flush(path: Path) -> None:

@@ -4,6 +4,8 @@ Credentials, region and endpoint come from boto3's own chain (AWS_ENDPOINT_URL_S
 """
 
 import io
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +17,7 @@ from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from s3transfer.utils import S3_RETRYABLE_DOWNLOAD_ERRORS
 
 from pipeline_tasks.lake.ranges import RangeReader
 from pipeline_tasks.lake.store import AlreadyExists, Missing, StoreError
@@ -22,6 +25,10 @@ from pipeline_tasks.lake.store import AlreadyExists, Missing, StoreError
 TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=8)
 CLIENT = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
 DELETE_AT_ONCE = 1000
+READ_ATTEMPTS = 5
+# S3's answers to who creates: the object is there (412), or others are at it and it has to be tried again (409)
+TAKEN, CONFLICT = 412, 409
+CONFLICT_PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 READ_AHEAD_BYTES = 1 << 20
 
 
@@ -40,8 +47,7 @@ class S3Store:
 
     def read(self, key: str) -> bytes:
         with self._explained("read", key):
-            data: bytes = self._client.get_object(**self._object(key))["Body"].read()
-            return data
+            return self._body(key)
 
     def open(self, key: str) -> BinaryIO:
         with self._explained("read", key):
@@ -52,9 +58,7 @@ class S3Store:
     def read_range(self, key: str, start: int, end: int) -> bytes:
         try:
             with self._explained("read", key):
-                reply = self._client.get_object(**self._object(key), Range=f"bytes={start}-{end - 1}")
-                data: bytes = reply["Body"].read()
-                return data
+                return self._body(key, Range=f"bytes={start}-{end - 1}")
         except BeyondEnd:
             return b""
 
@@ -64,9 +68,16 @@ class S3Store:
 
     def create(self, key: str, data: bytes) -> None:
         with self._explained("create", key):
-            self._client.put_object(
-                **self._object(key), Body=data, ChecksumAlgorithm="SHA256", IfNoneMatch="*"
-            )
+            for pause in (*CONFLICT_PAUSES_SECONDS, None):
+                try:
+                    self._client.put_object(
+                        **self._object(key), Body=data, ChecksumAlgorithm="SHA256", IfNoneMatch="*"
+                    )
+                    return
+                except ClientError as error:
+                    if pause is None or _status(error) != CONFLICT:
+                        raise
+                    time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - so that rivals part
 
     def exists(self, key: str) -> bool:
         try:
@@ -119,6 +130,17 @@ class S3Store:
                 for error in reply.get("Errors", ()):
                     raise StoreError(f"cannot delete {self.uri}/{error['Key']}: {error['Message']}")
 
+    def _body(self, key: str, **asked: str) -> bytes:
+        """Return what was asked of an object: boto3 tries a request again, but no reply that breaks off."""
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            try:
+                data: bytes = self._client.get_object(**self._object(key), **asked)["Body"].read()
+                break
+            except S3_RETRYABLE_DOWNLOAD_ERRORS:
+                if attempt == READ_ATTEMPTS:
+                    raise
+        return data
+
     def _object(self, key: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self._root + key}
 
@@ -128,17 +150,14 @@ class S3Store:
         try:
             yield
         except ClientError as error:
-            code, status = (
-                error.response["Error"]["Code"],
-                error.response["ResponseMetadata"].get("HTTPStatusCode"),
-            )
+            code = error.response["Error"]["Code"]
             if code == "NoSuchBucket":
                 raise StoreError(f"cannot {verb} {what}: there is no bucket {self.bucket!r}") from error
             if code in ("NoSuchKey", "404"):
                 raise Missing(f"there is no {what}") from error
-            if status == 416:
+            if _status(error) == 416:
                 raise BeyondEnd(f"{what} ends before the range that was asked for") from error
-            if verb == "create" and status in (409, 412):
+            if verb == "create" and _status(error) == TAKEN:
                 raise AlreadyExists(f"{what} exists already") from error
             raise StoreError(f"cannot {verb} {what}: {error}", "see the store's permissions") from error
         except (BotoCoreError, Boto3Error) as error:
@@ -147,3 +166,8 @@ class S3Store:
             ) from error
         except OSError as error:
             raise StoreError(f"cannot {verb} {what}: {error.strerror or error}") from error
+
+
+def _status(error: ClientError) -> int | None:
+    status: int | None = error.response["ResponseMetadata"].get("HTTPStatusCode")
+    return status

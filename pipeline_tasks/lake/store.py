@@ -76,10 +76,10 @@ def create_once(store: Store, key: str, data: bytes) -> bool:
         try:
             return store.read(key) == data
         except StoreError:
-            # S3 answers "conflict" to some of those who create at the same time, and may have made none
+            # a store may answer "conflict" to those who create at the same time, and may have made none
             if isinstance(error, AlreadyExists):
                 return False
-            raise error from None
+            raise StoreError(f"{error.reason}; whether it was made is not known", error.hint) from error
     return True
 
 

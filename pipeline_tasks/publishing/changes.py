@@ -6,8 +6,29 @@ from datetime import date
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, versions
-from pipeline_tasks.publishing.log import Change, Entry
+from pipeline_tasks.publishing.log import Action, Change, Entry
 from pipeline_tasks.publishing.versions import Verdict
+from pipeline_tasks.publishing.who import is_one_run
+
+
+def already_made(store: Store, action: Action, version: str | None, who: str) -> Entry | None:
+    """Return the live entry where an attempt that died made it and could not say so, else None.
+
+    It is not copied to current.json yet (it is now), or it is of the same Airflow run, which makes one change however
+    often its task is tried. Raises NothingToDo where something else went live after that run's change.
+    """
+    unfinished = log.finish(store)
+    if unfinished and unfinished.action == action and version in (None, unfinished.version):
+        return unfinished
+    made = (entry for entry in log.backwards(store) if (entry.action, entry.who) == (action, who))
+    ours = next(made, None) if is_one_run(who) else None
+    live = log.newest(store)
+    if ours and live and ours != live:
+        raise NothingToDo(
+            f"unchanged: this run made {ours.version} live in entry {ours.sequence}; "
+            f"{live.version} went live after it"
+        )
+    return ours
 
 
 def nothing_more() -> None:
@@ -19,9 +40,13 @@ def roll_back(
 ) -> Entry:
     """Make an earlier version live again, by default the one before the live one; return its entry.
 
-    Its files are read first. Raises Refused where there is none, or where it is not what it was, and what `require`
-    raises where this process may not change what is live any more.
+    Its files are read first. Who tries again after dying between the entry and its copy goes back once. Raises Refused
+    where there is none, or where it is not what it was, and what `require` raises where this process may not change what
+    is live any more.
     """
+    done = already_made(store, "rollback", to, who)
+    if done:
+        return done
     live = log.newest(store)
     if live is None:
         raise Refused(f"nothing is published in {store.uri}", "there is nothing to go back to")
@@ -82,6 +107,9 @@ def release(
     Raises NothingToDo where it is live, or where a newer night is, Refused where its files have changed, and what
     `require` raises, as in `roll_back`.
     """
+    done = already_made(store, "release", verdict.version, who)
+    if done:
+        return done
     allowed = log.not_backwards(store, verdict.version, run_date)
     allowed(log.newest(store))
     versions.verify(store, verdict.version, verdict.manifest_sha256)

@@ -157,6 +157,15 @@ def is_unfinished(store: Store) -> bool:
     return live is not None and _current(store) != live.to_json()
 
 
+def finish(store: Store) -> Entry | None:
+    """Copy the newest entry where whoever made it died before that; return it then, else None."""
+    live = newest(store)
+    if live is None or _current(store) == live.to_json():
+        return None
+    refresh_current(store)
+    return live
+
+
 def refresh_current(store: Store) -> None:
     """Make current.json the copy of the newest entry, also when another writer appends meanwhile."""
     written = None

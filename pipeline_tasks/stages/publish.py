@@ -35,15 +35,13 @@ def _publish(settings: Settings, store: Store, run_date: date, require: Callable
         raise NothingToDo(f"version {verdict.version} passed its check and stays unpublished: publish is off")
     if mode == "hold":
         raise NothingToDo(f"version {verdict.version} is held, as asked", RELEASE.format(verdict.version))
-    live = log.newest(store)
-    if live and live.version == verdict.version and log.is_unfinished(store):
+    unfinished = log.finish(store)
+    if unfinished and unfinished.version == verdict.version:
         # an attempt before this one died between the entry and its copy: nobody has been told yet
-        log.refresh_current(store)
-        return _report(live, verdict, versions.verify(store, verdict.version, verdict.manifest_sha256))
-    log.refresh_current(store)
+        return _report(unfinished, verdict, versions.verify(store, verdict.version, verdict.manifest_sha256))
     rule = log.not_again if mode == "force" else log.not_backwards
     allowed = rule(store, verdict.version, run_date)
-    allowed(live)
+    allowed(log.newest(store))
     _let(settings, verdict)
     manifest = versions.verify(store, verdict.version, verdict.manifest_sha256)
     online = put_online(settings, store, verdict.version)

@@ -12,7 +12,7 @@ from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import changes, log
 from pipeline_tasks.publishing.log import Change
 from pipeline_tasks.reader import open_current
-from tests.failing_store import FailingStore
+from tests.failing_store import FailingStore, Killed
 from tests.lists import NIGHT, make_version
 from tests.stages.published_night import write_checked
 
@@ -121,3 +121,42 @@ def test_a_version_of_an_older_night_or_of_altered_files_is_not_released(lake: S
     go_live(lake, tmp_path / "newer", 1)
     with pytest.raises(NothingToDo, match="the newer night 2026-01-11 is live"):
         released(lake, NIGHT, verdict)
+
+
+@pytest.mark.parametrize("to", [None, 1])
+def test_a_rollback_that_dies_before_its_copy_goes_back_once(
+    either_lake: Store, three: list[str], to: int | None
+) -> None:
+    to_version = None if to is None else three[to]
+    with pytest.raises(Killed):
+        back(FailingStore(either_lake, at=2, error=Killed()), to_version)
+    assert log.is_unfinished(either_lake)
+    assert back(either_lake, to_version) == three[1]
+    assert [entry.action for entry in log.history(either_lake)] == 3 * ["publish"] + ["rollback"]
+    assert not log.is_unfinished(either_lake)
+
+
+def test_an_airflow_run_goes_back_once_however_often_it_is_tried(
+    either_lake: Store, tmp_path: Path, three: list[str]
+) -> None:
+    """Its task may die after all is done, and is then tried again."""
+    run = "airflow rollback_recommendations manual__1"
+    for _ in range(2):
+        assert changes.roll_back(either_lake, None, run, "bad lists").version == three[1]
+    assert len(log.history(either_lake)) == 4
+    newer = go_live(either_lake, tmp_path, 3)
+    with pytest.raises(NothingToDo, match=rf"made {three[1]} live in entry 4; {newer} went live after it"):
+        changes.roll_back(either_lake, None, run, "bad lists")
+    assert changes.roll_back(either_lake, None, f"{run}0", "worse lists").version == three[1]
+
+
+def test_a_release_that_dies_before_its_copy_is_told_to_consumers_by_the_next_try(
+    either_lake: Store, tmp_path: Path
+) -> None:
+    verdict = write_checked(either_lake, tmp_path)
+    with pytest.raises(Killed):
+        released(FailingStore(either_lake, at=2, error=Killed()), NIGHT, verdict)
+    assert not either_lake.exists(layout.CURRENT)
+    assert released(either_lake, NIGHT, verdict).sequence == 1
+    assert either_lake.read(layout.CURRENT) == either_lake.read(layout.log_entry(1))
+    assert len(log.history(either_lake)) == 1
