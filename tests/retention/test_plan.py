@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from pipeline_tasks.errors import Refused
+from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import changes
+from pipeline_tasks.publishing import catalogue, changes, verification
+from pipeline_tasks.reader import open_current, open_version
 from pipeline_tasks.retention import floors
 from pipeline_tasks.retention.applying import apply
 from pipeline_tasks.retention.planning import Plan, plan
@@ -305,6 +306,21 @@ def test_a_kill_at_any_instant_leaves_whole_tables_and_the_next_run_ends_as_an_u
             apply(lake, settings)
         assert left(lake, "training/") == nights(2, 3)
     assert at > 40
+
+
+def test_who_reads_meanwhile_reads_what_is_live_or_is_told_that_its_version_has_gone(
+    lake: Store, versions: list[str], settings: Any
+) -> None:
+    old, live = open_version(lake.uri, versions[0]), open_current(lake.uri)
+    rows = live.to_arrow("top_n")
+    apply(lake, settings)
+    assert live.to_arrow("top_n").equals(rows)
+    with pytest.raises(NightjarError, match=r"top_n/part-00000.parquet has gone"):
+        old.to_arrow("top_n")
+    with pytest.raises(Refused, match="there is no"):
+        open_version(lake.uri, versions[0])
+    assert list(verification.faults_of_log(lake)) == []
+    assert [each.name for each in catalogue.listed(lake)] == versions[:4:-1]
 
 
 def test_nights_that_were_removed_are_refused_and_the_floor_never_sinks(
