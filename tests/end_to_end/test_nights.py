@@ -103,7 +103,7 @@ def test_an_empty_night_is_normal_and_the_same_where_retention_has_removed_what_
     removed = apply(copy, kept)
     assert removed is not None
     assert removed.floor == SECOND
-    assert {piece.layer for piece in removed.goes} == set(NIGHTS) - {"features", "versions"}
+    assert {piece.layer for piece in removed.goes} == set(NIGHTS) - {"clean", "features", "versions"}
     assert run_night(kept, END, ("ingest",)) == {"ingest": 2}
     assert set(run_night(kept, empty).values()) == {0}
     assert log(copy)[-1]["version"] == log(store)[-1]["version"]

@@ -60,6 +60,14 @@ def test_deleting_what_is_absent_is_no_error(either_lake: Store) -> None:
     assert either_lake.keys("") == []
 
 
+def test_sizes_are_told_and_an_empty_folder_is_none(either_lake: Store) -> None:
+    either_lake.write("t/a/x=1/1", b"12")
+    either_lake.write("t/b/2", b"")
+    assert either_lake.sizes("t/") == {"t/a/x=1/1": 2, "t/b/2": 0}
+    either_lake.delete(["t/a/x=1/1"])
+    assert either_lake.folders("t/") == ["b"]
+
+
 def test_large_files_go_up_and_down_unchanged(either_lake: Store, tmp_path: Path) -> None:
     sent, received = tmp_path / "sent", tmp_path / "received"
     sent.write_bytes(bytes(range(256)) * ((s3.TRANSFER.multipart_threshold + 5_000) // 256))
