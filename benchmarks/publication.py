@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 from statistics import median
@@ -32,6 +33,7 @@ from pipeline_tasks.lake import layout, tables  # noqa: E402
 from pipeline_tasks.lake.local import LocalStore  # noqa: E402
 from pipeline_tasks.publishing.refill import LISTS, refill_file  # noqa: E402
 from pipeline_tasks.reader import bucket_of  # noqa: E402
+from pipeline_tasks.stages.check.final import FILES_AT_ONCE  # noqa: E402
 
 NIGHT = date(2026, 1, 10)
 CUTOFF = datetime(2026, 1, 11, tzinfo=UTC)
@@ -171,16 +173,20 @@ class Night:
         return time.perf_counter() - begin
 
     def write_once(self) -> float:
-        """Make the final files of top_n from the staged ones and store them; return the seconds."""
+        """Make the final files of top_n from the staged ones and store them, as many at once as check; return the seconds."""
         partition = layout.night("staged/top_n", NIGHT)
-        gone = self.items.slice(0, 0)
-        made = self.folder / "once.parquet"
+
+        def write(source: Path) -> None:
+            made = self.folder / f"once-{source.name}"
+            refill_file(source, made, LISTS["top_n"], self.items.slice(0, 0), self.n)
+            self.store.upload(made, f"once/{source.name}")
+            made.unlink()
+
+        sources = tables.local_files(self.store, partition, "recommend", self.folder)
         begin = time.perf_counter()
-        for number, source in enumerate(tables.local_files(self.store, partition, "recommend", self.folder)):
-            refill_file(source, made, LISTS["top_n"], gone, self.n)
-            self.store.upload(made, f"once/part-{number}.parquet")
+        with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+            list(pool.map(write, sources))
         seconds = time.perf_counter() - begin
-        made.unlink()
         self.store.delete(self.store.keys("once/"))
         return seconds
 

@@ -149,4 +149,4 @@ def _change(value: float, then: float | None, form: str) -> str:
 
 
 def _ends(ends: Sequence[float] | None) -> str:
-    return f"95%: {ends[0]:.3f} to {ends[1]:.3f}" if ends else ""
+    return f"interval {ends[0]:.3f} to {ends[1]:.3f}" if ends else ""

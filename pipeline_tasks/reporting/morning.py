@@ -38,6 +38,7 @@ def collect(store: Store, settings: Settings, run_date: date) -> Morning:
     )
     told: dict[str, Any] = found.tried("facts", lambda: recorded(fresh), {})
     earlier: list[Line] = found.tried("earlier nights", lambda: _trend(found, store, settings, run_date), [])
+    told["confidence"] = settings.evaluate.confidence
     told["trend"] = [asdict(each) for each in earlier]
     pictures: dict[str, str] = {}
 

@@ -22,7 +22,6 @@ from pipeline_tasks.reporting.night import Absent, Night
 from pipeline_tasks.settings import night_end
 
 METRICS = ("recall", "ndcg", "hit_rate")
-CONFIDENCE, RESAMPLES = 0.95, 1000
 
 # who did something on the day, with a list or without
 DAY = """
@@ -89,14 +88,15 @@ def judge(night: Night) -> Online:
     entry = log.newest_before(night.store, night.run_date)
     if entry is None:
         raise Absent("nothing was live before this night")
-    k, only_new = night.settings.evaluate.k, night.settings.recommend.exclude_seen
+    wanted, only_new = night.settings.evaluate, night.settings.recommend.exclude_seen
+    k = wanted.k
     lists = night.version(entry.version, entry.manifest_sha256)
     _define_truth(night, lists, only_new)
     values = {"live": _values(night, lists, k)}
     users = len(values["live"])
     if users:
         values["popular"] = _values(night, _popular_lists(night, entry), k)
-    bootstrap = Bootstrap(CONFIDENCE, RESAMPLES, night.settings.seed)
+    bootstrap = Bootstrap(wanted.confidence, wanted.resamples, night.settings.seed)
     return Online(
         version=entry.version,
         night=entry.run_date,

@@ -1,8 +1,11 @@
-"""Staged lists and what cannot be had in, the night's final files out, one at a time on this machine."""
+"""Staged lists and what cannot be had in, the night's final files out, made on this machine."""
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,6 +22,8 @@ from pipeline_tasks.settings import Settings
 from pipeline_tasks.spark.staging import Staging
 
 STAGED = "staged"
+# Arrow writes a file in one thread
+FILES_AT_ONCE = min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -49,17 +54,22 @@ def finish(
     }
     files: dict[str, Sequence[Path]] = {}
     counts = {}
-    copy = staging.scratch / "staged.parquet"
     for table, commit in staged.items():
         folder = staging.scratch / "final" / table
         folder.mkdir(parents=True)
-        files[table] = [folder / f"part-{number:05d}.parquet" for number in range(len(commit.files))]
-        counts[table] = Refilled()
-        for name, target in zip(commit.files, files[table], strict=True):
+
+        def write(number: int, name: str, table: str = table, folder: Path = folder) -> tuple[Path, Refilled]:
+            target, copy = folder / f"part-{number:05d}.parquet", folder / f"staged-{number:05d}.parquet"
             staging.store.download(f"{layout.night(f'{STAGED}/{table}', run_date)}/{name}", copy)
             _require_columns(table, copy)
-            counts[table] += refill_file(copy, target, LISTS[table], gone, places[table], promised.get(table))
+            counted = refill_file(copy, target, LISTS[table], gone, places[table], promised.get(table))
             copy.unlink()
+            return target, counted
+
+        with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+            written = list(pool.map(write, count(), commit.files))
+        files[table] = [target for target, _ in written]
+        counts[table] = sum((counted for _, counted in written), Refilled())
     return Final(places["top_n"], files, counts)
 
 
