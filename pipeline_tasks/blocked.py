@@ -38,6 +38,14 @@ def declared_blocks(settings: Settings, pairs: pa.Table) -> pa.Table:
     return pa.concat_tables([pairs, own])
 
 
+def of_all_and_pairs(blocks: pa.Table) -> tuple[pa.Array, pa.Array, pa.Table]:
+    """Return the items that are for nobody, the users who get no list, and the other pairs."""
+    no_user, no_item = (pc.equal(blocks[name], "") for name in PAIRS.names)
+    items = blocks.filter(no_user)["item_id"].combine_chunks()
+    users = blocks.filter(no_item)["user_id"].combine_chunks()
+    return items, users, blocks.filter(pc.invert(pc.or_(no_user, no_item)))
+
+
 def _read(uri: str, path: Path) -> pa.Table:
     try:
         if ".parquet" in uri:

@@ -4,12 +4,14 @@ from datetime import UTC, date, datetime
 
 import pyarrow.compute as pc
 
+from pipeline_tasks.blocked import declared_blocks, of_all_and_pairs, read_blocked
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.online import put_online
 from pipeline_tasks.publishing import availability, changes, versions, waiting
 from pipeline_tasks.publishing.alone import alone_with_versions
 from pipeline_tasks.publishing.log import Entry
+from pipeline_tasks.publishing.promises import Promised, pair_keys
 from pipeline_tasks.publishing.refill import LISTS
 from pipeline_tasks.publishing.who import who
 from pipeline_tasks.reader import open_version
@@ -36,6 +38,7 @@ def release(settings: Settings, version: str | None, why: str) -> Entry:
         if verdict.version != found.name:
             raise Refused(f"night {run_date} was made again meanwhile: {verdict.version}", "look at that one")
         _refuse_stale(staging, settings, found.name, run_date)
+        _refuse_blocked(staging, settings, found.name, run_date)
         put_online(settings, staging.store, found.name)
         said = why or "released by hand"
         return changes.release(staging.store, run_date, verdict, who(), said, require)
@@ -59,4 +62,22 @@ def _refuse_stale(staging: Staging, settings: Settings, name: str, run_date: dat
                 f"version {name} has gone stale: {len(stale):,} places of {table} hold items that cannot be had "
                 f"any more, as {example!r}",
                 f"run check for {run_date} again, with check.availability_hours up to now, and release what comes out",
+            )
+
+
+def _refuse_blocked(staging: Staging, settings: Settings, name: str, run_date: date) -> None:
+    """Raise Refused where a list of the version holds what has been blocked since it was checked."""
+    items, users, pairs = of_all_and_pairs(declared_blocks(settings, read_blocked(settings, staging.scratch)))
+    keys = pair_keys(*(pairs[column].combine_chunks() for column in pairs.column_names))
+    version = open_version(staging.store.uri, name)
+    for table, lists in LISTS.items():
+        blocks = Promised(items, users, keys) if table == "top_n" else Promised(items)
+        batches = version.batches(table, [lists.owner, lists.item])
+        blocked = sum(
+            each.num_rows - blocks.allowed(each, lists.owner, lists.item).num_rows for each in batches
+        )
+        if blocked:
+            raise Refused(
+                f"{blocked:,} places of {table} in version {name} are blocked since it was checked",
+                f"run check for {run_date} again, and release what comes out",
             )

@@ -158,3 +158,22 @@ def test_what_somebody_went_back_from_is_no_way_out(lake: Store, tmp_path: Path)
     lake.delete(lake.keys(f"{layout.version(names[0])}/"))
     with pytest.raises(Refused, match="no earlier version is left to go back to: run check and publish for"):
         open_current(lake.uri)
+
+
+def test_a_version_from_before_manifests_told_of_footers_is_read(either_lake: Store, tmp_path: Path) -> None:
+    go_live(either_lake, tmp_path / "files", MANY)
+    expected = open_current(either_lake.uri)
+    version = open_current(either_lake.uri)
+    for table in version.manifest["tables"].values():
+        for file in table["files"]:
+            del file["footer"]
+    assert version.top_n(LAST) == expected.top_n(LAST) != []
+    assert version.to_arrow("top_n") == expected.to_arrow("top_n")
+    for key in either_lake.keys(f"{layout.version(version.name)}/top_n/"):
+        either_lake.write(key, either_lake.read(key) + b"PAR1")
+    for read in READS:
+        again = open_current(either_lake.uri)
+        for file in again.manifest["tables"]["top_n"]["files"]:
+            del file["footer"]
+        with pytest.raises(Refused, match="has been altered"):
+            read(again)

@@ -57,6 +57,21 @@ def test_an_item_that_sold_out_since_makes_it_stale(
     assert log.newest(lake) is None
 
 
+def test_what_was_blocked_since_is_not_released(
+    lake: Store, checked: tuple[Any, str], make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    _, version = checked
+    (tmp_path / "data" / "blocked.csv").write_text("user_id,item_id\nann,i3\nbob,i1\n")
+    for rules, said in (
+        ({"blocked_items": ["i2"]}, "2 places of top_n"),
+        ({"blocked_users": ["ann"]}, "3 places of top_n"),
+        ({"blocked": "blocked.csv"}, "1 places of top_n"),
+    ):
+        with pytest.raises(Refused, match=f"{said} in version {version} are blocked since"):
+            release(make_settings(**SETTINGS, rules=rules), version, "")
+    assert log.newest(lake) is None
+
+
 def test_what_cannot_be_released_says_why(lake: Store, checked: tuple[Any, str], tmp_path: Path) -> None:
     from pipeline_tasks.stages import check
 

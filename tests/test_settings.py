@@ -140,6 +140,9 @@ def test_only_keys_that_change_results_are_in_the_digest(make_settings) -> None:
     network = {"image_encoder": "timm:resnet18"}
     first, moved = (make_settings(features={**network, "image_weights": f"/{place}/w.pt"}) for place in "ab")
     assert first.results_digest() == moved.results_digest() != here
+    assert make_settings(evaluate={"resamples": 500, "confidence": 0.9}).results_digest() == here
+    decides = make_settings(evaluate={"rule": "unless_worse"}).results_digest()
+    assert make_settings(evaluate={"rule": "unless_worse", "resamples": 500}).results_digest() != decides
     assert make_settings(train={"dim": 32}).results_digest() != here
     assert make_settings(seed=8).results_digest() != here
     assert make_settings(train={"precision": "bfloat16"}).results_digest() != here

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.lake.ranges import RangeReader
 from pipeline_tasks.lake.store import Missing, Store
+from pipeline_tasks.publishing.versions import FOOTER_END_BYTES
 
 # a whole read fetches row groups together up to so much, and holds no more than that and what it decodes to
 SPAN_BYTES = 4 << 20
@@ -35,7 +36,8 @@ class DataFile:
         self._store, self._key = store, key
         self._size: int = described["bytes"]
         self._sha256: str = described["sha256"]
-        self._footer_told: dict[str, Any] = described["footer"]
+        # manifests did not always tell of footers
+        self._footer_told: dict[str, Any] | None = described.get("footer")
 
     def rows_of(self, owner: str) -> pa.Table:
         """Return the rows whose first column, a string, is `owner`, in the file's order."""
@@ -63,12 +65,22 @@ class DataFile:
 
     @cached_property
     def _footer(self) -> pq.FileMetaData:
-        start = self._size - self._footer_told["bytes"]
+        told = self._footer_told
+        size = told["bytes"] if told else self._footer_bytes()
         # one byte more than there should be: a file that has grown is not what was published
-        data = self._range(start, self._size + 1)
-        if hashlib.sha256(data).hexdigest() != self._footer_told["sha256"]:
+        data = self._range(max(0, self._size - size), self._size + 1)
+        if len(data) != size or (told and hashlib.sha256(data).hexdigest() != told["sha256"]):
             raise self._altered()
-        return pq.read_metadata(pa.BufferReader(data))
+        try:
+            return pq.read_metadata(pa.BufferReader(data))
+        except pa.ArrowException as error:
+            raise self._altered() from error
+
+    def _footer_bytes(self) -> int:
+        """Return how long the file itself says that its footer is: four bytes before the last four."""
+        return FOOTER_END_BYTES + int.from_bytes(
+            self._range(self._size - FOOTER_END_BYTES, self._size - 4), "little"
+        )
 
     @cached_property
     def _bounds(self) -> dict[int, tuple[str, str]]:

@@ -216,6 +216,8 @@ class Settings(BaseSettings):
         kept = self.model_dump(mode="json", exclude={*PLACES, "train", "sources", "check"})
         kept["check"] = {"availability_hours": self.check.availability_hours}  # the rest judges what is made
         kept["train"] = self.train.model_dump(mode="json", exclude=TRAIN_PLACES)
+        if self.evaluate.rule == "estimate":  # what only says how sure a decision is
+            del kept["evaluate"]["confidence"], kept["evaluate"]["resamples"]
         kept["rules"].pop("blocked")  # a place: what it says is in the lists
         if not self.rules.declared:
             del kept["rules"]

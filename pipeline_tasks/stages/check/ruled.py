@@ -7,9 +7,8 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline_tasks.blocked import declared_blocks, read_blocked
+from pipeline_tasks.blocked import declared_blocks, of_all_and_pairs, read_blocked
 from pipeline_tasks.item_attributes import DAY_SECONDS, attribute, is_new
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.publishing.list_rules import counted_new, counted_pins, counted_short
@@ -91,11 +90,7 @@ class Ruled:
         return {table: rules for table, rules in found.items() if rules}
 
     def _blocked(self) -> tuple[pa.Array, pa.Array, pa.Table]:
-        """Return the items for nobody, the users without lists, and the pairs."""
-        no_user, no_item = (pc.equal(self.blocks[name], "") for name in ("user_id", "item_id"))
-        items = self.blocks.filter(no_user)["item_id"].combine_chunks()
-        users = self.blocks.filter(no_item)["user_id"].combine_chunks()
-        return items, users, self.blocks.filter(pc.invert(pc.or_(no_user, no_item)))
+        return of_all_and_pairs(self.blocks)
 
     def _new(self, items: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
         end = int(night_end(self.run_date).timestamp())

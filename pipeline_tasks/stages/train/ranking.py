@@ -58,9 +58,11 @@ def fit_ranker(work: Work, name: str, past: Histories) -> Ranking:
     if not len(examples):
         return _none("no examples that retrieval could have found")
     judge = _Judge(work, model, past, validation, known)
+    if judge.users < users:
+        return _none(f"{judge.users} of {users} users to validate it on took something new to them")
     config = _config(settings, joined)
     ranker = Ranker.fit(examples, judge.ranked, config, work.training(NAME))
-    return _judged(ranker, judge.alone(), len(examples), validation)
+    return _judged(ranker, judge, len(examples), validation)
 
 
 def _none(why: str) -> Ranking:
@@ -74,12 +76,13 @@ def _too_early(work: Work, validation: Holdout, days: int) -> str:
     return f"its validation of {validation.days} {'day' if validation.days == 1 else 'days'}{more}"
 
 
-def _judged(ranker: Ranker | None, alone: float, examples: int, validation: Holdout) -> Ranking:
+def _judged(ranker: Ranker | None, judge: "_Judge", examples: int, validation: Holdout) -> Ranking:
+    alone = judge.alone()
     found = ranker.facts["training"]["best_quality"] if ranker else alone
     facts = {
         "examples": examples,
         "validation_days": validation.days,
-        "validation_users": validation.warm_users,
+        "validation_users": judge.users,
         "alone": alone,
         "ranked": found,
     }
@@ -150,6 +153,11 @@ class _Judge:
         self.n_items = work.data.catalogue.n_items
         novel = self.settings.recommend.exclude_seen
         self.trial = trial_after(past, validation.cut, self.settings.evaluate.max_users, novel=novel)
+
+    @property
+    def users(self) -> int:
+        """Who is measured: of the validation's users those with something that a list might have held."""
+        return len(self.trial.truth)
 
     def alone(self) -> float:
         return self._measured(None)
