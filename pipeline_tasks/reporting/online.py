@@ -1,8 +1,8 @@
 """The lists that were live judged by what people then did: a night in; recall, NDCG and hit rate of them out.
 
 A night's lists go live the morning after it and are read all that day. So the version that was live before D is
-judged by the events of D, of users who had a list. Where items that a user had before are never recommended, only
-items new to the user count, as in `evaluate`. The day is whole (UTC), the hours before the lists went live
+judged by the events of D, of users who had a list. Where items that a user had before are never recommended (all of
+them, or those that `rules.seen` says), only others count. The day is whole (UTC), the hours before the lists went live
 included, and people see what they are shown: of models that were not live these figures say nothing.
 """
 
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from pipeline_tasks.dataset.engine import columns
 from pipeline_tasks.evaluation.intervals import Bootstrap
+from pipeline_tasks.evaluation.splits import DAY_SECONDS
+from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.publishing import log
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.reporting.night import Absent, Night
@@ -33,10 +35,9 @@ PEOPLE = """
     SEMI JOIN {top_n} USING (user_id) ORDER BY md5(user_id) LIMIT {most}"""
 SEEN = """
     CREATE OR REPLACE TEMP TABLE seen AS SELECT DISTINCT user_id, item_index FROM (
-        SELECT user_id, unnest(items) AS item_index, unnest(times) AS time
+        SELECT user_id, unnest(items) AS item_index, unnest(types) AS type, unnest(times) AS time
         FROM {sequences} JOIN people USING (user_index))
-    WHERE time < {start}"""
-NOTHING_SEEN = "CREATE OR REPLACE TEMP TABLE seen AS SELECT user_id, item_index FROM day WHERE false"
+    WHERE time < {start} AND ({left_out})"""
 WANTED = """
     CREATE OR REPLACE TEMP TABLE wanted AS SELECT user_id, item_id FROM day
     SEMI JOIN people USING (user_id) ANTI JOIN seen USING (user_id, item_index)"""
@@ -88,10 +89,11 @@ def judge(night: Night) -> Online:
     entry = log.newest_before(night.store, night.run_date)
     if entry is None:
         raise Absent("nothing was live before this night")
-    wanted, only_new = night.settings.evaluate, night.settings.recommend.exclude_seen
+    wanted, left_out = night.settings.evaluate, _left_out(night)
+    only_new = left_out != "false"
     k = wanted.k
     lists = night.version(entry.version, entry.manifest_sha256)
-    _define_truth(night, lists, only_new)
+    _define_truth(night, lists, left_out)
     values = {"live": _values(night, lists, k)}
     users = len(values["live"])
     if users:
@@ -110,18 +112,31 @@ def judge(night: Night) -> Online:
     )
 
 
-def _define_truth(night: Night, lists: str, only_new: bool) -> None:
+def _left_out(night: Night) -> str:
+    """Return the condition on what a user has had of items that lists leave out (`type`, `time`), in SQL."""
+    if night.settings.recommend.exclude_seen:
+        return "true"
+    sequences = tables.read_commit(night.store, layout.night("training/sequences", night.run_date))
+    types: list[str] = sequences.facts.get("event_types", []) if sequences else []
+    # the lists that were live were made at the end of the day before
+    start = int(night_end(night.run_date).timestamp()) - DAY_SECONDS
+    seen = [
+        f"type = {types.index(kind) + 1}" + (f" AND time >= {start - days * DAY_SECONDS}" if days else "")
+        for kind, days in night.settings.rules.seen.items()
+        if kind in types
+    ]
+    return " OR ".join(seen) or "false"
+
+
+def _define_truth(night: Night, lists: str, left_out: str) -> None:
     """Make the tables `day`, `people`, `seen` and `wanted` (user_id, item_id): what the lists should have held."""
     end = night_end(night.run_date)
     start = end - timedelta(days=1)
     clean = night.table("clean/interactions")
     night.engine.execute(DAY.format(clean=clean), [start, end])
     night.engine.execute(PEOPLE.format(top_n=lists, most=night.settings.evaluate.max_users))
-    if only_new:
-        sequences = night.table("training/sequences")
-        night.engine.execute(SEEN.format(sequences=sequences, start=int(start.timestamp())))
-    else:
-        night.engine.execute(NOTHING_SEEN)
+    seen = {"sequences": night.table("training/sequences"), "start": int(start.timestamp())}
+    night.engine.execute(SEEN.format(**seen, left_out=left_out))
     night.engine.execute(WANTED)
 
 

@@ -77,6 +77,37 @@ def test_where_seen_items_may_be_recommended_they_count(
     )  # bob's i1 is first in his list
 
 
+@pytest.mark.parametrize(
+    ("seen", "counts"),
+    [
+        ({"view": 0}, False),
+        ({"view": 1}, False),
+        ({"purchase": 0}, True),
+        ({"view": 1, "purchase": 0}, False),
+    ],
+)
+def test_what_the_rules_leave_out_does_not_count(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path, seen: dict[str, int], counts: bool
+) -> None:
+    go_live(lake, tmp_path / "files", LISTS, night=BEFORE)
+    write_tables(lake, USERS, ITEMS, ARRIVED, EARLIER)
+    settings = make_settings(evaluate={"k": 2}, recommend={"exclude_seen": False}, rules={"seen": seen})
+    found = judge(lake, settings)
+    assert found.only_new
+    assert found.metrics["live"]["recall@2"] == pytest.approx(0.5 if counts else 0.25)
+
+
+def test_what_was_seen_long_enough_ago_counts_again(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    go_live(lake, tmp_path / "files", LISTS, night=BEFORE)
+    write_tables(lake, USERS, ITEMS, ARRIVED, [event("bob", "i1", BEFORE - timedelta(days=1)), *EARLIER[1:]])
+    settings = make_settings(
+        evaluate={"k": 2}, recommend={"exclude_seen": False}, rules={"seen": {"view": 1}}
+    )
+    assert judge(lake, settings).metrics["live"]["recall@2"] == pytest.approx(0.5)
+
+
 def test_the_same_night_has_the_same_intervals(lake: Store, make: Callable[..., Any], tmp_path: Path) -> None:
     go_live(lake, tmp_path / "files", LISTS, night=BEFORE)
     write_tables(lake, USERS, ITEMS, ARRIVED, EARLIER)
