@@ -67,9 +67,19 @@ def test_a_webhook_that_keeps_failing_is_given_up(webhook: Webhook, pauses: list
 
 
 def test_a_webhook_that_will_not_have_it_is_asked_once(webhook: Webhook, pauses: list[float]) -> None:
-    webhook.answers = [(404, f"no_service at {webhook.url}")]
-    assert send(by_webhook(webhook.url), MESSAGE) == {"webhook": "HTTP 404 Not Found: no_service at ***"}
+    webhook.answers = [(404, "no such service")]
+    assert send(by_webhook(webhook.url), MESSAGE) == {"webhook": "HTTP 404 Not Found"}
     assert (len(webhook.texts), pauses) == (1, [])
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_answer_that_repeats_the_path_is_not_repeated(
+    webhook: Webhook, pauses: list[float], status: int
+) -> None:
+    webhook.answers = [(status, "Cannot POST /services/hush-hush")] * 3
+    found = str(send(by_webhook(webhook.url), MESSAGE)["webhook"])
+    assert str(status) in found
+    assert "hush" not in found
 
 
 def test_where_nobody_listens_is_said_without_the_url(nobodys_port: int, pauses: list[float]) -> None:
