@@ -107,6 +107,7 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
 
@@ -252,7 +253,7 @@ def load(**overrides: Any) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise Refused(f"{path} is not valid TOML: {error}") from error
     except ValidationError as error:
-        raise Refused(explain(error, path)) from error
+        raise Refused(explain(error, path)) from None  # its own words hold what was found, a secret too
 
 
 def _unknown_variables() -> list[str]:
@@ -269,7 +270,8 @@ def explain(error: ValidationError, path: Path) -> str:
     if first["type"] == "extra_forbidden":
         return f"{key} in {where} is no setting; see `python -m pipeline_tasks settings`"
     message = first["msg"].removeprefix("Value error, ")
-    found = "" if first["type"] == "value_error" else f" (found {_mask(key, first['input'])!r})"
+    value = "***" if re.search(MASKED, key, re.IGNORECASE) else _mask(key, first["input"])
+    found = "" if first["type"] == "value_error" else f" (found {value!r})"
     return f"{key} in {where}: {message}{found}"
 
 
