@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from typing import Any
 
 from pipeline_tasks.notifying.message import Message
 from pipeline_tasks.settings import MailSettings, NotifySettings
@@ -18,6 +19,16 @@ from pipeline_tasks.settings import MailSettings, NotifySettings
 # all tries together stay within the 50 seconds that Airflow's DAG processor gives a callback
 TIMEOUT_SECONDS = 5.0
 PAUSES_SECONDS = (1.0, 3.0)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Leaves a redirect as the error that it is: urllib would follow it by a GET that holds no message."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 class NotSent(Exception):
@@ -74,7 +85,7 @@ def _post(url: str, message: Message) -> None:
         url, data=json.dumps({"text": text}).encode(), headers={"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
+        with OPENER.open(request, timeout=TIMEOUT_SECONDS):
             pass
     except urllib.error.HTTPError as error:
         error.close()  # unread: a server's answer often repeats the path, and the path is the secret

@@ -82,6 +82,15 @@ def test_an_answer_that_repeats_the_path_is_not_repeated(
     assert "hush" not in found
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_webhook_that_is_elsewhere_has_not_got_the_text(
+    webhook: Webhook, pauses: list[float], status: int
+) -> None:
+    webhook.answers = [(status, "over there")]
+    assert str(send(by_webhook(webhook.url), MESSAGE)["webhook"]).startswith(f"HTTP {status} ")
+    assert (len(webhook.texts), pauses) == (1, [])
+
+
 def test_where_nobody_listens_is_said_without_the_url(nobodys_port: int, pauses: list[float]) -> None:
     found = send(by_webhook(f"http://127.0.0.1:{nobodys_port}/services/hush-hush"), MESSAGE)
     assert "Connection refused" in str(found["webhook"])
