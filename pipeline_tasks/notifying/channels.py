@@ -60,10 +60,14 @@ def _tried(channel: Callable[[], None]) -> str | None:
             channel()
         except NotSent as error:
             return str(error)
+        except http.client.InvalidURL as error:  # its words hold the path
+            return type(error).__name__
         except (OSError, http.client.HTTPException) as error:
             if pause is None:
                 return f"{type(error).__name__}: {error}"
             time.sleep(pause)
+        except Exception as error:  # one channel must not end the other; its words may hold the secret
+            return type(error).__name__
         else:
             return None
     return None

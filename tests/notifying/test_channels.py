@@ -170,3 +170,26 @@ def test_one_channel_that_fails_does_not_keep_the_other_back(
     assert found["webhook"] is None
     assert "Connection refused" in str(found["mail"])
     assert webhook.texts == [TEXT]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("/services/hüsh", "UnicodeEncodeError"), ("/services/hush\x7f", "InvalidURL")]
+)
+def test_an_url_that_cannot_be_asked_is_said_by_the_kind_of_error_alone(
+    nobodys_port: int, pauses: list[float], path: str, said: str
+) -> None:
+    assert send(by_webhook(f"http://127.0.0.1:{nobodys_port}{path}"), MESSAGE) == {"webhook": said}
+    assert pauses == []
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH:UserWarning")
+def test_a_password_that_cannot_be_sent_does_not_keep_the_webhook_back(
+    webhook: Webhook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = write_certificate(tmp_path / "certificate.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with mail_server(PASSWORD, certificate) as box:
+        mail = by_mail(box.port, tls="starttls", user="nightjar", password="hüsh")
+        both = mail.model_copy(update={"webhook": by_webhook(webhook.url).webhook})
+        assert send(both, MESSAGE) == {"webhook": None, "mail": "UnicodeEncodeError"}
+    assert (webhook.texts, box.mails) == ([TEXT], [])
