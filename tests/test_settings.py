@@ -140,6 +140,28 @@ def test_a_wrong_secret_is_in_no_line_of_the_traceback(
     assert "SECRETTOKEN" not in str(raw.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RULES__BLOCKED_ITEMS", "sku-17"),
+        ("RULES__BLOCKED_ITEMS", '["sku-17"'),
+        ("RULES", "SECRETTOKEN"),
+        ("NOTIFY", '{"webhook": "https://hooks.example.com/SECRETTOKEN"'),
+    ],
+)
+def test_a_variable_that_is_not_json_is_named(
+    config: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    config.write_text("")
+    monkeypatch.setenv("NIGHTJAR_DATA", value)  # takes any text
+    monkeypatch.setenv(f"NIGHTJAR_{name}", value)
+    with pytest.raises(Refused) as caught:
+        settings.load()
+    assert str(caught.value).startswith(f"NIGHTJAR_{name} in the environment is not valid JSON (")
+    assert "\n" not in str(caught.value)
+    assert value not in "".join(traceback.format_exception(caught.value))
+
+
 def test_an_unknown_variable_is_refused(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text("")
     monkeypatch.setenv("NIGHTJAR_TRIAN__DIM", "64")
