@@ -1,11 +1,13 @@
 """Settings: the environment goes before the file, and a wrong key or value is one clear line."""
 
 import os
+import traceback
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline_tasks import settings
 from pipeline_tasks.errors import Refused
@@ -106,6 +108,58 @@ def test_a_wrong_variable_is_named(config: Path, monkeypatch: pytest.MonkeyPatch
     config.write_text("")
     monkeypatch.setenv("NIGHTJAR_TRAIN__DIM", "wide")
     assert "train.dim in environment variable NIGHTJAR_TRAIN__DIM" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"NOTIFY__WEBHOOK": "hooks.slack.com/services/T0/B0/SECRETTOKEN"}, "notify.webhook"),
+        ({"NOTIFY__MAIL__PASSWORD__X": "SECRETTOKEN"}, "notify.mail.password"),
+        ({"NOTIFY": '"SECRETTOKEN"'}, "notify"),
+        (
+            {
+                "NOTIFY__MAIL__PASSWORD": "SECRETTOKEN",
+                "NOTIFY__MAIL__USER": "ann",
+                "NOTIFY__MAIL__TLS": "none",
+            },
+            "notify.mail",
+        ),
+    ],
+)
+def test_a_wrong_secret_is_in_no_line_of_the_traceback(
+    config: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
+) -> None:
+    config.write_text("")
+    for name, value in variables.items():
+        monkeypatch.setenv(f"NIGHTJAR_{name}", value)
+    with pytest.raises(Refused, match=rf"^{said} in ") as caught:
+        settings.load()
+    assert "SECRETTOKEN" not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(ValidationError) as raw:
+        settings.Settings()
+    assert "SECRETTOKEN" not in str(raw.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RULES__BLOCKED_ITEMS", "sku-17"),
+        ("RULES__BLOCKED_ITEMS", '["sku-17"'),
+        ("RULES", "SECRETTOKEN"),
+        ("NOTIFY", '{"webhook": "https://hooks.example.com/SECRETTOKEN"'),
+    ],
+)
+def test_a_variable_that_is_not_json_is_named(
+    config: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    config.write_text("")
+    monkeypatch.setenv("NIGHTJAR_DATA", value)  # takes any text
+    monkeypatch.setenv(f"NIGHTJAR_{name}", value)
+    with pytest.raises(Refused) as caught:
+        settings.load()
+    assert str(caught.value).startswith(f"NIGHTJAR_{name} in the environment is not valid JSON (")
+    assert "\n" not in str(caught.value)
+    assert value not in "".join(traceback.format_exception(caught.value))
 
 
 def test_an_unknown_variable_is_refused(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

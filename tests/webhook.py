@@ -27,9 +27,16 @@ def listening() -> Iterator[Webhook]:
             hook.texts.append(json.loads(body)["text"])
             status, answer = hook.answers.pop(0) if hook.answers else (200, "ok")
             self.send_response(status)
+            if 300 <= status < 400:
+                self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer.encode())
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, *_: object) -> None:
             pass

@@ -72,16 +72,16 @@ async def on_missed_deadline(context: Mapping[str, Any]) -> str:
 def run_of(context: Mapping[str, Any]) -> Run:
     """Return the run that a callback is called for; a deadline's context holds it as JSON, a failure's as an object.
 
-    Where Airflow gives no more than its id, that names what started it and when.
+    Where Airflow gives no more than its id, that names what started it and when. A typed night that is no day of the
+    calendar fails the run, which is then told as that of its own date.
     """
     given = context.get("dag_run")
     name = str(_field(given, "dag_run_id") or _field(given, "run_id") or context.get("run_id"))
     kind, _, moment = name.partition("__")
     kind = _field(given, "run_type") or kind
     typed = _field(given, "conf") or {}
-    if typed.get("run_date"):
-        night = date.fromisoformat(typed["run_date"])
-    else:
+    night = _typed_night(typed)
+    if night is None:
         started = _moment(_field(given, "logical_date") or _field(given, "run_after") or moment)
         night = started.date() - timedelta(days=1)
     return Run(name, str(getattr(kind, "value", kind)), night, typed)
@@ -89,6 +89,14 @@ def run_of(context: Mapping[str, Any]) -> Run:
 
 def _field(given: Any, name: str) -> Any:
     return given.get(name) if isinstance(given, Mapping) else getattr(given, name, None)
+
+
+def _typed_night(typed: Mapping[str, Any]) -> date | None:
+    """Return the night that was typed; None without one, and of one that no calendar has, which failed the run."""
+    try:
+        return date.fromisoformat(typed.get("run_date") or "")
+    except ValueError:
+        return None
 
 
 def _moment(given: Any) -> datetime:

@@ -25,7 +25,11 @@ class Failure:
     examples: list[str]
 
     def __str__(self) -> str:
-        shown = f", as {'; '.join(self.examples)}" if self.examples else ""
+        return self.told(examples=True)
+
+    def told(self, *, examples: bool) -> str:
+        """Return the failure in a line; its cases are rows, and may name people."""
+        shown = f", as {'; '.join(self.examples)}" if examples and self.examples else ""
         return f"{self.table}: {self.expectation} fails {self.count:,} times{shown}"
 
 

@@ -13,16 +13,18 @@ from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.publishing import versions
 from pipeline_tasks.reporting.night import Absent, Night
 
-POPULAR = "popular"
+# sources of rows whose reason is a list, not an item of the user's own
+LISTED = ("popular", "pinned")
 # one of so many users is one that the model does not know, where there are any
 ONE_COLD_OF = 5
 # of a user's newest events and first places so many are looked at: with pictures, where there are any
 LOOKED_AT = 5
 COLUMNS = ["user_id", "rank", "item_id", "source", "reason"]
 
-FIRST = """
-    SELECT user_id, source FROM {top_n} WHERE rank = 1
-    QUALIFY row_number() OVER (PARTITION BY source = 'popular' ORDER BY md5('{night} ' || user_id), user_id) <= {count}
+WHO = """
+    WITH who AS (SELECT user_id, bool_or(source = 'model') AS known FROM {top_n} GROUP BY user_id)
+    FROM who
+    QUALIFY row_number() OVER (PARTITION BY known ORDER BY md5('{night} ' || user_id), user_id) <= {count}
     ORDER BY md5('{night} ' || user_id), user_id"""
 LISTS = "SELECT * FROM {top_n} WHERE user_id IN (SELECT unnest($1)) ORDER BY user_id, rank"
 TITLES = "SELECT item_id, title FROM {items} WHERE item_id IN (SELECT unnest($1)) AND title IS NOT NULL"
@@ -76,7 +78,7 @@ def sampled(night: Night, version: str, count: int) -> list[Person]:
         return []
     chosen_file = files[night.run_date.toordinal() % len(files)]
     top_n = night.file(f"{layout.version(version)}/top_n", chosen_file, COLUMNS)
-    chosen = _choose(night.rows(FIRST.format(top_n=top_n, night=night.run_date, count=count)), count)
+    chosen = _choose(night.rows(WHO.format(top_n=top_n, night=night.run_date, count=count)), count)
     rows = night.rows(LISTS.format(top_n=top_n), [list(chosen)])
     events = _events(night, list(chosen))
     titles = _titles(night, {name for row in rows for name in (row["item_id"], row["reason"])})
@@ -104,10 +106,10 @@ def images(night: Night, people: Sequence[Person]) -> dict[str, str]:
     return {name: found[name] for name in named if name in found}
 
 
-def _choose(first: Sequence[dict[str, Any]], count: int) -> dict[str, bool]:
-    """Return whom to show, by whether the model does not know them; `first` are first places in order of chance."""
-    cold = [row["user_id"] for row in first if row["source"] == POPULAR]
-    known = [row["user_id"] for row in first if row["source"] != POPULAR]
+def _choose(who: Sequence[dict[str, Any]], count: int) -> dict[str, bool]:
+    """Return whom to show, by whether no row of theirs is the model's; `who` are users in order of chance."""
+    cold = [row["user_id"] for row in who if not row["known"]]
+    known = [row["user_id"] for row in who if row["known"]]
     few = max(1, count // ONE_COLD_OF) if count > 1 or not known else 0
     kept = known[: max(count - len(cold), count - few)]
     return {**dict.fromkeys(kept, False), **dict.fromkeys(cold[: count - len(kept)], True)}
@@ -142,7 +144,8 @@ def _event_types(night: Night) -> list[str]:
 
 def _place(row: dict[str, Any], titles: dict[str, str]) -> Place:
     reason = row["reason"]
-    why = f"popular: {reason}" if row["source"] == POPULAR else f"after {titles.get(reason, reason)}"
+    listed = row["source"] in LISTED
+    why = f"{row['source']}: {reason}" if listed else f"after {titles.get(reason, reason)}"
     return Place(row["rank"], row["item_id"], titles.get(row["item_id"], row["item_id"]), why)
 
 

@@ -15,6 +15,8 @@ WORDS: dict[str, tuple[str, Tone]] = {
     "refused": ("Refused", "bad"),
     "failed": ("Failed", "bad"),
 }
+# of a night that could not be read, nobody knows whether it did
+PASSED = ("live", "unchanged", "unpublished")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ def _why(content: Mapping[str, Any]) -> str:
     if content["state"] in ("failed", "held"):
         live = content.get("live")
         return f"Consumers still read {live}." if live else "Nothing is published yet."
+    if content["state"] not in PASSED:
+        return ""
     serving, warnings = content.get("serving") or {}, len(content.get("warnings") or ())
     passed = "It passed its check" + (f", with {warnings} warning{'s' * (warnings > 1)}" if warnings else "")
     if not serving.get("name"):
@@ -56,4 +60,4 @@ def _why(content: Mapping[str, Any]) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+    return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""

@@ -18,6 +18,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -96,6 +97,7 @@ NOT_SETTINGS = {
 PLACES = {"lake", "data", "state", "publish", "airflow", "spark", "notify", "retention", "lease", "report"}
 # of a key whose value is not to be seen; of sections that hold one, what is found in their place
 MASKED = r"secret|password|token|access.?key|credential|webhook|^notify(\.mail)?$"
+JSON_HINT = """lists and sections are written as JSON, as '["a", "b"]' or '{"key": "value"}'"""
 TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes", "als_solver"}
 
 
@@ -107,6 +109,7 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
 
@@ -253,13 +256,25 @@ def load(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except tomllib.TOMLDecodeError as error:
         raise Refused(f"{path} is not valid TOML: {error}") from error
+    except SettingsError as error:
+        raise Refused(f"{_malformed(error)} in the environment is not valid JSON", JSON_HINT) from None
     except ValidationError as error:
-        raise Refused(explain(error, path)) from error
+        raise Refused(explain(error, path)) from None  # its own words hold what was found, a secret too
 
 
 def _unknown_variables() -> list[str]:
     names = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in NOT_SETTINGS)
     return [n for n in names if n.removeprefix(PREFIX).split("__")[0].lower() not in Settings.model_fields]
+
+
+def _malformed(error: SettingsError) -> str:
+    """Return the variable that could not be read: its value is the document that JSON's own error names."""
+    field = re.search(r'field "(\w+)"', str(error))
+    first = PREFIX + (field[1].upper() if field else "")
+    value = getattr(error.__cause__, "doc", None)
+    return next(
+        (name for name in sorted(os.environ) if name.startswith(first) and os.environ[name] == value), first
+    )
 
 
 def explain(error: ValidationError, path: Path) -> str:
@@ -271,7 +286,8 @@ def explain(error: ValidationError, path: Path) -> str:
     if first["type"] == "extra_forbidden":
         return f"{key} in {where} is no setting; see `python -m pipeline_tasks settings`"
     message = first["msg"].removeprefix("Value error, ")
-    found = "" if first["type"] == "value_error" else f" (found {_mask(key, first['input'])!r})"
+    value = "***" if re.search(MASKED, key, re.IGNORECASE) else _mask(key, first["input"])
+    found = "" if first["type"] == "value_error" else f" (found {value!r})"
     return f"{key} in {where}: {message}{found}"
 
 

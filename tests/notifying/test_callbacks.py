@@ -48,6 +48,7 @@ def test_a_runs_night_is_the_one_typed_or_the_last_whole_day(context: Callable[.
     assert (run.id, run.type, run.night) == (SCHEDULED, "scheduled", NIGHT)
     assert run_of(context(typed={"run_date": None})).night == NIGHT
     assert run_of(context(typed={"run_date": "2018-09-24"})).night == date(2018, 9, 24)
+    assert run_of(context(typed={"run_date": "2026-02-30"})).night == NIGHT
     assert run_of(context("manual", logical_date=None)).night == NIGHT
 
 

@@ -67,8 +67,27 @@ def test_a_webhook_that_keeps_failing_is_given_up(webhook: Webhook, pauses: list
 
 
 def test_a_webhook_that_will_not_have_it_is_asked_once(webhook: Webhook, pauses: list[float]) -> None:
-    webhook.answers = [(404, f"no_service at {webhook.url}")]
-    assert send(by_webhook(webhook.url), MESSAGE) == {"webhook": "HTTP 404 Not Found: no_service at ***"}
+    webhook.answers = [(404, "no such service")]
+    assert send(by_webhook(webhook.url), MESSAGE) == {"webhook": "HTTP 404 Not Found"}
+    assert (len(webhook.texts), pauses) == (1, [])
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_answer_that_repeats_the_path_is_not_repeated(
+    webhook: Webhook, pauses: list[float], status: int
+) -> None:
+    webhook.answers = [(status, "Cannot POST /services/hush-hush")] * 3
+    found = str(send(by_webhook(webhook.url), MESSAGE)["webhook"])
+    assert str(status) in found
+    assert "hush" not in found
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_webhook_that_is_elsewhere_has_not_got_the_text(
+    webhook: Webhook, pauses: list[float], status: int
+) -> None:
+    webhook.answers = [(status, "over there")]
+    assert str(send(by_webhook(webhook.url), MESSAGE)["webhook"]).startswith(f"HTTP {status} ")
     assert (len(webhook.texts), pauses) == (1, [])
 
 
@@ -151,3 +170,26 @@ def test_one_channel_that_fails_does_not_keep_the_other_back(
     assert found["webhook"] is None
     assert "Connection refused" in str(found["mail"])
     assert webhook.texts == [TEXT]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("/services/hüsh", "UnicodeEncodeError"), ("/services/hush\x7f", "InvalidURL")]
+)
+def test_an_url_that_cannot_be_asked_is_said_by_the_kind_of_error_alone(
+    nobodys_port: int, pauses: list[float], path: str, said: str
+) -> None:
+    assert send(by_webhook(f"http://127.0.0.1:{nobodys_port}{path}"), MESSAGE) == {"webhook": said}
+    assert pauses == []
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH:UserWarning")
+def test_a_password_that_cannot_be_sent_does_not_keep_the_webhook_back(
+    webhook: Webhook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = write_certificate(tmp_path / "certificate.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with mail_server(PASSWORD, certificate) as box:
+        mail = by_mail(box.port, tls="starttls", user="nightjar", password="hüsh")
+        both = mail.model_copy(update={"webhook": by_webhook(webhook.url).webhook})
+        assert send(both, MESSAGE) == {"webhook": None, "mail": "UnicodeEncodeError"}
+    assert (webhook.texts, box.mails) == ([TEXT], [])

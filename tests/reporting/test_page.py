@@ -11,7 +11,7 @@ import pytest
 
 from pipeline_tasks.lake import records
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.reporting import morning, page, trends
+from pipeline_tasks.reporting import card, morning, page, summary, trends, verdict
 from tests.lists import NIGHT
 from tests.reporting.report_night import NAME, write_whole
 from tests.stages.published_night import record, write_checked, write_records
@@ -180,3 +180,16 @@ def test_the_same_lake_makes_the_same_page(lake: Store, settings: Any, tmp_path:
     write_whole(lake, settings, tmp_path / "files")
     first, second = (page.render(morning.collect(lake, settings, NIGHT).content) for _ in range(2))
     assert first == second
+
+
+def test_of_a_night_whose_ending_cannot_be_read_nothing_is_claimed(
+    lake: Store, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise OSError("bad disk")
+
+    monkeypatch.setattr(summary, "ending", broken)
+    content = json.loads(json.dumps(morning.collect(lake, settings, NIGHT).content))
+    assert verdict.told(content) == verdict.Told("Unknown", "bad", "", "")
+    assert "the ending could not be read: bad disk" in Reader(page.render(content)).text
+    assert card.draw(content)

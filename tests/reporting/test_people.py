@@ -7,13 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.reporting import people, thumbnails
 from pipeline_tasks.reporting.summary import collect
-from tests.lists import NIGHT, make_version
+from tests.lists import NIGHT, TOP_N, make_version
 from tests.reporting.report_night import BEFORE, event, opened, write_tables
 from tests.test_reader import go_live
 
@@ -44,6 +47,29 @@ def test_people_have_titles_reasons_and_their_newest_events(
     assert [each.item_id for each in ann.history[1:]] == ["i3"] * 4
 
 
+def test_a_pin_is_told_as_one_and_makes_nobody_known(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    version = make_version(
+        lake, tmp_path / "files", {"ann": ["i1", "i3"], "bob": ["i1", "i3"]}, files=1
+    ).version
+    write_tables(lake, ["ann", "bob"], ITEMS, titles=TITLES)
+    (path,) = lake.keys(f"{layout.version(version)}/top_n/")
+    rows = pq.read_table(io.BytesIO(lake.read(path))).to_pylist()
+    for row in rows:
+        if row["rank"] == 1:
+            row |= {"source": "pinned", "reason": "country=DE"}
+        elif row["user_id"] == "bob":
+            row |= {"source": "popular", "reason": "all"}
+    pq.write_table(pa.Table.from_pylist(rows, TOP_N), tmp_path / "pinned.parquet")
+    lake.write(path, (tmp_path / "pinned.parquet").read_bytes())
+    with opened(lake, make_settings()) as night:
+        shown = {each.user_id: each for each in people.sampled(night, version, 10)}
+    assert {name: each.cold for name, each in shown.items()} == {"ann": False, "bob": True}
+    whys = {name: [place.why for place in each.places] for name, each in shown.items()}
+    assert whys == {"ann": ["pinned: country=DE", "after i3"], "bob": ["pinned: country=DE", "popular: all"]}
+
+
 def test_another_night_shows_others_and_the_same_night_the_same(
     lake: Store, make_settings: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -69,8 +95,8 @@ def test_another_night_shows_others_and_the_same_night_the_same(
 def test_most_are_known_to_the_model_and_some_are_not(
     known: int, cold: int, count: int, shown: tuple[int, int]
 ) -> None:
-    rows = [{"user_id": f"k{n}", "source": "model"} for n in range(known)]
-    rows += [{"user_id": f"c{n}", "source": "popular"} for n in range(cold)]
+    rows = [{"user_id": f"k{n}", "known": True} for n in range(known)]
+    rows += [{"user_id": f"c{n}", "known": False} for n in range(cold)]
     chosen = people._choose(rows, count)
     assert (list(chosen.values()).count(False), list(chosen.values()).count(True)) == shown
 

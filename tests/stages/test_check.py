@@ -15,6 +15,7 @@ from pipeline_tasks.lake.store import Store, StoreError
 from pipeline_tasks.publishing import log, versions
 from tests.failing_store import FailingStore, Killed, content
 from tests.lists import NIGHT, make_version, top_n_rows
+from tests.stages.published_night import write_records
 from tests.stages.staged_night import FILES, LISTS, SETTINGS, write_lists, write_source, write_staged
 
 GONE = {"item": "i2", "updated_at": "2026-01-10T18:00:00Z", "available": False}
@@ -124,6 +125,34 @@ def test_a_broken_list_is_refused_by_name_and_stays_unpublished(
         "nothing_seen", "user_is_known", "list_is_full",
     }  # fmt: skip
     assert log.newest(lake) is None
+
+
+def test_a_broken_list_names_nobody_where_people_are_not_shown(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    from pipeline_tasks.notifying.message import write_message
+    from pipeline_tasks.reporting import text
+    from pipeline_tasks.reporting.summary import collect
+    from pipeline_tasks.stages import report
+
+    settings = settings_of(lake, report={"people": 0})
+    bad = top_n_rows({**LISTS, "Doe, Jane": ["i1"], "ann": ["i7", "i1"]}, FILES)
+    write_lists(lake, tmp_path / "bad", NIGHT, bad)
+    with pytest.raises(Refused) as refused:
+        check(settings)
+    assert "top_n: user_is_known fails 1 times (and 2 more rules are broken)" in refused.value.reason
+    write_records(lake, "check", check={"status": "refused", "reason": refused.value.reason})
+    report.run(settings, NIGHT)
+    told = [lake.read(key).decode() for key in lake.keys("reports/") if not key.endswith(".png")]
+    told += [text.render(collect(lake, settings, NIGHT)), write_message(settings, NIGHT, "ended").text]
+    told += [str(refused.value)]
+    assert len(told) == 6
+    assert all("user_is_known fails 1 times" in each for each in told)
+    assert not [each for each in told if "Doe" in each or "ann'" in each]
+    verdict = versions.read_verdict(lake, NIGHT)
+    assert verdict is not None
+    assert "Doe, Jane" in str([each["examples"] for each in verdict.failures])
+    assert "Doe" not in str([each["reason"] for each in verdict.failures])
 
 
 def test_more_short_lists_than_the_budget_are_refused(

@@ -50,12 +50,13 @@ def run(settings: Settings, run_date: date) -> Report:
         new = versions.upload(store, manifest, final.files)
         counted = count(staging, settings, run_date, final, items, facts["model"]["name"], ruled)
         failures = judge(counted.violations)
-        verdict = _verdict(manifest, staged, failures, counted)
+        shown = settings.report.people > 0  # reasons go into reports and messages
+        verdict = _verdict(manifest, staged, failures, counted, examples=shown)
         versions.write_verdict(store, run_date, verdict)
     if failures:
         more = f" (and {len(failures) - 1} more rules are broken)" if len(failures) > 1 else ""
         raise Refused(
-            f"version {manifest.version} breaks its contract: {failures[0]}{more}",
+            f"version {manifest.version} breaks its contract: {failures[0].told(examples=shown)}{more}",
             f"it stays unpublished; all broken rules are in {store.uri}/{layout.verdict(run_date)}",
         )
     return _report(run_date, manifest, staged, final, verdict, len(counted.violations), new, counted.rules)
@@ -82,7 +83,12 @@ def _facts(
 
 
 def _verdict(
-    manifest: Manifest, staged: dict[str, Commit], failures: list[Failure], counted: Counted
+    manifest: Manifest,
+    staged: dict[str, Commit],
+    failures: list[Failure],
+    counted: Counted,
+    *,
+    examples: bool,
 ) -> Verdict:
     warnings = [f.sentence for f in counted.findings if f.severity == "warn" and not f.holds]
     return Verdict(
@@ -90,7 +96,7 @@ def _verdict(
         manifest_sha256=manifest.sha256,
         passed=not failures,
         staged={f"{STAGED}/{table}": commit.digest for table, commit in staged.items()},
-        failures=[{**asdict(failure), "reason": str(failure)} for failure in failures],
+        failures=[{**asdict(failure), "reason": failure.told(examples=examples)} for failure in failures],
         health=[finding.to_json() for finding in counted.findings],
         warnings=[*warnings, *filter(None, [counted.alone])],
         against=counted.live,
