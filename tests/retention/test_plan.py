@@ -86,6 +86,20 @@ def test_all_history_and_the_snapshots_that_a_night_looks_back_over_stay(
     assert left(lake, "features/text_encoder/") == nights(1)
 
 
+def test_layers_that_keep_fewer_nights_than_raw_still_keep_what_the_nights_to_run_again_read(
+    lake: Store, versions: list[str], make_settings: Callable[..., Any]
+) -> None:
+    put(lake, layout.night("features/text_encoder", day(5)), width=2)
+    kept = {**dict.fromkeys(NIGHTS, 2), "raw": 6}
+    apply(lake, make_settings(**SHORT, retention={"nights": kept, "bytes": {"features": 0, "clean": 0}}))
+    assert floors.read(lake) == day(3)
+    for prefix in ("clean/items/", "vocabulary/users/", "features/encoded/"):
+        assert left(lake, prefix) == nights(2, 3, 4, 5, 6, 7, 8), prefix
+    assert left(lake, "features/user_features/") == nights(*range(1, 9))
+    assert left(lake, "features/text_encoder/") == nights(1, 5)
+    assert left(lake, "reports/") == nights(7, 8)
+
+
 def test_what_is_live_its_predecessor_and_their_models_stay_however_old(
     lake: Store, tmp_path: Path, settings: Any
 ) -> None:
