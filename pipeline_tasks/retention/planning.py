@@ -11,8 +11,9 @@ from pipeline_tasks.retention.needs import Need, Reads
 from pipeline_tasks.retention.serving import Serving
 from pipeline_tasks.settings import Settings
 
-# a night that can be run again reads its own of these, and so do the nights after it
-OF_NIGHTS_TO_RUN_AGAIN = ("clean", "features")
+# What a stage of a night hands on to its next ones, and to later nights: a rerun or backfill may be between two stages
+# of any night that can be run again.
+OF_NIGHTS_TO_RUN_AGAIN = ("quarantine", "clean", "features", "training", "models", "staged", "versions")
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,11 @@ NIGHTS = {
 
 class RetentionSettings(Section):
     nights: dict[str, int] = NIGHTS
-    """Newest nights of each layer to keep; layers that are not named keep these defaults."""
+    """Newest nights of each layer to keep; layers that are not named keep these defaults. A night whose raw arrivals stay
+    can be run again, and keeps all but its records and reports, whatever the other numbers say."""
     bytes: dict[str, int] = {}
-    """Bytes that a layer may have: beyond it older nights go too, as far as nothing needs them."""
+    """Bytes that a layer may have: beyond it older nights go too, as far as nothing needs them. Nights that can be run
+    again are needed: a number for raw makes them fewer."""
     schedule: str = "0 12 * * 0"
     """When the retention DAG starts (cron, UTC)."""
     apply: bool = False

@@ -100,6 +100,19 @@ def test_layers_that_keep_fewer_nights_than_raw_still_keep_what_the_nights_to_ru
     assert left(lake, "reports/") == nights(7, 8)
 
 
+def test_a_night_that_can_be_run_again_keeps_what_its_stages_hand_on(
+    lake: Store, versions: list[str], make_settings: Callable[..., Any]
+) -> None:
+    """It may be between any two of them."""
+    kept = {**dict.fromkeys(NIGHTS, 2), "raw": 6}
+    apply(lake, make_settings(**SHORT, retention={"nights": kept, "bytes": {"training": 0}}))
+    for prefix in ("quarantine/", "training/", "models/candidates/", "models/checkpoints/", "staged/"):
+        assert left(lake, prefix) == nights(*range(3, 9)), prefix
+    for prefix in ("recommendations/versions/", "recommendations/verdicts/"):
+        assert left(lake, prefix) == nights(*range(2, 9)), prefix
+    assert left(lake, "runs/") == left(lake, "reports/") == nights(7, 8)
+
+
 def test_what_is_live_its_predecessor_and_their_models_stay_however_old(
     lake: Store, tmp_path: Path, settings: Any
 ) -> None:
@@ -232,11 +245,11 @@ def test_beyond_its_budget_a_layer_keeps_fewer_nights_but_always_the_newest(
     lake: Store, versions: list[str], make_settings: Callable[..., Any]
 ) -> None:
     of_a_night = sum(lake.sizes(f"reports/{day(1)}/").values())
-    found = plan(lake, budget(make_settings, reports=3 * of_a_night, staged=0))
+    found = plan(lake, budget(make_settings, reports=3 * of_a_night, runs=0))
     assert found is not None
     layers = {layer.name: layer for layer in found.layers}
-    assert (layers["reports"].since, layers["staged"].since) == (day(6), day(8))
-    assert layers["training"].since == day(2)
+    assert (layers["reports"].since, layers["runs"].since) == (day(6), day(8))
+    assert layers["training"].since == day(1)
 
 
 def test_a_budget_of_raw_arrivals_decides_which_nights_can_be_run_again(
