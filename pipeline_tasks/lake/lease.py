@@ -139,8 +139,16 @@ def take(store: Store, name: Name, terms: Terms, what: str) -> Lease:
     claim = Claim(what, socket.gethostname(), os.getpid(), since, terms.expires_seconds, uuid4().hex)
     begun, watched = time.monotonic(), _Watched()
     while True:
+        asked = time.monotonic()
         number, found = _look(store, name)
-        if found is None or _is_free(found) or watched.seconds_unchanged(found) >= _expires(found, terms):
+        if (
+            found is None
+            or _is_free(found)
+            or (
+                watched.seconds_unchanged(found, asked) >= _expires(found, terms)
+                and _look(store, name) == (number, found)
+            )
+        ):
             lease = Lease(store, name, number + 1, claim)
             if create_once(store, layout.lease(name, number + 1), claim.to_json()) and _is_newest(lease):
                 _tidy(lease)
@@ -165,12 +173,15 @@ class _Watched:
         self._at = 0.0
         self._told = False
 
-    def seconds_unchanged(self, found: bytes) -> float:
-        """Return for how long the object has been seen as it is now."""
-        now = time.monotonic()
+    def seconds_unchanged(self, found: bytes, asked: float) -> float:
+        """Return for how long the object has at least been as it was found, when the store was asked for it at `asked`.
+
+        From the end of the reply that first showed it, to the beginning of the last request that did: however late a
+        reply comes, its way is not counted.
+        """
         if found != self._seen:
-            self._seen, self._at = found, now
-        return now - self._at
+            self._seen, self._at = found, time.monotonic()
+        return asked - self._at
 
     def tell(self, name: Name, found: bytes, expires_seconds: float) -> None:
         """Say once that and for whom this process waits."""

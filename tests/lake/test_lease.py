@@ -150,6 +150,25 @@ def test_the_lease_of_a_killed_holder_expires(either_lake: Store, holder: Holder
         assert held.number == 2
 
 
+def test_a_reply_that_comes_late_does_not_make_a_living_holder_dead(lake: Store) -> None:
+    class Late(FailingStore):
+        """The second and third look take longer than a holder takes to expire, and show what was there before."""
+
+        looks = 0
+
+        def read(self, key: str) -> bytes:
+            found = super().read(key)
+            self.looks += 1
+            if self.looks in (2, 3):
+                time.sleep(1.5 * EXPIRES)
+            return found
+
+    with hold(lake, "nights", Terms(expires_seconds=EXPIRES), "a long night") as held:
+        with pytest.raises(Held):
+            take(Late(lake, at=99), "nights", Terms(wait_seconds=2 * EXPIRES), "another")
+        held.require()
+
+
 def test_a_holder_that_was_paused_notices_that_it_has_lost(either_lake: Store, holder: Holder) -> None:
     process = holder(EXPIRES)
     process.send_signal(signal.SIGSTOP)
