@@ -38,9 +38,8 @@ class Terms(Protocol):
     """How long to wait for a lease, and after how long without a sign of life this process is to count as dead."""
 
     @property
-    def wait_seconds(self) -> float: ...
-    @property
     def expires_seconds(self) -> float: ...
+    def wait_for(self, name: Name, /) -> float: ...
 
 
 class Held(NightjarError):
@@ -137,7 +136,7 @@ def take(store: Store, name: Name, terms: Terms, what: str) -> Lease:
     """Return the lease once it is this process's; `hold` also keeps it, and gives it back."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
     claim = Claim(what, socket.gethostname(), os.getpid(), since, terms.expires_seconds, uuid4().hex)
-    begun, watched = time.monotonic(), _Watched()
+    begun, watched, patience = time.monotonic(), _Watched(), terms.wait_for(name)
     while True:
         asked = time.monotonic()
         number, found = _look(store, name)
@@ -155,14 +154,14 @@ def take(store: Store, name: Name, terms: Terms, what: str) -> Lease:
                 return lease
             continue
         waited = time.monotonic() - begun
-        if waited >= terms.wait_seconds:
+        if waited >= patience:
             raise Held(
                 f"{store.uri} is being written to: the lease {name!r} is held by {_claim_of(found)}; "
                 f"waited {waited:.0f} s",
-                "try again when it has ended; lease.wait_seconds says how long to wait",
+                "try again when it has ended; settings of lease say how long to wait",
             )
         watched.tell(name, found, _expires(found, terms))
-        time.sleep(min(POLL_SECONDS, terms.expires_seconds / 10, terms.wait_seconds / 10))
+        time.sleep(min(POLL_SECONDS, terms.expires_seconds / 10, patience / 10))
 
 
 class _Watched:

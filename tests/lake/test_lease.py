@@ -25,6 +25,9 @@ class Terms:
     wait_seconds: float = 60
     expires_seconds: float = 60
 
+    def wait_for(self, name: str) -> float:
+        return self.wait_seconds
+
 
 HASTY = Terms(wait_seconds=0.3)
 # of holders that are to be found dead
@@ -95,6 +98,16 @@ def test_a_lease_is_given_back_and_taken_again_and_old_claims_are_removed(either
 def test_leases_of_two_names_know_nothing_of_each_other(lake: Store) -> None:
     with hold(lake, "nights", HASTY, "a night"), hold(lake, "versions", HASTY, "a rollback"):
         pass
+
+
+def test_a_stage_waits_as_long_as_a_training_may_take_and_a_rollback_does_not(
+    lake: Store, make_settings: Callable[..., Any]
+) -> None:
+    terms = make_settings().lease
+    assert terms.wait_for("nights") >= 6 * 3600 > 600 >= terms.wait_for("versions")
+    short = make_settings(lease={"versions_wait_seconds": 0.2, "expires_seconds": 0.1}).lease
+    with hold(lake, "versions", terms, "a release"), pytest.raises(Held, match="waited 0 s"):
+        take(lake, "versions", short, "a rollback")
 
 
 def test_it_is_given_back_when_what_it_was_held_for_fails(lake: Store) -> None:
