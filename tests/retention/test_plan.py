@@ -15,7 +15,7 @@ from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import catalogue, changes, verification
 from pipeline_tasks.reader import open_current, open_version
-from pipeline_tasks.retention import floors
+from pipeline_tasks.retention import floors, needs
 from pipeline_tasks.retention.applying import apply
 from pipeline_tasks.retention.planning import Plan, plan
 from pipeline_tasks.settings.retention import NIGHTS
@@ -164,16 +164,22 @@ def test_the_champion_before_the_kept_nights_stays_however_old_and_its_model(
 def test_a_model_of_each_kind_that_knows_nothing_of_the_examples_stays(
     lake: Store, versions: list[str], settings: Any
 ) -> None:
-    """Night 7's examples may begin with the day after night 4: three days are a holdout and the ranker's days."""
+    """Night 7's examples may begin with the day after night 3: four days are holdout, validation and the ranker's."""
     gru = write_model(lake, day(3), "d", "gru4rec", day(2))
     write_decision(lake, day(3), gru)
     write_decision(lake, day(2), write_model(lake, day(2), "e", "popular", day(1)), "baseline")
     apply(lake, settings)
-    # night 6's transformer knows of them, night 5's knows what was before the end of night 4
-    assert left(lake, "models/champions/") == nights(3, 5, 6, 7, 8)
+    # the transformers of nights 5 and 6 know of them, night 4's knows what was before the end of night 3
+    assert left(lake, "models/champions/") == nights(3, 4, 5, 6, 7, 8)
     assert lake.exists(f"{layout.model(gru)}/weights.safetensors")
     assert not lake.keys(layout.model(f"{day(1)}-{'a' * 12}"))
     assert not lake.keys(layout.model(f"{day(5)}-{'b' * 12}"))  # a baseline of that night
+
+
+def test_a_ranker_learns_from_no_fewer_days_than_validate_it(make_settings: Callable[..., Any]) -> None:
+    long = make_settings(dataset={"holdout_max_days": 5}, ranking={"days": 2})
+    assert needs.ranker_days(long) == (10, 15)
+    assert needs.ranker_days(make_settings(**SHORT)) == (2, 4)
 
 
 def test_raw_arrivals_that_the_oldest_kept_night_cleans_stay(
