@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pipeline_tasks.errors import NightjarError, Refused
 
 IN_SEVERAL = ("train",)
+# in the environment of processes that `launch` has started: the process that waits for them, and keeps other writers out
+LAUNCHED_BY = "NIGHTJAR_LAUNCHED_BY"
 # what fails in all processes is for process 0 to say: the others wait for it before they end, which would end it
 GRACE_SECONDS = 10
 
@@ -39,6 +41,11 @@ def to_launch(stage: str, processes: int) -> bool:
     return False
 
 
+def launched() -> bool:
+    """Say whether `launch` has started this process, and still waits for it."""
+    return os.environ.get(LAUNCHED_BY) == str(os.getppid())
+
+
 def launch(processes: int, arguments: Sequence[str]) -> int:
     """Run `python -m pipeline_tasks` with these arguments as several processes of this machine, by torchrun.
 
@@ -53,6 +60,7 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // processes)))
     here = ["--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={processes}"]
+    os.environ[LAUNCHED_BY] = str(os.getpid())
     try:
         torchrun([*here, "-m", "pipeline_tasks", *arguments])
     except ChildFailedError as error:
@@ -62,4 +70,6 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
         kind = Refused if failure.exitcode == Refused.exit_code else NightjarError
         reason = f"process {failed} of {processes} ended with exit code {failure.exitcode}"
         raise kind(reason, "what it said is in the log") from error
+    finally:
+        del os.environ[LAUNCHED_BY]
     return 0

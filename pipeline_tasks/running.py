@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 from pipeline_tasks import __version__, launching
 from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.lake import layout, records
-from pipeline_tasks.lake.lease import hold
+from pipeline_tasks.lake.lease import Lost, hold
 from pipeline_tasks.lake.records import Record, Report, Status
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.publishing.who import who
@@ -31,19 +31,31 @@ STATUS: dict[int, Status] = {0: "done", 1: "failed", 2: "refused", 99: "nothing"
 def run_stage(settings: Settings, stage: str, run_date: date) -> int:
     """Run `stage`, keep its record, print what came out; return 0, 1, 2 or 99 (see errors).
 
-    Of several processes the first alone does both; another only says why it failed.
+    Of several processes the first alone does both; another only says why it failed. A stage that may not begin, since
+    another writer is at work or the night can no longer be run again, leaves the record of its last run as it was.
     """
+    try:
+        with _alone(settings, stage, run_date) as require:
+            return _run(settings, stage, run_date, require)
+    except Exception as error:
+        code, reason = _ended(settings, stage, run_date, error)
+        print(f"{stage} {run_date}: {STATUS[code]}: {reason}", flush=True)
+        return code
+
+
+def _run(settings: Settings, stage: str, run_date: date, require: Callable[[], None]) -> int:
+    """Run the stage and keep its record; `require` raises where this process may no longer write."""
     started, clock = datetime.now(UTC), time.monotonic()
     report, code, reason = Report(""), 0, ""
     try:
         if launching.to_launch(stage, settings.train.processes):
-            return launching.launch(settings.train.processes, [stage, "--run-date", str(run_date)])
-        with _alone(settings, stage, run_date):
-            report = importlib.import_module(f"pipeline_tasks.stages.{stage}").run(settings, run_date)
-    except NightjarError as error:
-        code, reason = error.exit_code, str(error)
+            code = launching.launch(settings.train.processes, [stage, "--run-date", str(run_date)])
+            require()
+            return code
+        report = importlib.import_module(f"pipeline_tasks.stages.{stage}").run(settings, run_date)
+        require()
     except Exception as error:  # a stage must end in a line for people, whatever happened
-        code, reason = 1, f"{_one_line(error)} (traceback: {_keep_traceback(settings, stage, run_date)})"
+        code, reason = _ended(settings, stage, run_date, error)
     if launching.rank():
         if code:
             print(f"{stage} {run_date}: process {launching.rank()}: {reason}", file=sys.stderr, flush=True)
@@ -67,21 +79,38 @@ def run_stage(settings: Settings, stage: str, run_date: date) -> int:
     return code if kept else code or 1
 
 
-@contextmanager
-def _alone(settings: Settings, stage: str, run_date: date) -> Iterator[None]:
-    """Keep other writers of nights out meanwhile; the stage fails where it finds at its end that it did not.
+def _ended(settings: Settings, stage: str, run_date: date, error: Exception) -> tuple[int, str]:
+    """Return the exit code and the reason of a stage that ended with `error`; called while that is handled."""
+    if isinstance(error, NightjarError):
+        return error.exit_code, str(error)
+    return 1, f"{_one_line(error)} (traceback: {_keep_traceback(settings, stage, run_date)})"
 
-    Of several processes the first keeps them out for all. What tells how a night ended waits for nobody. Raises
-    NightjarError while another writer is at work, and Refused for a night that can no longer be run again.
+
+@contextmanager
+def _alone(settings: Settings, stage: str, run_date: date) -> Iterator[Callable[[], None]]:
+    """Keep other writers of nights out meanwhile; give what to call at the end, which raises where it did not.
+
+    Who launches several processes keeps them out for all, before any of these reads; where they were started by hand,
+    the first does. What tells how a night ended waits for nobody. Raises NightjarError while another writer is at work,
+    and Refused for a night that can no longer be run again.
     """
+    if launching.launched():
+        yield _require_launcher
+        return
     if launching.rank() or stage in TELLING:
-        yield
+        yield lambda: None
         return
     store = open_store(settings.lake_uri)
     with hold(store, "nights", settings.lease, f"{stage} of {run_date} by {who()}") as lease:
         floors.refuse_below(store, run_date)
-        yield
-        lease.require()
+        yield lease.require
+
+
+def _require_launcher() -> None:
+    if not launching.launched():
+        raise Lost(
+            "the process that had started this one, and kept other writers out, has ended", "run it again"
+        )
 
 
 def _keep(settings: Settings, record: Record) -> bool:

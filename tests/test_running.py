@@ -1,13 +1,16 @@
 """A stage's run: exit codes, records, one line for people, and the mark on later nights."""
 
+import os
 import sys
-from datetime import date
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from pipeline_tasks import __main__, running
+from pipeline_tasks import __main__, launching, running
 from pipeline_tasks.errors import NightjarError, NothingToDo, Refused
 from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.lease import hold
@@ -108,14 +111,42 @@ def test_a_lake_that_does_not_take_the_record_fails_the_stage(
     assert "No space left on device" in capsys.readouterr().err
 
 
-def test_a_stage_waits_for_another_writer_and_says_whom_it_waited_for(make_settings, lake, stage) -> None:
+def test_a_stage_waits_for_another_writer_and_says_whom_it_waited_for(
+    make_settings, lake, stage, capsys
+) -> None:
     stage(lambda s, d: Report("fine"))
     settings = make_settings(lease={"wait_seconds": 0.2, "expires_seconds": 0.1})
     with hold(lake, "nights", make_settings().lease, "retention by ann"):
         assert running.run_stage(settings, "train", D) == 1
         assert running.run_stage(settings, "report", D) == 0  # which only says what the others have done
-    assert "'nights' is held by retention by ann (process" in records.read(lake, D, "train").reason
+    assert "'nights' is held by retention by ann (process" in capsys.readouterr().out
     assert running.run_stage(settings, "train", D) == 0
+
+
+def test_a_stage_that_could_not_begin_leaves_the_record_of_its_last_run(make_settings, lake, stage) -> None:
+    stage(lambda s, d: Report("fine"))
+    assert running.run_stage(make_settings(), "train", D) == 0
+    before = lake.read(layout.record(D, "train"))
+    settings = make_settings(lease={"wait_seconds": 0.2, "expires_seconds": 0.1})
+    with hold(lake, "nights", make_settings().lease, "retention by ann"):
+        assert running.run_stage(settings, "train", D) == 1
+    assert lake.read(layout.record(D, "train")) == before
+    floors.raise_to(lake, date(2026, 7, 1))
+    assert running.run_stage(settings, "train", D) == 2
+    assert lake.read(layout.record(D, "train")) == before
+
+
+def test_a_record_begins_when_the_stage_does_and_not_when_it_began_to_wait(
+    make_settings, lake, stage
+) -> None:
+    stage(lambda s, d: Report("fine"))
+    with ThreadPoolExecutor(1) as pool:
+        with hold(lake, "nights", make_settings().lease, "the stage ahead"):
+            waiting = pool.submit(running.run_stage, make_settings(), "train", D)
+            time.sleep(0.3)
+            ended = datetime.now(UTC)
+        assert waiting.result(timeout=60) == 0
+    assert datetime.fromisoformat(records.read(lake, D, "train").started) >= ended
 
 
 def test_a_stage_that_lost_its_lease_fails_so_that_it_is_run_again(make_settings, lake, stage) -> None:
@@ -140,13 +171,46 @@ def test_of_several_processes_the_first_keeps_others_out(
     assert bool(seen[0]) == held
 
 
-def test_a_night_that_retention_has_removed_is_refused(make_settings, lake, stage) -> None:
+def test_who_launches_several_processes_keeps_others_out_before_they_read_and_they_do_not_wait_for_it(
+    make_settings, lake, stage, monkeypatch
+) -> None:
+    seen = []
+
+    def launch(processes: int, arguments: Any) -> int:
+        seen.append(lake.keys("leases/nights/"))
+        for rank in ("1", "0"):
+            monkeypatch.setenv("WORLD_SIZE", "2")
+            monkeypatch.setenv("RANK", rank)
+            monkeypatch.setenv(launching.LAUNCHED_BY, str(os.getppid()))
+            assert running.run_stage(settings, "train", D) == 0
+        return 0
+
+    stage(lambda s, d: seen.append(lake.keys("leases/nights/")) or Report("fine"))
+    settings = make_settings(train={"processes": 2}, lease={"wait_seconds": 0.2, "expires_seconds": 0.1})
+    monkeypatch.setattr(launching, "launch", launch)
+    assert running.run_stage(settings, "train", D) == 0
+    assert seen == [[layout.lease("nights", 1)]] * 3
+
+
+def test_a_process_whose_launcher_has_died_fails(make_settings, lake, stage, monkeypatch) -> None:
+    def orphaned(settings: Any, run_date: date) -> Report:
+        monkeypatch.setenv(launching.LAUNCHED_BY, "0")
+        return Report("fine")
+
+    monkeypatch.setenv(launching.LAUNCHED_BY, str(os.getppid()))
+    stage(orphaned)
+    assert running.run_stage(make_settings(), "train", D) == 1
+    assert "has ended" in records.read(lake, D, "train").reason
+
+
+def test_a_night_that_retention_has_removed_is_refused(make_settings, lake, stage, capsys) -> None:
     stage(lambda s, d: Report("fine"))
     floors.raise_to(lake, D)
     assert running.run_stage(make_settings(), "train", D) == 0
     before = date(2026, 6, 29)
     assert running.run_stage(make_settings(), "train", before) == 2
-    assert "can no longer be run again" in records.read(lake, before, "train").reason
+    assert "can no longer be run again" in capsys.readouterr().out
+    assert records.read(lake, before, "train") is None
 
 
 def test_a_stage_needs_a_date(monkeypatch, capsys) -> None:

@@ -38,9 +38,8 @@ class Terms(Protocol):
     """How long to wait for a lease, and after how long without a sign of life this process is to count as dead."""
 
     @property
-    def wait_seconds(self) -> float: ...
-    @property
     def expires_seconds(self) -> float: ...
+    def wait_for(self, name: Name, /) -> float: ...
 
 
 class Held(NightjarError):
@@ -137,24 +136,32 @@ def take(store: Store, name: Name, terms: Terms, what: str) -> Lease:
     """Return the lease once it is this process's; `hold` also keeps it, and gives it back."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
     claim = Claim(what, socket.gethostname(), os.getpid(), since, terms.expires_seconds, uuid4().hex)
-    begun, watched = time.monotonic(), _Watched()
+    begun, watched, patience = time.monotonic(), _Watched(), terms.wait_for(name)
     while True:
+        asked = time.monotonic()
         number, found = _look(store, name)
-        if found is None or _is_free(found) or watched.seconds_unchanged(found) >= _expires(found, terms):
+        if (
+            found is None
+            or _is_free(found)
+            or (
+                watched.seconds_unchanged(found, asked) >= _expires(found, terms)
+                and _look(store, name) == (number, found)
+            )
+        ):
             lease = Lease(store, name, number + 1, claim)
             if create_once(store, layout.lease(name, number + 1), claim.to_json()) and _is_newest(lease):
                 _tidy(lease)
                 return lease
             continue
         waited = time.monotonic() - begun
-        if waited >= terms.wait_seconds:
+        if waited >= patience:
             raise Held(
                 f"{store.uri} is being written to: the lease {name!r} is held by {_claim_of(found)}; "
                 f"waited {waited:.0f} s",
-                "try again when it has ended; lease.wait_seconds says how long to wait",
+                "try again when it has ended; settings of lease say how long to wait",
             )
         watched.tell(name, found, _expires(found, terms))
-        time.sleep(min(POLL_SECONDS, terms.expires_seconds / 10, terms.wait_seconds / 10))
+        time.sleep(min(POLL_SECONDS, terms.expires_seconds / 10, patience / 10))
 
 
 class _Watched:
@@ -165,12 +172,15 @@ class _Watched:
         self._at = 0.0
         self._told = False
 
-    def seconds_unchanged(self, found: bytes) -> float:
-        """Return for how long the object has been seen as it is now."""
-        now = time.monotonic()
+    def seconds_unchanged(self, found: bytes, asked: float) -> float:
+        """Return for how long the object has at least been as it was found, when the store was asked for it at `asked`.
+
+        From the end of the reply that first showed it, to the beginning of the last request that did: however late a
+        reply comes, its way is not counted.
+        """
         if found != self._seen:
-            self._seen, self._at = found, now
-        return now - self._at
+            self._seen, self._at = found, time.monotonic()
+        return asked - self._at
 
     def tell(self, name: Name, found: bytes, expires_seconds: float) -> None:
         """Say once that and for whom this process waits."""

@@ -93,9 +93,7 @@ def of_clean(reads: Reads) -> Iterator[Need]:
 
 def of_features(reads: Reads) -> Iterator[Need]:
     """Yield the snapshots of the days before the floor, and the encoders and vectors that it goes on from."""
-    wanted = reads.settings
-    # behind the longest holdout lies a ranker's validation, which may be as long
-    days = max(wanted.features.snapshots - 1, 2 * wanted.dataset.holdout_max_days)
+    days = max(reads.settings.features.snapshots - 1, ranker_days(reads.settings)[0])
     since = reads.floor - timedelta(days=days)
     for view in FEATURE_VIEWS:
         for day, piece in reads.holdings.whole(f"features/{view}").items():
@@ -105,3 +103,13 @@ def of_features(reads: Reads) -> Iterator[Need]:
         newest = reads.newest_before(table)
         if newest:
             yield newest, f"night {reads.floor} goes on with what was encoded before it"
+
+
+def ranker_days(settings: Settings) -> tuple[int, int]:
+    """Return how many days before a night's end a ranker's validation begins, and what it learns from, at the earliest.
+
+    Before the holdout lies the validation, which may be as long, and before that what it learns from, which is no
+    shorter than the validation (stages/train/ranking.py).
+    """
+    longest = settings.dataset.holdout_max_days
+    return 2 * longest, 2 * longest + max(settings.ranking.days, longest)

@@ -11,6 +11,10 @@ from pipeline_tasks.retention.needs import Need, Reads
 from pipeline_tasks.retention.serving import Serving
 from pipeline_tasks.settings import Settings
 
+# What a stage of a night hands on to its next ones, and to later nights: a rerun or backfill may be between two stages
+# of any night that can be run again.
+OF_NIGHTS_TO_RUN_AGAIN = ("quarantine", "clean", "features", "training", "models", "staged", "versions")
+
 
 @dataclass(frozen=True)
 class LayerPlan:
@@ -63,7 +67,7 @@ def plan(store: Store, settings: Settings) -> Plan | None:
     why: dict[Piece, str] = {}
     for piece, reason in _needs(reads):
         why.setdefault(piece, reason)
-    return Plan(floor, holdings.nights[-1], [_layer(holdings, settings, name, why) for name in LAYERS])
+    return Plan(floor, holdings.nights[-1], [_layer(reads, name, why) for name in LAYERS])
 
 
 def _needs(reads: Reads) -> Iterator[Need]:
@@ -85,10 +89,13 @@ def _floor(holdings: Holdings, settings: Settings) -> date:
     return since
 
 
-def _layer(holdings: Holdings, settings: Settings, name: str, why: dict[Piece, str]) -> LayerPlan:
+def _layer(reads: Reads, name: str, why: dict[Piece, str]) -> LayerPlan:
+    holdings, settings, floor = reads.holdings, reads.settings, reads.floor
     for since in _cuts(holdings, settings, name):
         if _fits(holdings, settings, name, since, set(why)):
             break
+    if name in OF_NIGHTS_TO_RUN_AGAIN:
+        since = min(since, floor)
     old = [piece for piece in holdings.layers[name] if piece.night < since]
     return LayerPlan(
         name,

@@ -13,7 +13,7 @@ from pipeline_tasks.lake.store import Missing
 from pipeline_tasks.publishing import catalogue, changes, log, versions
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.retention.holdings import Piece
-from pipeline_tasks.retention.needs import Need, Reads
+from pipeline_tasks.retention.needs import Need, Reads, ranker_days
 from pipeline_tasks.settings import night_end
 
 CHAMPIONS = "models/champions"
@@ -94,8 +94,8 @@ class Serving:
         That is the newest before it, which it starts from and is measured against. And to try its examples on, the
         newest of each kind that knows nothing of the examples' days, wherever these begin.
         """
-        floor, wanted = self.reads.floor, self.reads.settings
-        days = wanted.dataset.holdout_max_days + wanted.ranking.days
+        floor = self.reads.floor
+        _, days = ranker_days(self.reads.settings)
         first_example = int((night_end(floor) - timedelta(days=days)).timestamp())
         decided = sorted({each.night for each in self._layer("models") if each.table == CHAMPIONS})
         found: set[str] = set()

@@ -85,8 +85,9 @@ __all__ = [
 PREFIX = "NIGHTJAR_"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
 VERSION_PATTERN = r"^\d{4}-\d{2}-\d{2}-[0-9a-f]{12}$"
-# environment variables that are not settings: the file to read, and what a run is for
+# environment variables that are not settings: the file to read, what a run is for, and who started it
 NOT_SETTINGS = {
+    "NIGHTJAR_LAUNCHED_BY",
     "NIGHTJAR_CONFIG",
     "NIGHTJAR_RUN_DATE",
     "NIGHTJAR_VERSION",

@@ -23,9 +23,11 @@ NIGHTS = {
 
 class RetentionSettings(Section):
     nights: dict[str, int] = NIGHTS
-    """Newest nights of each layer to keep; layers that are not named keep these defaults."""
+    """Newest nights of each layer to keep; layers that are not named keep these defaults. A night whose raw arrivals stay
+    can be run again, and keeps all but its records and reports, whatever the other numbers say."""
     bytes: dict[str, int] = {}
-    """Bytes that a layer may have: beyond it older nights go too, as far as nothing needs them."""
+    """Bytes that a layer may have: beyond it older nights go too, as far as nothing needs them. Nights that can be run
+    again are needed: a number for raw makes them fewer."""
     schedule: str = "0 12 * * 0"
     """When the retention DAG starts (cron, UTC)."""
     apply: bool = False
@@ -48,16 +50,27 @@ class RetentionSettings(Section):
 
 
 class LeaseSettings(Section):
-    wait_seconds: float = Field(600.0, gt=0)
-    """How long a stage or command waits for another writer of the lake before it fails, to be tried again."""
+    wait_seconds: float = Field(21_600.0, gt=0)
+    """How long a stage, or retention, waits for another writer of nights before it fails, to be tried again: longer than
+    a training or a backfill's night may take. One that has died is waited for no longer than expires_seconds."""
+    versions_wait_seconds: float = Field(600.0, gt=0)
+    """How long check, publish, a release or a rollback waits for another change of what is live before it fails."""
     expires_seconds: float = Field(60.0, gt=0)
     """A writer that has given no sign for so long is dead, and the next one takes its place."""
 
     @model_validator(mode="after")
     def _who_waits_sees_the_dead(self) -> Self:
-        if self.wait_seconds <= self.expires_seconds:
-            raise ValueError(
-                f"wait_seconds: {self.wait_seconds:g} is not more than expires_seconds ({self.expires_seconds:g}): "
-                "nobody would wait until a dead writer is known as one"
-            )
+        for key, value in (
+            ("wait_seconds", self.wait_seconds),
+            ("versions_wait_seconds", self.versions_wait_seconds),
+        ):
+            if value <= self.expires_seconds:
+                raise ValueError(
+                    f"{key}: {value:g} is not more than expires_seconds ({self.expires_seconds:g}): "
+                    "nobody would wait until a dead writer is known as one"
+                )
         return self
+
+    def wait_for(self, name: str) -> float:
+        """Return for how many seconds to wait for the lease `name`."""
+        return self.versions_wait_seconds if name == "versions" else self.wait_seconds

@@ -25,6 +25,9 @@ class Terms:
     wait_seconds: float = 60
     expires_seconds: float = 60
 
+    def wait_for(self, name: str) -> float:
+        return self.wait_seconds
+
 
 HASTY = Terms(wait_seconds=0.3)
 # of holders that are to be found dead
@@ -97,6 +100,16 @@ def test_leases_of_two_names_know_nothing_of_each_other(lake: Store) -> None:
         pass
 
 
+def test_a_stage_waits_as_long_as_a_training_may_take_and_a_rollback_does_not(
+    lake: Store, make_settings: Callable[..., Any]
+) -> None:
+    terms = make_settings().lease
+    assert terms.wait_for("nights") >= 6 * 3600 > 600 >= terms.wait_for("versions")
+    short = make_settings(lease={"versions_wait_seconds": 0.2, "expires_seconds": 0.1}).lease
+    with hold(lake, "versions", terms, "a release"), pytest.raises(Held, match="waited 0 s"):
+        take(lake, "versions", short, "a rollback")
+
+
 def test_it_is_given_back_when_what_it_was_held_for_fails(lake: Store) -> None:
     with pytest.raises(ZeroDivisionError), hold(lake, "nights", Terms(), "a night"):
         raise ZeroDivisionError
@@ -148,6 +161,25 @@ def test_the_lease_of_a_killed_holder_expires(either_lake: Store, holder: Holder
     with hold(either_lake, "nights", Terms(), "the next") as held:
         assert time.monotonic() - begun >= EXPIRES
         assert held.number == 2
+
+
+def test_a_reply_that_comes_late_does_not_make_a_living_holder_dead(lake: Store) -> None:
+    class Late(FailingStore):
+        """The second and third look take longer than a holder takes to expire, and show what was there before."""
+
+        looks = 0
+
+        def read(self, key: str) -> bytes:
+            found = super().read(key)
+            self.looks += 1
+            if self.looks in (2, 3):
+                time.sleep(1.5 * EXPIRES)
+            return found
+
+    with hold(lake, "nights", Terms(expires_seconds=EXPIRES), "a long night") as held:
+        with pytest.raises(Held):
+            take(Late(lake, at=99), "nights", Terms(wait_seconds=2 * EXPIRES), "another")
+        held.require()
 
 
 def test_a_holder_that_was_paused_notices_that_it_has_lost(either_lake: Store, holder: Holder) -> None:

@@ -15,7 +15,7 @@ from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import catalogue, changes, verification
 from pipeline_tasks.reader import open_current, open_version
-from pipeline_tasks.retention import floors
+from pipeline_tasks.retention import floors, needs
 from pipeline_tasks.retention.applying import apply
 from pipeline_tasks.retention.planning import Plan, plan
 from pipeline_tasks.settings.retention import NIGHTS
@@ -86,6 +86,33 @@ def test_all_history_and_the_snapshots_that_a_night_looks_back_over_stay(
     assert left(lake, "features/text_encoder/") == nights(1)
 
 
+def test_layers_that_keep_fewer_nights_than_raw_still_keep_what_the_nights_to_run_again_read(
+    lake: Store, versions: list[str], make_settings: Callable[..., Any]
+) -> None:
+    put(lake, layout.night("features/text_encoder", day(5)), width=2)
+    kept = {**dict.fromkeys(NIGHTS, 2), "raw": 6}
+    apply(lake, make_settings(**SHORT, retention={"nights": kept, "bytes": {"features": 0, "clean": 0}}))
+    assert floors.read(lake) == day(3)
+    for prefix in ("clean/items/", "vocabulary/users/", "features/encoded/"):
+        assert left(lake, prefix) == nights(2, 3, 4, 5, 6, 7, 8), prefix
+    assert left(lake, "features/user_features/") == nights(*range(1, 9))
+    assert left(lake, "features/text_encoder/") == nights(1, 5)
+    assert left(lake, "reports/") == nights(7, 8)
+
+
+def test_a_night_that_can_be_run_again_keeps_what_its_stages_hand_on(
+    lake: Store, versions: list[str], make_settings: Callable[..., Any]
+) -> None:
+    """It may be between any two of them."""
+    kept = {**dict.fromkeys(NIGHTS, 2), "raw": 6}
+    apply(lake, make_settings(**SHORT, retention={"nights": kept, "bytes": {"training": 0}}))
+    for prefix in ("quarantine/", "training/", "models/candidates/", "models/checkpoints/", "staged/"):
+        assert left(lake, prefix) == nights(*range(3, 9)), prefix
+    for prefix in ("recommendations/versions/", "recommendations/verdicts/"):
+        assert left(lake, prefix) == nights(*range(2, 9)), prefix
+    assert left(lake, "runs/") == left(lake, "reports/") == nights(7, 8)
+
+
 def test_what_is_live_its_predecessor_and_their_models_stay_however_old(
     lake: Store, tmp_path: Path, settings: Any
 ) -> None:
@@ -137,16 +164,22 @@ def test_the_champion_before_the_kept_nights_stays_however_old_and_its_model(
 def test_a_model_of_each_kind_that_knows_nothing_of_the_examples_stays(
     lake: Store, versions: list[str], settings: Any
 ) -> None:
-    """Night 7's examples may begin with the day after night 4: three days are a holdout and the ranker's days."""
+    """Night 7's examples may begin with the day after night 3: four days are holdout, validation and the ranker's."""
     gru = write_model(lake, day(3), "d", "gru4rec", day(2))
     write_decision(lake, day(3), gru)
     write_decision(lake, day(2), write_model(lake, day(2), "e", "popular", day(1)), "baseline")
     apply(lake, settings)
-    # night 6's transformer knows of them, night 5's knows what was before the end of night 4
-    assert left(lake, "models/champions/") == nights(3, 5, 6, 7, 8)
+    # the transformers of nights 5 and 6 know of them, night 4's knows what was before the end of night 3
+    assert left(lake, "models/champions/") == nights(3, 4, 5, 6, 7, 8)
     assert lake.exists(f"{layout.model(gru)}/weights.safetensors")
     assert not lake.keys(layout.model(f"{day(1)}-{'a' * 12}"))
     assert not lake.keys(layout.model(f"{day(5)}-{'b' * 12}"))  # a baseline of that night
+
+
+def test_a_ranker_learns_from_no_fewer_days_than_validate_it(make_settings: Callable[..., Any]) -> None:
+    long = make_settings(dataset={"holdout_max_days": 5}, ranking={"days": 2})
+    assert needs.ranker_days(long) == (10, 15)
+    assert needs.ranker_days(make_settings(**SHORT)) == (2, 4)
 
 
 def test_raw_arrivals_that_the_oldest_kept_night_cleans_stay(
@@ -218,11 +251,11 @@ def test_beyond_its_budget_a_layer_keeps_fewer_nights_but_always_the_newest(
     lake: Store, versions: list[str], make_settings: Callable[..., Any]
 ) -> None:
     of_a_night = sum(lake.sizes(f"reports/{day(1)}/").values())
-    found = plan(lake, budget(make_settings, reports=3 * of_a_night, staged=0))
+    found = plan(lake, budget(make_settings, reports=3 * of_a_night, runs=0))
     assert found is not None
     layers = {layer.name: layer for layer in found.layers}
-    assert (layers["reports"].since, layers["staged"].since) == (day(6), day(8))
-    assert layers["training"].since == day(2)
+    assert (layers["reports"].since, layers["runs"].since) == (day(6), day(8))
+    assert layers["training"].since == day(1)
 
 
 def test_a_budget_of_raw_arrivals_decides_which_nights_can_be_run_again(
