@@ -83,6 +83,10 @@ class TableRules:
         """Return the candidates with the pinned items among them, and which columns have their place."""
         rows_all = len(lists.items)
         lists = lists.rows(np.arange(rows_all)) if self.pins else lists
+        if (
+            self.pins and not lists.items.shape[1]
+        ):  # where nothing was ranked, as in a segment that nobody bought in
+            lists = Filled.empty(lists.first, rows_all, 1)
         fixed = np.full((rows_all, self.places), -1, np.int64)
         for pin in self.pins:
             rows = np.flatnonzero(pin.rows[some] & (fixed[:, pin.rank - 1] < 0) & ~barred.bars(pin.item))
