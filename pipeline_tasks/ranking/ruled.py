@@ -83,9 +83,7 @@ class TableRules:
         """Return the candidates with the pinned items among them, and which columns have their place."""
         rows_all = len(lists.items)
         lists = lists.rows(np.arange(rows_all)) if self.pins else lists
-        if (
-            self.pins and not lists.items.shape[1]
-        ):  # where nothing was ranked, as in a segment that nobody bought in
+        if self.pins and not lists.items.shape[1]:  # nothing was ranked: a segment that nobody bought in
             lists = Filled.empty(lists.first, rows_all, 1)
         fixed = np.full((rows_all, self.places), -1, np.int64)
         for pin in self.pins:
@@ -129,7 +127,8 @@ class TableRules:
             fixed[:, place] = np.where(there.any(1), there.argmax(1), -1)
         rules = replace(self.rules, lifts=None, diversity=0.0, likeness=None)
         chosen = choose(wide.items, self.places, rules, fixed)
-        self.tally.removed["new_items"] += chosen.removed.get("new_items", 0)
+        if rules.new is not None:
+            self.tally.removed["new_items"] += chosen.removed["new_items"]
         self.tally.refilled += int((chosen.columns >= own.items.shape[1]).sum())
         return wide.taken(chosen.columns)
 

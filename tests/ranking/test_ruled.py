@@ -19,3 +19,16 @@ def test_a_pin_stands_in_a_list_that_has_no_candidates() -> None:
     assert lists.sources[0, 0] == PINNED
     assert np.isfinite(lists.scores).all()
     assert (made.tally.placed, made.tally.missing) == (1, 0)
+
+
+def test_a_list_that_is_refilled_counts_new_items_only_where_they_are_promised() -> None:
+    fallback = np.array([3, 1, 2], np.int32)
+    new = np.isin(np.arange(10), [2])
+    for rules, told in (
+        (Rules(), {}),
+        (Rules(new=new, needed=np.array([1, 1])), {"new_items": 2}),
+    ):
+        made = TableRules(rules, 2, 2, NOTHING_BARRED, fallback=fallback, offers=3, n_items=9)
+        made.apply(NO_ITEMS)
+        assert made.tally.refilled == 4
+        assert made.tally.removed == told
