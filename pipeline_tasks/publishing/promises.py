@@ -1,7 +1,7 @@
-"""Whole lists that lost rows in; the same without what is blocked, pins in their place and new items enough, out."""
+"""Whole lists that lost rows in; without what is blocked, within caps, with pins in place and new items enough, out."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline_tasks.ranking.filled import PINNED, SOURCES, filled_of
-from pipeline_tasks.ranking.selection import Rules, choose
+from pipeline_tasks.ranking.selection import Cap, Rules, choose
 
 # between the ids of a pair; no id has it
 BETWEEN = "\x00"
@@ -33,7 +33,8 @@ class Promised:
     """What a table's lists hold to, whatever has gone from them since they were staged.
 
     `pairs` are blocked (owner, item), written by `pair_keys`; `needed` of the first 1, 2, … places are of the `new`
-    items. A row of top_n that is pinned says so itself; other tables' are told by `pins`.
+    items. A row of top_n that is pinned says so itself; other tables' are told by `pins`. `caps` have the groups of
+    the `known` items, in their order from 1.
     """
 
     items: pa.Array = field(default_factory=_nothing)
@@ -42,6 +43,8 @@ class Promised:
     pins: Sequence[Placed] = ()
     new: pa.Array = field(default_factory=_nothing)
     needed: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    known: pa.Array = field(default_factory=_nothing)
+    caps: Sequence[Cap] = ()
 
     def allowed(self, batch: pa.RecordBatch, owner: str, item: str) -> pa.RecordBatch:
         """Return the rows that nothing blocks."""
@@ -53,9 +56,9 @@ class Promised:
         return batch.filter(pc.invert(blocked))
 
     def arranged(self, batch: pa.RecordBatch, owner: str, item: str, places: int) -> pa.RecordBatch:
-        """Return whole lists' first `places` in their order; where none is pinned or lacks new items, all rows."""
+        """Return whole lists' first `places` in their order; without pins, new items and caps, all rows."""
         pinned = self._pinned(batch, owner, item)
-        if not batch.num_rows or not (pinned.any() or self.needed.any()):
+        if not batch.num_rows or not (pinned.any() or self.needed.any() or self.caps):
             return batch
         number, place = _places(batch[owner])
         rows = np.zeros((number[-1] + 1, place.max() + 1), np.int32)
@@ -67,13 +70,22 @@ class Promised:
         new = None
         if self.needed.any():
             new = np.append(False, pc.is_in(batch[item], value_set=self.new).to_numpy(zero_copy_only=False))
-        chosen = choose(rows, places, Rules(new=new, needed=self.needed), fixed)
+        rules = Rules(caps=self._caps(batch[item]), new=new, needed=self.needed)
+        chosen = choose(rows, places, rules, fixed)
         scores = np.append(0.0, batch["score"].to_numpy(zero_copy_only=False)).astype(np.float32)
         lists = filled_of(0, rows, scores[rows]).taken(chosen.columns).falling()
         there = lists.items > 0
         ordered = batch.take(pa.array(lists.items[there] - 1))
         at = ordered.schema.get_field_index("score")
         return ordered.set_column(at, ordered.schema.field(at), pa.array(lists.scores[there], pa.float32()))
+
+    def _caps(self, items: pa.Array) -> list[Cap]:
+        """Return the caps with the groups of these items, numbered from 1."""
+        if not self.caps:
+            return []
+        number = pc.fill_null(pc.add(pc.index_in(items, value_set=self.known), 1), 0)
+        known = np.append(0, number.to_numpy(zero_copy_only=False))
+        return [replace(cap, groups=cap.groups[known]) for cap in self.caps]
 
     def _pinned(self, batch: pa.RecordBatch, owner: str, item: str) -> NDArray[np.bool_]:
         if "source" in batch.schema.names:

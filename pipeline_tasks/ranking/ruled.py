@@ -68,7 +68,16 @@ class TableRules:
     tally: Tally = field(default_factory=Tally)
 
     def apply(self, candidates: Filled) -> Filled:
-        """Return the rows' lists, at most `places` long, chosen from their candidates."""
+        """Return the rows' lists, at most `places` long, chosen from their candidates.
+
+        Where caps leave a list no spares, or few, what stands behind it does not keep them.
+        """
+        if not candidates.items.shape[1]:  # nothing was ranked: a segment that nobody bought in
+            candidates = Filled.empty(candidates.first, len(candidates.items), 1)
+        lists = self._chosen(candidates)
+        return self._with_spares(lists, candidates) if self.rules.caps and self.places > self.n else lists
+
+    def _chosen(self, candidates: Filled) -> Filled:
         some = slice(candidates.first, candidates.first + len(candidates.items))
         barred = self.barred.rows(some)
         candidates, fixed = self._with_pins(candidates, some, barred)
@@ -125,9 +134,35 @@ class TableRules:
             fixed[:, place] = np.where(there.any(1), there.argmax(1), -1)
         rules = replace(self.rules, lifts=None, diversity=0.0, likeness=None)
         chosen = choose(wide.items, self.places, rules, fixed)
-        self.tally.removed["new_items"] += chosen.removed.get("new_items", 0)
+        if rules.new is not None:
+            self.tally.removed["new_items"] += chosen.removed["new_items"]
         self.tally.refilled += int((chosen.columns >= own.items.shape[1]).sum())
         return wide.taken(chosen.columns)
+
+    def _with_spares(self, lists: Filled, candidates: Filled) -> Filled:
+        """Return the lists with the best of what caps keep from them behind those that have too few rows.
+
+        A row can take the place of one of its own group that sells out; caps of these rows, in proportion to their
+        number, let some of every group stand by. Who fills a place later asks the lists' caps again.
+        """
+        short = np.flatnonzero((lists.items > 0).sum(1) < self.places)
+        if not len(short):
+            return lists
+        own, left, spares = lists.rows(short), candidates.rows(short), self.places - self.n
+        row = np.arange(len(short))[:, None] * (self.n_items + 1)
+        left.items[np.isin(left.items + row, own.items + row)] = 0
+        offered, some = self.fallback[: self.offers], slice(lists.first, lists.first + len(lists.items))
+        barred = self.barred.rows(some).among(offered, self.n_items)[short]
+        left = left.beside(self._offered(own.beside(left), offered, barred))
+        looser = [replace(cap, most=-(-cap.most * spares // self.n)) for cap in self.rules.caps]
+        chosen = choose(left.items, spares, replace(self.rules, caps=looser, diversity=0.0, likeness=None))
+        more = left.taken(chosen.columns)
+        lowest = np.where(own.items > 0, own.scores, np.inf).min(1, initial=np.inf, keepdims=True)
+        more.scores[:] = np.minimum.accumulate(np.minimum(more.scores, lowest), axis=1)
+        both = own.beside(more)
+        closed = np.argsort(both.items == 0, axis=1, kind="stable")[:, : self.places]
+        lists.put(short, both.taken(closed).falling())
+        return lists
 
     def _offered(self, own: Filled, items: Ints, barred: NDArray[np.bool_]) -> Filled:
         """Return distinct items as columns: what the rows are not `barred` from, and do not hold already."""

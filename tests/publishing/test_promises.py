@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from pipeline_tasks.publishing import refill
 from pipeline_tasks.publishing.promises import Placed, Promised, pair_keys
 from pipeline_tasks.publishing.refill import LISTS, Refilled, refill_file
-from pipeline_tasks.ranking.selection import least_new
+from pipeline_tasks.ranking.selection import Cap, least_new
 from tests.lists import POPULAR, TOP_N, ranked_rows, top_n_rows
 
 LISTED = {
@@ -92,3 +93,24 @@ def test_pins_of_other_tables_are_told_by_list_item_and_rank(tmp_path: Path) -> 
     for row in pq.read_table(target).to_pylist():
         found.setdefault(row["list_name"], []).append(row["item_id"])
     assert found == {"all": ["i2", "i4", "i3"], "country=DE": ["i2", "i3", "i4"]}
+
+
+@pytest.mark.parametrize("gone", [[], ["a2"], ["a1", "a2", "b1"], ["b1", "b2", "b3"]])
+def test_what_takes_the_place_of_a_sold_out_row_keeps_the_caps(tmp_path: Path, gone: list[str]) -> None:
+    """Two of a kind (its letter) at most; x has none."""
+    known = ["a1", "a2", "a3", "a4", "b1", "b2", "b3", "x"]
+    cap = Cap("kind", np.array([0, 1, 1, 1, 1, 2, 2, 2, 0], np.int32), 2)
+    source, target = tmp_path / "staged.parquet", tmp_path / "final.parquet"
+    lists = {"all": ["a1", "a2", "b1", "b2", "a3", "a4", "b3"], "none": ["x", "y"]}
+    pq.write_table(pa.Table.from_pylist(ranked_rows("list_name", "item_id", lists), POPULAR), source)
+    promised = Promised(known=pa.array(known), caps=[cap])
+    refill_file(source, target, LISTS["popular"], pa.array(gone, pa.string()), 4, promised)
+    found = pq.read_table(target).to_pandas()
+    expected = {
+        "": ["a1", "a2", "b1", "b2"],
+        "a2": ["a1", "b1", "b2", "a3"],
+        "a1 a2 b1": ["b2", "a3", "a4", "b3"],
+        "b1 b2 b3": ["a1", "a2"],
+    }
+    assert found[found["list_name"] == "all"]["item_id"].tolist() == expected[" ".join(gone)]
+    assert found[found["list_name"] == "none"]["item_id"].tolist() == ["x", "y"]

@@ -1,6 +1,6 @@
 """The declared rules as the check needs them: settings, blocks read anew and known items in; promises and views out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline_tasks.blocked import declared_blocks, of_all_and_pairs, read_blocked
-from pipeline_tasks.item_attributes import DAY_SECONDS, attribute, is_new
+from pipeline_tasks.item_attributes import DAY_SECONDS, attribute, groups, is_new
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.publishing.list_rules import counted_new, counted_pins, counted_short
 from pipeline_tasks.publishing.places import Night
 from pipeline_tasks.publishing.promises import Placed, Promised, pair_keys
-from pipeline_tasks.ranking.selection import least_new
+from pipeline_tasks.ranking.selection import Cap, least_new
 from pipeline_tasks.settings import Settings, night_end
-from pipeline_tasks.settings.rules import LIST_TABLES, Pin
+from pipeline_tasks.settings.rules import LIST_TABLES, ListTable, Pin
 from pipeline_tasks.spark.staging import Staging
 
 PINS = pa.schema({"list": pa.string(), "item_id": pa.string(), "rank": pa.int32()})
@@ -43,9 +43,10 @@ class Ruled:
         found: dict[str, Promised] = {}
         for table in LIST_TABLES:
             pins = [Placed(pin.list, pin.item, pin.rank) for pin in self._pins(table)]
-            found[table] = Promised(items=blocked_items, pins=pins)
-        found["top_n"] = Promised(
-            items=blocked_items,
+            known, caps = items["item_id"].combine_chunks(), self._caps(items, table)
+            found[table] = Promised(items=blocked_items, pins=pins, known=known, caps=caps)
+        found["top_n"] = replace(
+            found["top_n"],
             owners=blocked_users,
             pairs=pair_keys(pairs["user_id"].combine_chunks(), pairs["item_id"].combine_chunks()),
             new=new,
@@ -91,6 +92,13 @@ class Ruled:
 
     def _blocked(self) -> tuple[pa.Array, pa.Array, pa.Table]:
         return of_all_and_pairs(self.blocks)
+
+    def _caps(self, items: pa.Table, table: ListTable) -> list[Cap]:
+        rules = self.settings.rules
+        return [
+            Cap(name, groups(attribute(items, name, rules.category_level)), most)
+            for name, most in rules.cap(table).items()
+        ]
 
     def _new(self, items: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
         end = int(night_end(self.run_date).timestamp())

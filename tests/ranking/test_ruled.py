@@ -1,0 +1,64 @@
+"""Lists by a table's rules at their edges: no candidates at all, and rules that nobody declared."""
+
+import numpy as np
+
+from pipeline_tasks.ranking.barred import Barred
+from pipeline_tasks.ranking.filled import PINNED, filled_of
+from pipeline_tasks.ranking.ruled import Pinned, TableRules
+from pipeline_tasks.ranking.selection import Cap, Rules
+
+NOTHING_BARRED = Barred(np.zeros(3, np.int64), np.zeros(0, np.int32))
+NO_ITEMS = filled_of(0, np.zeros((2, 0), np.int32), np.zeros((2, 0), np.float32))
+
+
+def test_a_pin_stands_in_a_list_that_has_no_candidates() -> None:
+    pin = Pinned(item=7, rank=3, rows=np.array([True, False]))
+    made = TableRules(Rules(), n=3, places=4, barred=NOTHING_BARRED, pins=[pin], n_items=9)
+    lists = made.apply(NO_ITEMS)
+    assert lists.items.tolist() == [[7, 0, 0, 0], [0, 0, 0, 0]]
+    assert lists.sources[0, 0] == PINNED
+    assert np.isfinite(lists.scores).all()
+    assert (made.tally.placed, made.tally.missing) == (1, 0)
+
+
+def test_a_list_that_is_refilled_counts_new_items_only_where_they_are_promised() -> None:
+    fallback = np.array([3, 1, 2], np.int32)
+    new = np.isin(np.arange(10), [2])
+    for rules, told in (
+        (Rules(), {}),
+        (Rules(new=new, needed=np.array([1, 1])), {"new_items": 2}),
+    ):
+        made = TableRules(rules, 2, 2, NOTHING_BARRED, fallback=fallback, offers=3, n_items=9)
+        made.apply(NO_ITEMS)
+        assert made.tally.refilled == 4
+        assert made.tally.removed == told
+
+
+def test_spares_stand_behind_a_list_that_is_as_long_as_its_caps_allow() -> None:
+    """Three of each group: what may stand in any place comes first, and then some of every group that is full."""
+    group = np.array([0, *[1] * 20, *[2] * 20, 3], np.int32)
+    items = np.concatenate([np.arange(1, 42), [0]]).astype(np.int32)[None]
+    scores = np.linspace(0.9, 0.1, 42, dtype=np.float32)[None]
+    nothing = Barred(np.zeros(2, np.int64), np.zeros(0, np.int32))
+    rules = Rules(caps=[Cap("group", group, 3)])
+    made = TableRules(rules, n=6, places=12, barred=nothing, offers=1, n_items=41)
+    lists = made.apply(filled_of(0, items, scores))
+    assert lists.items.tolist() == [[1, 2, 3, 21, 22, 23, 41, 4, 5, 6, 24, 25]]
+    assert (np.diff(lists.scores) <= 0).all()
+    assert lists.scores[0, 0] == scores[0, 0]
+    assert lists.scores[0, 5] == scores[0, 22]
+    assert made.tally.still_short == 0
+    assert made.tally.removed == {"group": 34}
+
+
+def test_spares_come_from_the_fallback_and_close_up_behind_a_short_list() -> None:
+    group = np.array([0, *[1] * 9], np.int32)
+    pairs = Barred.of_pairs(2, np.array([0, 1]), np.array([3, 4], np.int32))
+    made = TableRules(
+        Rules(caps=[Cap("group", group, 2)]), n=4, places=6, barred=pairs,
+        fallback=np.arange(1, 10, dtype=np.int32), offers=9, n_items=9,
+    )  # fmt: skip
+    items = np.array([[9, 8, 0], [7, 0, 0]], np.int32)
+    lists = made.apply(filled_of(0, items, np.ones((2, 3), np.float32)))
+    assert lists.items.tolist() == [[9, 8, 1, 0, 0, 0], [7, 1, 2, 0, 0, 0]]
+    assert made.tally.still_short == 2
