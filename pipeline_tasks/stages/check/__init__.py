@@ -43,7 +43,8 @@ def run(settings: Settings, run_date: date) -> Report:
         items = availability.read_anew(staging, settings, known, night_end(run_date))
         gone = items.filter(pc.invert(items["available"]))["item_id"].combine_chunks()
         ruled = read_ruled(staging, settings, run_date) if settings.rules.declared else None
-        final = finish(staging, settings, run_date, staged, gone, ruled.promised(items) if ruled else {})
+        promised = ruled.promised(items, staged["top_n"].facts["n"]) if ruled else {}
+        final = finish(staging, settings, run_date, staged, gone, promised)
         stock = availability.snapshot(gone.to_pylist(), items.num_rows)
         facts = _facts(settings, run_date, staged["top_n"], final, stock)
         manifest = versions.describe(run_date, final.files, facts)

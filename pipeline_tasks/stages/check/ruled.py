@@ -35,10 +35,10 @@ class Ruled:
     blocks: pa.Table
     event_types: list[str]
 
-    def promised(self, items: pa.Table) -> dict[str, Promised]:
-        """Return by table what its final lists hold to; `items` are the known ones."""
+    def promised(self, items: pa.Table, n: int) -> dict[str, Promised]:
+        """Return by table what its final lists hold to; `items` are the known ones, `n` the places of a user's list."""
         blocked_items, blocked_users, pairs = self._blocked()
-        n, share = self.settings.recommend.n, self.settings.rules.new_items.share
+        share = self.settings.rules.new_items.share
         new = items["item_id"].combine_chunks().filter(pa.array(self._new(items)))
         found: dict[str, Promised] = {}
         for table in LIST_TABLES:
