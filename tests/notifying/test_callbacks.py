@@ -96,7 +96,7 @@ def test_a_channel_that_fails_is_in_airflows_log_without_its_secret(
     told: list[str], webhook: Webhook
 ) -> None:
     webhook.answers = [(403, "invalid_token")]
-    with pytest.raises(RuntimeError, match="webhook: not sent: HTTP 403 Forbidden: invalid_token") as caught:
+    with pytest.raises(RuntimeError, match="webhook: not sent: HTTP 403 Forbidden") as caught:
         asyncio.run(on_missed_deadline(as_json()))
     assert "hush" not in str(caught.value)
 
