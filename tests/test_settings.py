@@ -85,6 +85,10 @@ def test_the_environment_goes_before_the_file(config: Path, monkeypatch: pytest.
         ("[rules.caps]\ntop = {brand = 1}\n", ["rules.caps.top", "'top_n', 'similar_items' or 'popular'"]),
         ("[[rules.pins]]\nitem='a'\nrank=21\n", ["'a' has rank 21, and a list of top_n has 20 places"]),
         (
+            "[[rules.pins]]\nitem='a'\nrank=1\nlist='all'\n",
+            ["'a' has list = \"all\", a popular list", "leave list empty"],
+        ),
+        (
             "[[rules.pins]]\nitem='a'\nrank=1\nuntil=2026-01-05\n"
             "[[rules.pins]]\nitem='b'\nrank=1\nsince=2026-01-05\n",
             ["'a' and 'b' have both rank 1 of the same lists"],

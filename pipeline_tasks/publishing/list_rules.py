@@ -26,7 +26,8 @@ CAP = """
 NEW = """
     WITH counted AS (
         SELECT user_id, count(*) FILTER (items.new) AS new FROM top_n JOIN items USING (item_id) GROUP BY user_id)
-    SELECT count(*) AS lists, count(*) FILTER (new < {needed}) AS lists_below, coalesce(sum(new), 0)::BIGINT AS rows
+    SELECT count(*) AS lists,
+           count(*) FILTER (new < least({needed}, (SELECT count(*) FROM offered WHERE new))) AS lists_below, coalesce(sum(new), 0)::BIGINT AS rows
     FROM counted"""
 # `pins` (list, item_id, rank) of a table; a list that is shorter has the item at its end
 PINNED = """
@@ -79,7 +80,7 @@ def counted_pins(engine: duckdb.DuckDBPyConnection, table: str, night: Night) ->
 
 
 def counted_new(engine: duckdb.DuckDBPyConnection, needed: int) -> dict[str, int]:
-    """Return users' lists, those with fewer than `needed` new items, and the rows that are new."""
+    """Return users' lists, those with fewer new items than are `needed` and can be had, and the rows that are new."""
     return _one(engine, NEW.format(needed=needed))
 
 

@@ -161,6 +161,11 @@ def fit_together(rules: RulesSettings, lists: RecommendSettings, event_types: Co
         )
     places = {"top_n": lists.n, "similar_items": lists.similar, "popular": lists.popular}
     for pin in rules.pins:
+        if pin.list == "all" and "popular" not in pin.tables:
+            raise ValueError(
+                f'rules.pins: {pin.item!r} has list = "all", a popular list, and its tables are '
+                f"{', '.join(pin.tables)}; for everybody leave list empty"
+            )
         for table in pin.tables:
             if pin.rank > places[table]:
                 raise ValueError(

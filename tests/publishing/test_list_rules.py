@@ -173,3 +173,12 @@ def test_pins_and_new_items_are_counted_where_they_could_have_been(tmp_path: Pat
         # bob's is at the end of a list of two; ann's stands higher than it should, dan's is not there
         assert counted_pins(engine, "top_n", world.night) == {"placed": 2, "missing": 3}
         assert counted_new(engine, 1) == {"lists": 4, "lists_below": 2, "rows": 2}
+
+
+def test_new_items_that_nobody_can_have_are_missed_by_nobody(tmp_path: Path) -> None:
+    for there in (False, True):
+        items = PLAIN | {"i2": ("c0", "b2", there)}
+        world = World(tmp_path / str(there), {"ann": ["i1", "i3", "i4"]}, items=items)
+        with world.open() as engine:
+            violations(engine, world.night)
+            assert counted_new(engine, 2) == {"lists": 1, "lists_below": int(there), "rows": 0}
