@@ -57,10 +57,11 @@ class LocalStore:
 
     def keys(self, prefix: str) -> list[str]:
         # unlike rglob, walk goes on where a folder is removed meanwhile
-        walked = os.walk(self.path(prefix.rpartition("/")[0]))
-        found = (Path(folder, name) for folder, _, names in walked for name in names)
-        keys = (path.relative_to(self.root).as_posix() for path in found)
-        return sorted(key for key in keys if key.startswith(prefix) and not key.startswith(INCOMING))
+        with self._explained("list", prefix):
+            walked = os.walk(self.path(prefix.rpartition("/")[0]), onerror=_unless_gone)
+            found = (Path(folder, name) for folder, _, names in walked for name in names)
+            keys = (path.relative_to(self.root).as_posix() for path in found)
+            return sorted(key for key in keys if key.startswith(prefix) and not key.startswith(INCOMING))
 
     def sizes(self, prefix: str) -> dict[str, int]:
         found = {}
@@ -70,11 +71,12 @@ class LocalStore:
         return found
 
     def folders(self, prefix: str) -> list[str]:
-        try:
-            found = list(self.path(prefix).iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        return sorted(each.name for each in found if each.name != INCOMING and _holds_something(each))
+        with self._explained("list", prefix):
+            try:
+                found = list(self.path(prefix).iterdir())
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+            return sorted(each.name for each in found if each.name != INCOMING and _holds_something(each))
 
     def upload(self, local: Path, key: str) -> None:
         with self._explained("write", key), self._incoming() as scratch:
@@ -145,7 +147,13 @@ class LocalStore:
 
 def _holds_something(folder: Path) -> bool:
     """Say whether there is an object below: who died between making a folder and filling it leaves an empty one."""
-    return any(names for _, _, names in os.walk(folder))
+    return any(names for _, _, names in os.walk(folder, onerror=_unless_gone))
+
+
+def _unless_gone(error: OSError) -> None:
+    """Raise what a folder could not be listed for, as what is in it counts; one that has gone, or is a file, has nothing."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _flush(path: Path) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline_tasks.lake.store import Store
+from pipeline_tasks.errors import NightjarError, Refused
+from pipeline_tasks.lake.store import Store, StoreError
 from pipeline_tasks.retention import floors, needs
 from pipeline_tasks.retention.holdings import LAYERS, Holdings, Piece, take_stock
 from pipeline_tasks.retention.needs import Need, Reads
@@ -57,8 +58,19 @@ class Plan:
 def plan(store: Store, settings: Settings) -> Plan | None:
     """Return what would stay and go; None for a lake without a night. The newest night is the only clock.
 
-    Raises Refused where what serves cannot be known, as its log or a decision is damaged.
+    Raises Refused where what must stay cannot be known, as an object that says so is damaged.
     """
+    try:
+        return _plan(store, settings)
+    except (Refused, StoreError):
+        raise
+    except (NightjarError, ValueError, TypeError, KeyError) as error:
+        raise Refused(
+            f"an object of {store.uri} that says what must stay is damaged: {error}", "nothing was removed"
+        ) from error
+
+
+def _plan(store: Store, settings: Settings) -> Plan | None:
     holdings = take_stock(store)
     if not holdings.nights:
         return None

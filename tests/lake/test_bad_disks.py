@@ -1,9 +1,11 @@
 """A full or read-only disk ends in one clear line, and what was there stays as it was."""
 
 import errno
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,3 +89,25 @@ def test_a_lake_that_is_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "lake").write_text("not a folder")
     with pytest.raises(StoreError, match="cannot write"):
         LocalStore(tmp_path / "lake").write("a", b"")
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EACCES])
+def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    store = LocalStore(tmp_path / "lake")
+    for key in ("t/old/a", "t/bad/b"):
+        store.write(key, b"x")
+    listed = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if Path(path).name == "bad":
+            raise OSError(error, os.strerror(error), str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    for listing in (store.keys, store.sizes, store.folders):
+        with pytest.raises(StoreError, match=f"cannot list .*/t/: {os.strerror(error)}"):
+            listing("t/")
+    assert store.keys("t/old/") == ["t/old/a"]
+    assert store.keys("none/") == store.keys("t/old/a/") == store.folders("none/") == []

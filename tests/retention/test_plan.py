@@ -291,6 +291,21 @@ def test_a_damaged_decision_stops_it_before_anything_is_removed(
     assert content(lake) == before
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        layout.verdict(day(8)),
+        f"{layout.night('clean/interactions', day(3))}/_commit.json",
+        layout.record(day(8), "evaluate"),
+        layout.log_entry(5),
+    ],
+)
+def test_whatever_is_damaged_it_is_refused(lake: Store, versions: list[str], settings: Any, key: str) -> None:
+    lake.write(key, b"{")
+    with pytest.raises(Refused, match=r"is damaged"):
+        plan(lake, settings)
+
+
 def test_what_has_no_date_is_left_alone(lake: Store, versions: list[str], settings: Any) -> None:
     strange = ["raw/notes.txt", "models/champions/readme", "identity.json", "features/2026-13-45/x"]
     for key in strange:
