@@ -72,8 +72,9 @@ def run_task(lake: str, launcher: str, stage: str, model: str = "transformer", *
 
 
 def content(lake: Path) -> dict[str, bytes]:
-    """Return everything in a lake but the records, which have clocks and hosts."""
-    files = (path for path in lake.rglob("*") if path.is_file() and path.relative_to(lake).parts[0] != "runs")
+    """Return everything in a lake but records and leases, which have clocks and hosts."""
+    files = (path for path in lake.rglob("*") if path.is_file())
+    files = (path for path in files if path.relative_to(lake).parts[0] not in ("runs", "leases"))
     return {str(path.relative_to(lake)): path.read_bytes() for path in files}
 
 
