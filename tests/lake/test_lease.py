@@ -97,7 +97,8 @@ def test_a_lease_is_given_back_and_taken_again_and_old_claims_are_removed(either
 
 def test_leases_of_two_names_know_nothing_of_each_other(lake: Store) -> None:
     with hold(lake, "nights", HASTY, "a night"), hold(lake, "versions", HASTY, "a rollback"):
-        pass
+        held = lake.keys("leases/")
+    assert held == [layout.lease("nights", 1), layout.lease("versions", 1)]
 
 
 def test_a_stage_waits_as_long_as_a_training_may_take_and_a_rollback_does_not(
