@@ -6,8 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from pipeline_tasks.settings.models import RecommendSettings
 from pipeline_tasks.settings.source import Section
-from pipeline_tasks.settings.stages import RecommendSettings
 
 ListTable = Literal["top_n", "similar_items", "popular"]
 LIST_TABLES: tuple[ListTable, ...] = ("top_n", "similar_items", "popular")

@@ -4,29 +4,12 @@ import os
 import traceback
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from pipeline_tasks import settings
 from pipeline_tasks.errors import Refused
-
-
-@pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A settings file of the test's own."""
-    path = tmp_path / "nightjar.toml"
-    monkeypatch.setenv("NIGHTJAR_CONFIG", str(path))
-    return path
-
-
-def refusal() -> str:
-    with pytest.raises(Refused) as caught:
-        settings.load()
-    text = str(caught.value)
-    assert "\n" not in text
-    return text
+from tests.settings.refusals import refusal
 
 
 def test_the_shipped_file_declares_the_shop_and_movielens() -> None:
@@ -115,36 +98,6 @@ def test_a_wrong_variable_is_named(config: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
-    [
-        ({"NOTIFY__WEBHOOK": "hooks.slack.com/services/T0/B0/SECRETTOKEN"}, "notify.webhook"),
-        ({"NOTIFY__MAIL__PASSWORD__X": "SECRETTOKEN"}, "notify.mail.password"),
-        ({"NOTIFY": '"SECRETTOKEN"'}, "notify"),
-        (
-            {
-                "NOTIFY__MAIL__PASSWORD": "SECRETTOKEN",
-                "NOTIFY__MAIL__USER": "ann",
-                "NOTIFY__MAIL__TLS": "none",
-            },
-            "notify.mail",
-        ),
-    ],
-)
-def test_a_wrong_secret_is_in_no_line_of_the_traceback(
-    config: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
-) -> None:
-    config.write_text("")
-    for name, value in variables.items():
-        monkeypatch.setenv(f"NIGHTJAR_{name}", value)
-    with pytest.raises(Refused, match=rf"^{said} in ") as caught:
-        settings.load()
-    assert "SECRETTOKEN" not in "".join(traceback.format_exception(caught.value))
-    with pytest.raises(ValidationError) as raw:
-        settings.Settings()
-    assert "SECRETTOKEN" not in str(raw.value)
-
-
-@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("RULES__BLOCKED_ITEMS", "sku-17"),
@@ -184,38 +137,6 @@ def test_the_lake_follows_the_data_unless_it_is_named(monkeypatch: pytest.Monkey
     assert settings.load().lake_uri == "s3://bucket/nightjar"
 
 
-def test_only_keys_that_change_results_are_in_the_digest(make_settings) -> None:
-    here = make_settings().results_digest()
-    assert (
-        make_settings(
-            lake="s3://elsewhere/x", publish={"mode": "off"}, spark={"master": "local[1]"}
-        ).results_digest()
-        == here
-    )
-    assert make_settings(train={"launcher": "docker"}).results_digest() == here
-    told = {"webhook": "https://hooks.example.com", "report_url": "https://reports.example.com"}
-    assert make_settings(notify=told, airflow={"deadline": "06:00"}).results_digest() == here
-    network = {"image_encoder": "timm:resnet18"}
-    first, moved = (make_settings(features={**network, "image_weights": f"/{place}/w.pt"}) for place in "ab")
-    assert first.results_digest() == moved.results_digest() != here
-    assert make_settings(evaluate={"resamples": 500, "confidence": 0.9}).results_digest() == here
-    decides = make_settings(evaluate={"rule": "unless_worse"}).results_digest()
-    assert make_settings(evaluate={"rule": "unless_worse", "resamples": 500}).results_digest() != decides
-    assert make_settings(train={"dim": 32}).results_digest() != here
-    assert make_settings(seed=8).results_digest() != here
-    assert make_settings(train={"precision": "bfloat16"}).results_digest() != here
-    assert make_settings(train={"processes": 2}).results_digest() != here  # each draws its own dropout
-
-
-def test_rules_are_in_the_digest_once_there_are_any_and_where_blocks_lie_is_not(make_settings) -> None:
-    def digest(**rules: Any) -> str:
-        found: str = make_settings(rules=rules).results_digest()
-        return found
-
-    assert digest() == digest(candidates=50) != digest(diversity=0.5)
-    assert digest(blocked="a.csv") == digest(blocked="b.csv") != digest()
-
-
 def test_pins_of_other_days_or_lists_do_not_clash(make_settings) -> None:
     pins = [
         {"item": "a", "rank": 1, "until": "2026-01-04"},
@@ -251,57 +172,10 @@ def test_als_by_spark_in_a_container_without_spark_is_refused_before_the_night_b
         assert not settings.load().als_by_spark
 
 
-def test_where_als_is_fitted_is_in_the_digest_of_those_who_name_it(make_settings) -> None:
-    def digest(model: str, **spark: Any) -> str:
-        found: str = make_settings(train={"model": model}, spark=spark).results_digest()
-        return found
-
-    assert digest("ease") == digest("ease", master="yarn")
-    asked = [digest("als"), digest("als", master="yarn"), digest("als", master="yarn", shuffle_partitions=9)]
-    assert len(set(asked)) == 3
-    assert digest("als", shuffle_partitions=9) == asked[0]
-
-
 @pytest.mark.parametrize("written", ["'ease,gru4rec'", "'ease, gru4rec'", "['ease', 'gru4rec', 'ease']"])
 def test_several_models_are_named_in_a_list_or_with_commas(config: Path, written: str) -> None:
     config.write_text(f"[train]\nmodel = {written}\n")
     assert settings.load().train.models == ("ease", "gru4rec")
-
-
-def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(
-        "NIGHTJAR_SPARK__CONF", '{"spark.hadoop.fs.s3a.secret.key": "hush", "a.url": "x://me:hush@h/"}'
-    )
-    shown = str(settings.masked(settings.load()))
-    assert "hush" not in shown
-    assert "x://me:***@h/" in shown
-
-
-def test_whom_to_tell_and_how_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NIGHTJAR_NOTIFY__WEBHOOK", "https://hooks.example.com/services/hush")
-    monkeypatch.setenv("NIGHTJAR_NOTIFY__MAIL__PASSWORD", "hush")
-    loaded = settings.load()
-    assert loaded.notify.webhook.get_secret_value().endswith("/hush")
-    assert "hush" not in repr(loaded) + str(settings.masked(loaded)) + loaded.model_dump_json()
-    assert settings.masked(loaded)["notify"]["webhook"] == "***"
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        '["https://hush.example.com"]',
-        '{"webhook": ["hush"]}',
-        '{"mail": "hush"}',
-        '"hush"',
-        '{"webhook": "hush"}',
-    ],
-)
-def test_a_refusal_shows_no_secret(config: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    config.write_text("")
-    monkeypatch.setenv("NIGHTJAR_NOTIFY", value)
-    text = refusal()
-    assert text.startswith("notify")
-    assert "hush" not in text
 
 
 def test_mails_go_to_several(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
