@@ -5,7 +5,7 @@
 The version is written by the code of `check` and made live on a local lake and on an S3 server on 127.0.0.1, with
 random ids and chance for lists. A cold lookup is the first of a reader that has just been opened, so that it reads a
 file's footer; opening (a listing, an entry, a manifest) is a line of its own. A warm one is the next, by another user
-of the same file. DuckDB is asked in SQL for the same users over the same files, by one connection that keeps what
+of the same file. One byte of the file is what the store itself takes for any request of that object. DuckDB is asked in SQL for the same users over the same files, by one connection that keeps what
 it likes; on S3 it reads through Arrow's file system, so that no extension has to be fetched. The local files are in the system's cache: disks are not measured. The S3 server is moto, a test server in
 Python on this machine: it has no network's delay, and answers a request more slowly than a real store's servers do,
 so that its figures say how many requests there are and how much is read rather than what a cloud will take. It prints
@@ -128,7 +128,7 @@ def by_file(users: list[str], files: int) -> dict[int, list[str]]:
 
 
 def lookups(uri: str, users: list[str], n: int, cold: int) -> Iterator[tuple[str, list[float]]]:
-    """Yield (what, milliseconds of each) of opening, of first lookups and of later ones."""
+    """Yield (what, milliseconds of each) of opening, of first lookups, of later ones, and of the least request."""
     opened, first = [], []
     for user in users[:cold]:
         spent, version = timed(partial(open_current, uri))
@@ -142,6 +142,9 @@ def lookups(uri: str, users: list[str], n: int, cold: int) -> Iterator[tuple[str
     for inside in by_file(users, len(version.tables["top_n"])).values():
         version.top_n(inside[0])
     yield "top_n, warm", [timed(partial(version.top_n, user))[0] for user in users]
+    store, keys = version.store, [file.removeprefix(f"{uri}/") for file in version.tables["top_n"]]
+    bare = [partial(store.read_range, keys[bucket_of(user, len(keys))], 0, 1) for user in users]
+    yield "one byte of the file", [timed(read)[0] for read in bare]
 
 
 def duckdb_lookups(duck: Duck, users: list[str]) -> Iterator[tuple[str, list[float]]]:
