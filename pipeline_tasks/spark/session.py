@@ -35,6 +35,8 @@ LOCAL = {
 # The plain compiler alone: on one machine a night is short, and half of its time went into optimizing code.
 # `spark.conf` says otherwise: { "spark.driver.extraJavaOptions" = "-XX:+UseParallelGC -Xss8m" }
 JAVA_OPTIONS = "-XX:+UseParallelGC -XX:TieredStopAtLevel=1 -Xss8m"
+# made by class_archive, as set-up does
+CLASS_ARCHIVE = Path(sys.prefix) / "spark.jsa"
 
 
 @contextmanager
@@ -62,7 +64,7 @@ def _build(settings: SparkSettings, name: str, scratch: Path) -> SparkSession:
         **ALWAYS,
         **(LOCAL if settings.is_local else {}),
         "spark.driver.memory": settings.driver_memory,
-        "spark.driver.extraJavaOptions": JAVA_OPTIONS,
+        "spark.driver.extraJavaOptions": java_options(CLASS_ARCHIVE),
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.local.dir": str(scratch / "spark"),
@@ -74,3 +76,13 @@ def _build(settings: SparkSettings, name: str, scratch: Path) -> SparkSession:
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def java_options(archive: Path) -> str:
+    """Return the JVM's options, with the archive of Spark's classes where there is one."""
+    # one that another Java made is passed over without a word
+    return (
+        f'{JAVA_OPTIONS} "-XX:SharedArchiveFile={archive}" -Xlog:cds*=off'
+        if archive.is_file()
+        else JAVA_OPTIONS
+    )
