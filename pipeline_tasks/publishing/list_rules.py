@@ -29,12 +29,17 @@ NEW = """
     SELECT count(*) AS lists,
            count(*) FILTER (new < least({needed}, (SELECT count(*) FROM offered WHERE new))) AS lists_below, coalesce(sum(new), 0)::BIGINT AS rows
     FROM counted"""
-# `pins` (list, item_id, rank) of a table; a list that is shorter has the item at its end
+# `pins` (say, list, item_id, rank) of a table; one whose place or item an earlier say holds asks for nothing, and a
+# list that is shorter has the item at its end
 PINNED = """
     WITH owners AS ({owners}), kept_from AS ({kept_from}),
-    pinned AS (SELECT owner, pins.item_id, pins.rank FROM pins
-               JOIN owners ON pins.list = '' OR list_contains(owners.segments, pins.list)
-               SEMI JOIN offered USING (item_id) ANTI JOIN kept_from USING (owner, item_id)),
+    asked AS (SELECT owner, list([{{'item_id': pins.item_id, 'rank': pins.rank}}] ORDER BY say) AS pins FROM pins
+              JOIN owners ON pins.list = '' OR list_contains(owners.segments, pins.list)
+              SEMI JOIN offered USING (item_id) ANTI JOIN kept_from USING (owner, item_id) GROUP BY owner),
+    held AS (SELECT owner, unnest(list_reduce(pins, lambda held, pin: CASE
+                 WHEN len(list_filter(held, lambda other: other.rank = pin[1].rank OR other.item_id = pin[1].item_id)) > 0
+                 THEN held ELSE list_concat(held, pin) END)) AS pin FROM asked),
+    pinned AS (SELECT owner, pin.item_id, pin.rank FROM held),
     sizes AS (SELECT {owner} AS owner, max(rank) AS size FROM {table} GROUP BY ALL)
     SELECT count(*) FILTER (listed.rank = least(pinned.rank, sizes.size)) AS placed, count(*) - placed AS missing
     FROM pinned JOIN sizes USING (owner)
@@ -72,7 +77,10 @@ def declared_queries(night: Night) -> Iterator[tuple[str, str, str]]:
 
 
 def counted_pins(engine: duckdb.DuckDBPyConnection, table: str, night: Night) -> dict[str, int]:
-    """Return how many of the table's pins have their place, and how many have not though the list may have the item."""
+    """Return how many of the table's pins have their place, and how many have not though the list may have the item.
+
+    Of pins that want one place, or have one item, only that is counted which has the first say and can be had.
+    """
     lists = LISTS[table]
     kept_from = KEPT_FROM[table].format(exclude_seen=night.exclude_seen)
     values = {"table": table, "owner": lists.owner, "item": lists.item}

@@ -142,6 +142,11 @@ class RulesSettings(Section):
         capped = any(limit for caps in self.caps.values() for limit in caps.model_dump().values())
         return any(asked.values()) or self.new_items.share > 0 or capped
 
+    def pins_of(self, table: ListTable, run_date: date) -> list[Pin]:
+        """Return the table's pins of the night in the order of their say: those of single lists before those of all."""
+        pins = [pin for pin in self.pins if table in pin.tables and pin.holds(run_date)]
+        return sorted(pins, key=lambda pin: (not pin.list, pin.rank))
+
     def cap(self, table: ListTable) -> dict[str, int]:
         """Return the table's caps by attribute."""
         return {k: most for k, most in self.caps.get(table, Caps()).model_dump().items() if most}

@@ -55,7 +55,10 @@ class World:
             "blocked_items": ([(i,) for u, i in self.blocked if not u], {"item_id": pa.string()}),
             "blocked_users": ([(u,) for u, i in self.blocked if not i], {"user_id": pa.string()}),
             "blocked_pairs": (pairs, {"user_id": pa.string(), "item_id": pa.string()}),
-            "pins": (self.pins, {"list": pa.string(), "item_id": pa.string(), "rank": pa.int32()}),
+            "pins": (
+                [(say, *pin) for say, pin in enumerate(self.pins)],
+                {"say": pa.int32(), "list": pa.string(), "item_id": pa.string(), "rank": pa.int32()},
+            ),
         }  # fmt: skip
         for name, (rows, types) in small.items():
             told = [dict(zip(types, row, strict=True)) for row in rows]
@@ -173,6 +176,22 @@ def test_pins_and_new_items_are_counted_where_they_could_have_been(tmp_path: Pat
         # bob's is at the end of a list of two; ann's stands higher than it should, dan's is not there
         assert counted_pins(engine, "top_n", world.night) == {"placed": 2, "missing": 3}
         assert counted_new(engine, 1) == {"lists": 4, "lists_below": 2, "rows": 2}
+
+
+def test_a_pin_that_gives_way_to_one_of_an_earlier_say_is_not_missed(tmp_path: Path) -> None:
+    """Bob's own pin is of what he has seen, so that everybody's hold for him; dan has no pin of his own."""
+    world = World(
+        tmp_path,
+        {"ann": ["i3", "i1", "i4"], "bob": ["i1", "i4", "i2"], "dan": ["i5", "i6", "i1"]},
+        items=PLAIN,
+        seen={"bob": ["i3"]},
+        pins=[("country=ann", "i3", 1), ("country=bob", "i3", 1), ("country=ann", "i2", 3),
+              ("", "i1", 1), ("", "i2", 2), ("", "i4", 3)],
+    )  # fmt: skip
+    with world.open() as engine:
+        violations(engine, world.night)
+        # ann's i3 is placed and her i2 is not; bob's i1 alone is placed; dan's are all missed
+        assert counted_pins(engine, "top_n", world.night) == {"placed": 2, "missing": 6}
 
 
 def test_new_items_that_nobody_can_have_are_missed_by_nobody(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from pipeline_tasks.settings import Settings, night_end
 from pipeline_tasks.settings.rules import LIST_TABLES, ListTable, Pin
 from pipeline_tasks.spark.staging import Staging
 
-PINS = pa.schema({"list": pa.string(), "item_id": pa.string(), "rank": pa.int32()})
+PINS = pa.schema({"say": pa.int32(), "list": pa.string(), "item_id": pa.string(), "rank": pa.int32()})
 SEEN = """
     CREATE TEMP VIEW sequences AS
     SELECT user_index, list_transform(list_filter(list_zip(items, types, times), lambda event: {seen}),
@@ -80,7 +80,10 @@ class Ruled:
         found: dict[str, dict[str, Any]] = {table: {} for table in LIST_TABLES}
         for table in LIST_TABLES:
             if pins := self._pins(table):
-                rows = [{"list": pin.list, "item_id": pin.item, "rank": pin.rank} for pin in pins]
+                rows = [
+                    {"say": say, "list": pin.list, "item_id": pin.item, "rank": pin.rank}
+                    for say, pin in enumerate(pins)
+                ]
                 engine.register("pins", pa.Table.from_pylist(rows, PINS))
                 found[table]["pins"] = counted_pins(engine, table, night)
         share = self.settings.rules.new_items.share
@@ -104,8 +107,8 @@ class Ruled:
         end = int(night_end(self.run_date).timestamp())
         return is_new(items, end, self.settings.rules.new_items.days)
 
-    def _pins(self, table: str) -> list[Pin]:
-        return [pin for pin in self.settings.rules.pins if table in pin.tables and pin.holds(self.run_date)]
+    def _pins(self, table: ListTable) -> list[Pin]:
+        return self.settings.rules.pins_of(table, self.run_date)
 
 
 def share_unkept(kept: dict[str, Any]) -> float:
