@@ -105,7 +105,7 @@ class NightRules:
         own = self._rules("top_n", wanted.n, wanted.n + wanted.spares)
         if own.new is None:
             return None
-        return Further(own.new & self.data.available, SPARE_TIMES * int(own.needed[-1]))
+        return Further(own.new, SPARE_TIMES * int(own.needed[-1]))
 
     def similar(self, items: NDArray[np.int64]) -> TableRules | None:
         """Return the rules of the items' neighbours, None where there are none."""
@@ -172,7 +172,7 @@ class NightRules:
 
     def _new(self) -> NDArray[np.bool_]:
         days = self.settings.rules.new_items.days
-        return np.append(False, is_new(self.data.items, self.data.holdout.end, days))
+        return np.append(False, is_new(self.data.items, self.data.holdout.end, days)) & self.data.available
 
     def _lifted(self, boost: Boost) -> NDArray[np.int64]:
         found = fits(self.data.items, item=boost.item, category=boost.category, brand=boost.brand)

@@ -23,11 +23,20 @@ CAP = """
     SELECT listed.{owner}, items.{attribute}, count(*) AS rows
     FROM {table} AS listed JOIN items ON items.item_id = listed.{item}
     WHERE items.{attribute} <> '' GROUP BY ALL HAVING count(*) > {most}"""
+# a list need hold no more new items than are offered and its user has not seen or is kept from
 NEW = """
     WITH counted AS (
-        SELECT user_id, count(*) FILTER (items.new) AS new FROM top_n JOIN items USING (item_id) GROUP BY user_id)
-    SELECT count(*) AS lists,
-           count(*) FILTER (new < least({needed}, (SELECT count(*) FROM offered WHERE new))) AS lists_below, coalesce(sum(new), 0)::BIGINT AS rows
+        SELECT user_id, count(*) FILTER (items.new) AS new FROM top_n JOIN items USING (item_id) GROUP BY user_id),
+    few AS (FROM counted JOIN users USING (user_id) WHERE new < {needed}),
+    kept_from AS (
+        SELECT user_index, unnest(items) AS item_index FROM sequences SEMI JOIN few USING (user_index)
+        WHERE {exclude_seen}
+        UNION SELECT user_index, item_index FROM blocked_pairs JOIN few USING (user_id) JOIN items USING (item_id)),
+    lost AS (SELECT user_index, count(*) AS items FROM kept_from SEMI JOIN (FROM offered WHERE new) USING (item_index)
+             GROUP BY user_index),
+    below AS (FROM few LEFT JOIN lost USING (user_index)
+              WHERE new < (SELECT count(*) FROM offered WHERE new) - coalesce(lost.items, 0))
+    SELECT count(*) AS lists, (SELECT count(*) FROM below) AS lists_below, coalesce(sum(new), 0)::BIGINT AS rows
     FROM counted"""
 # `pins` (say, list, item_id, rank) of a table; one whose place or item an earlier say holds asks for nothing, and a
 # list that is shorter has the item at its end
@@ -87,9 +96,9 @@ def counted_pins(engine: duckdb.DuckDBPyConnection, table: str, night: Night) ->
     return _one(engine, PINNED.format(**values, owners=OWNERS[table], kept_from=kept_from))
 
 
-def counted_new(engine: duckdb.DuckDBPyConnection, needed: int) -> dict[str, int]:
-    """Return users' lists, those with fewer new items than are `needed` and can be had, and the rows that are new."""
-    return _one(engine, NEW.format(needed=needed))
+def counted_new(engine: duckdb.DuckDBPyConnection, needed: int, night: Night) -> dict[str, int]:
+    """Return users' lists, those with fewer new items than are `needed` and their user can have, and the new rows."""
+    return _one(engine, NEW.format(needed=needed, exclude_seen=night.exclude_seen))
 
 
 def counted_short(engine: duckdb.DuckDBPyConnection, n: int) -> dict[str, int]:

@@ -89,7 +89,7 @@ class TableRules:
         lists = candidates.taken(chosen.columns)
         self.tally.removed.update(chosen.removed)
         self._refill(lists, picked(candidates.items, fixed), barred)
-        self._count(lists, some)
+        self._count(lists, barred)
         return lists.falling()
 
     def _with_pins(self, lists: Filled, some: slice, barred: Barred) -> tuple[Filled, NDArray[np.int64]]:
@@ -117,7 +117,7 @@ class TableRules:
         """Fill lists that came up short, or hold too few new items, from the fallback, in place."""
         short = (lists.items > 0).sum(1) < self.places
         self.tally.short += int(short.sum())
-        rows = np.flatnonzero(short | self._few_new(lists))
+        rows = np.flatnonzero(short | self._few_new(lists, barred))
         offered, left = (
             np.concatenate([self.fallback[: self.offers], self.newest]),
             self.fallback[self.offers :],
@@ -192,17 +192,21 @@ class TableRules:
             fits &= ~full[cap.groups[items]]
         return fits
 
-    def _few_new(self, lists: Filled) -> NDArray[np.bool_]:
-        if self.rules.new is None:
+    def _few_new(self, lists: Filled, barred: Barred) -> NDArray[np.bool_]:
+        """Say which lists have fewer new items than are needed and their rows may have."""
+        new = self.rules.new
+        if new is None:
             return np.zeros(len(lists.items), np.bool_)
-        have = self.rules.new[lists.items[:, : self.n]].sum(1)
-        few: NDArray[np.bool_] = have < self.rules.needed[min(self.n, self.places) - 1]
+        # pairs are distinct
+        lost = np.bincount(barred.row_of_item[new[barred.items]], minlength=len(barred))
+        needed = np.minimum(self.rules.needed[min(self.n, self.places) - 1], new.sum() - lost)
+        few: NDArray[np.bool_] = new[lists.items[:, : self.n]].sum(1) < needed
         return few
 
-    def _count(self, lists: Filled, some: slice) -> None:
+    def _count(self, lists: Filled, barred: Barred) -> None:
         tally, top = self.tally, lists.items[:, : self.n]
         tally.still_short += int(((lists.items > 0).sum(1) < self.n).sum())
-        tally.few_new += int(self._few_new(lists).sum())
+        tally.few_new += int(self._few_new(lists, barred).sum())
         placed = int((lists.sources == PINNED).sum())
         tally.placed += placed
         tally.missing -= placed

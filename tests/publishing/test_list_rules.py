@@ -26,6 +26,7 @@ class World:
         self.users: list[str] = fields.pop("users", sorted(lists))
         self.blocked: list[tuple[str, str]] = fields.pop("blocked", [])
         self.pins: list[tuple[str, str, int]] = fields.pop("pins", [])
+        self.new: set[str] = fields.pop("new", {"i2"})
         self.popular: dict[str, list[str]] = fields.pop("popular", {"all": ["i1"]})
         self.similar: dict[str, list[str]] = fields.pop("similar", {})
         self.night = Night(
@@ -40,7 +41,7 @@ class World:
         pairs = [(u, i) for u, i in self.blocked if u and i]
         small: dict[str, tuple[list[Any], Any]] = {
             "items": (
-                [(name, number[name], c, b, there, name == "i2") for name, (c, b, there) in self.items.items()],
+                [(name, number[name], c, b, there, name in self.new) for name, (c, b, there) in self.items.items()],
                 {"item_id": pa.string(), "item_index": pa.int32(), "category": pa.string(), "brand": pa.string(),
                  "available": pa.bool_(), "new": pa.bool_()},
             ),
@@ -175,7 +176,7 @@ def test_pins_and_new_items_are_counted_where_they_could_have_been(tmp_path: Pat
         violations(engine, world.night)
         # bob's is at the end of a list of two; ann's stands higher than it should, dan's is not there
         assert counted_pins(engine, "top_n", world.night) == {"placed": 2, "missing": 3}
-        assert counted_new(engine, 1) == {"lists": 4, "lists_below": 2, "rows": 2}
+        assert counted_new(engine, 1, world.night) == {"lists": 4, "lists_below": 2, "rows": 2}
 
 
 def test_a_pin_that_gives_way_to_one_of_an_earlier_say_is_not_missed(tmp_path: Path) -> None:
@@ -200,4 +201,24 @@ def test_new_items_that_nobody_can_have_are_missed_by_nobody(tmp_path: Path) -> 
         world = World(tmp_path / str(there), {"ann": ["i1", "i3", "i4"]}, items=items)
         with world.open() as engine:
             violations(engine, world.night)
-            assert counted_new(engine, 2) == {"lists": 1, "lists_below": int(there), "rows": 0}
+            assert counted_new(engine, 2, world.night) == {"lists": 1, "lists_below": int(there), "rows": 0}
+
+
+def test_new_items_are_missed_by_those_who_can_have_them(tmp_path: Path) -> None:
+    """Of the three new items ann has seen two, bob has seen one and may not have another, cat none at all."""
+    world = World(
+        tmp_path,
+        {
+            "ann": ["i1", "i2", "i5"],
+            "bob": ["i1", "i5", "i6"],
+            "cat": ["i1", "i2", "i6"],
+            "dan": ["i2", "i3"],
+        },
+        items=PLAIN,
+        new={"i2", "i3", "i4"},
+        seen={"ann": ["i3", "i4", "i3"], "bob": ["i2", "i3"]},
+        blocked=[("bob", "i4"), ("bob", "i3")],
+    )
+    with world.open() as engine:
+        violations(engine, world.night)
+        assert counted_new(engine, 2, world.night) == {"lists": 4, "lists_below": 1, "rows": 4}

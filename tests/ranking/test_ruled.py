@@ -78,3 +78,13 @@ def test_spares_come_from_the_fallback_and_close_up_behind_a_short_list() -> Non
     lists = made.apply(filled_of(0, items, np.ones((2, 3), np.float32)))
     assert lists.items.tolist() == [[9, 8, 1, 0, 0, 0], [7, 1, 2, 0, 0, 0]]
     assert made.tally.still_short == 2
+
+
+def test_new_items_lack_only_where_their_row_may_have_them() -> None:
+    """Of the two new items the first row may have neither, the second one and the third, which has no more, both."""
+    new = np.isin(np.arange(10), [8, 9])
+    barred = Barred.of_pairs(3, np.array([0, 0, 1]), np.array([8, 9, 8], np.int32))
+    made = TableRules(Rules(new=new, needed=np.array([0, 1, 2])), n=3, places=3, barred=barred, n_items=9)
+    items = np.array([[1, 2, 3], [1, 2, 9], [1, 2, 9]], np.int32)
+    made.apply(filled_of(0, items, np.ones((3, 3), np.float32)))
+    assert made.tally.few_new == 1

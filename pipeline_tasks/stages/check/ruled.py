@@ -89,7 +89,7 @@ class Ruled:
         share = self.settings.rules.new_items.share
         if share:
             needed = int(least_new(share, night.n, night.n)[-1])
-            found["top_n"]["new_items"] = counted_new(engine, needed)
+            found["top_n"]["new_items"] = counted_new(engine, needed, night)
         found["top_n"]["shortfall"] = counted_short(engine, night.n)
         return {table: rules for table, rules in found.items() if rules}
 
