@@ -38,36 +38,6 @@ NEW = """
               WHERE new < (SELECT count(*) FROM offered WHERE new) - coalesce(lost.items, 0))
     SELECT count(*) AS lists, (SELECT count(*) FROM below) AS lists_below, coalesce(sum(new), 0)::BIGINT AS rows
     FROM counted"""
-# `pins` (say, list, item_id, rank) of a table; one whose place or item an earlier say holds asks for nothing, and a
-# list that is shorter has the item at its end
-PINNED = """
-    WITH owners AS ({owners}), kept_from AS ({kept_from}),
-    asked AS (SELECT owner, list([{{'item_id': pins.item_id, 'rank': pins.rank}}] ORDER BY say) AS pins FROM pins
-              JOIN owners ON pins.list = '' OR list_contains(owners.segments, pins.list)
-              SEMI JOIN offered USING (item_id) ANTI JOIN kept_from USING (owner, item_id) GROUP BY owner),
-    held AS (SELECT owner, unnest(list_reduce(pins, lambda held, pin: CASE
-                 WHEN len(list_filter(held, lambda other: other.rank = pin[1].rank OR other.item_id = pin[1].item_id)) > 0
-                 THEN held ELSE list_concat(held, pin) END)) AS pin FROM asked),
-    pinned AS (SELECT owner, pin.item_id, pin.rank FROM held),
-    sizes AS (SELECT {owner} AS owner, max(rank) AS size FROM {table} GROUP BY ALL)
-    SELECT count(*) FILTER (listed.rank = least(pinned.rank, sizes.size)) AS placed, count(*) - placed AS missing
-    FROM pinned JOIN sizes USING (owner)
-    LEFT JOIN {table} AS listed ON listed.{owner} = pinned.owner AND listed.{item} = pinned.item_id"""
-OWNERS = {
-    "top_n": "SELECT user_id AS owner, segments FROM users",
-    "similar_items": "SELECT DISTINCT item_id AS owner, [item_id] AS segments FROM similar_items",
-    "popular": "SELECT DISTINCT list_name AS owner, [list_name] AS segments FROM popular",
-}
-# who may not have what is pinned
-KEPT_FROM = {
-    "top_n": """
-        SELECT user_id AS owner, item_id FROM blocked_pairs SEMI JOIN pins USING (item_id)
-        UNION ALL SELECT user_id, item_id FROM users JOIN sequences USING (user_index)
-        JOIN (FROM items SEMI JOIN pins USING (item_id)) AS pinned ON list_contains(sequences.items, item_index)
-        WHERE {exclude_seen}""",
-    "similar_items": "SELECT item_id AS owner, item_id FROM items",
-    "popular": "SELECT '' AS owner, '' AS item_id WHERE false",
-}
 SHORT = """
     SELECT count(*) FILTER (size < {n}) AS below_n, count(*) FILTER (size < places) AS could_be_longer FROM places"""
 
@@ -85,27 +55,17 @@ def declared_queries(night: Night) -> Iterator[tuple[str, str, str]]:
         yield "top_n", rule, query
 
 
-def counted_pins(engine: duckdb.DuckDBPyConnection, table: str, night: Night) -> dict[str, int]:
-    """Return how many of the table's pins have their place, and how many have not though the list may have the item.
-
-    Of pins that want one place, or have one item, only that is counted which has the first say and can be had.
-    """
-    lists = LISTS[table]
-    kept_from = KEPT_FROM[table].format(exclude_seen=night.exclude_seen)
-    values = {"table": table, "owner": lists.owner, "item": lists.item}
-    return _one(engine, PINNED.format(**values, owners=OWNERS[table], kept_from=kept_from))
-
-
 def counted_new(engine: duckdb.DuckDBPyConnection, needed: int, night: Night) -> dict[str, int]:
     """Return users' lists, those with fewer new items than are `needed` and their user can have, and the new rows."""
-    return _one(engine, NEW.format(needed=needed, exclude_seen=night.exclude_seen))
+    return one_row(engine, NEW.format(needed=needed, exclude_seen=night.exclude_seen))
 
 
 def counted_short(engine: duckdb.DuckDBPyConnection, n: int) -> dict[str, int]:
     """Return the users whose list has fewer than n rows, and those whose list could be longer."""
-    return _one(engine, SHORT.format(n=n))
+    return one_row(engine, SHORT.format(n=n))
 
 
-def _one(engine: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]:
+def one_row(engine: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]:
+    """Return the numbers of a query's only row by their names."""
     found = engine.sql(query)
     return dict(zip(found.columns, map(int, found.fetchall()[0]), strict=True))

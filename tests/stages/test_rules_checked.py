@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline_tasks.lake.store import Store
+from pipeline_tasks.publishing import versions
 from pipeline_tasks.stages.check.ruled import share_unkept
 from tests.stages.rules_night import (
     ALL_RULES,
@@ -85,6 +86,33 @@ def test_lists_that_caps_make_short_go_live_and_keep_them_whatever_sold_out(
     check.run(settings, NIGHT)
     lists = lists_of(final(lake, "top_n", tmp_path / "g"))
     assert all(most(items, kind) <= 1 for items in lists.values())
+
+
+def test_pins_without_effect_are_warned_of(
+    ruled_night: Callable[..., Any], lake: Store, tmp_path: Path, spark: Any
+) -> None:
+    from pipeline_tasks.stages import check
+
+    both = ["top_n", "popular"]
+    pins = [
+        {"item": "i20", "rank": 1},
+        {"item": "i21", "rank": 2, "list": "country=XX", "tables": both},
+        {"item": "nope", "rank": 3, "tables": both},
+        {"item": "i22", "rank": 1, "list": "country=DE", "tables": both},
+    ]
+    settings, _ = ruled_night({"pins": pins})
+    write_shop(tmp_path / "data", "i22")
+    told = [each for each in check.run(settings, NIGHT).facts["warnings"] if "pins" in each]
+    assert [each.partition(", so that ")[0] for each in told] == [
+        "rules.pins.3: item 'i22' cannot be had",
+        "rules.pins.1: no list of top_n is called 'country=XX' (there are 2: 'country=DE', 'country=FR')",
+        "rules.pins.2: there is no item 'nope'",
+        "rules.pins.1: no list of popular is called 'country=XX' (there are 3: 'all', 'country=DE', 'country=FR')",
+    ]
+    verdict = versions.read_verdict(lake, NIGHT)
+    assert verdict is not None
+    assert verdict.passed
+    assert set(told) <= set(verdict.warnings)
 
 
 def test_the_share_of_a_rule_that_is_not_kept_is_the_largest() -> None:

@@ -11,7 +11,8 @@ import pyarrow as pa
 from pipeline_tasks.blocked import declared_blocks, of_all_and_pairs, read_blocked
 from pipeline_tasks.item_attributes import DAY_SECONDS, attribute, groups, is_new
 from pipeline_tasks.lake import layout, tables
-from pipeline_tasks.publishing.list_rules import counted_new, counted_pins, counted_short
+from pipeline_tasks.publishing.list_rules import counted_new, counted_short
+from pipeline_tasks.publishing.pins import counted_pins, without_effect
 from pipeline_tasks.publishing.places import Night
 from pipeline_tasks.publishing.promises import Placed, Promised, pair_keys
 from pipeline_tasks.ranking.selection import Cap, least_new
@@ -79,12 +80,7 @@ class Ruled:
         """Return by table and rule what the rules came to in the final files."""
         found: dict[str, dict[str, Any]] = {table: {} for table in LIST_TABLES}
         for table in LIST_TABLES:
-            if pins := self._pins(table):
-                rows = [
-                    {"say": say, "list": pin.list, "item_id": pin.item, "rank": pin.rank}
-                    for say, pin in enumerate(pins)
-                ]
-                engine.register("pins", pa.Table.from_pylist(rows, PINS))
+            if self._define_pins(engine, table):
                 found[table]["pins"] = counted_pins(engine, table, night)
         share = self.settings.rules.new_items.share
         if share:
@@ -92,6 +88,25 @@ class Ruled:
             found["top_n"]["new_items"] = counted_new(engine, needed, night)
         found["top_n"]["shortfall"] = counted_short(engine, night.n)
         return {table: rules for table, rules in found.items() if rules}
+
+    def warnings(self, engine: duckdb.DuckDBPyConnection) -> list[str]:
+        """Return what is declared and has no effect; reads what `violations` defines."""
+        declared, found = self.settings.rules.pins, list[str]()
+        for table in LIST_TABLES:
+            if pins := self._define_pins(engine, table):
+                keys = [f"rules.pins.{declared.index(pin)}" for pin in pins]
+                found += without_effect(engine, table, keys)
+        return list(dict.fromkeys(found))  # of an item it is the same in every table
+
+    def _define_pins(self, engine: duckdb.DuckDBPyConnection, table: ListTable) -> list[Pin]:
+        """Define the view `pins` of the table's pins, and return them."""
+        pins = self._pins(table)
+        rows = [
+            {"say": say, "list": pin.list, "item_id": pin.item, "rank": pin.rank}
+            for say, pin in enumerate(pins)
+        ]
+        engine.register("pins", pa.Table.from_pylist(rows, PINS))
+        return pins
 
     def _blocked(self) -> tuple[pa.Array, pa.Array, pa.Table]:
         return of_all_and_pairs(self.blocks)
