@@ -61,6 +61,16 @@ def test_staged_lists_keep_every_rule(ruled_night: Callable[..., Any], lake: Sto
     assert "; rules left out: seen " in report.summary
 
 
+def test_users_who_get_no_list_are_not_counted_as_served(
+    ruled_night: Callable[..., Any], lake: Store
+) -> None:
+    """Of sixty users the last three have no events."""
+    _, report = ruled_night({"blocked_users": ["u007", "u059", "nobody"]})
+    assert (report.rows["users"], report.rows["cold_users"]) == (58, 2)
+    assert report.summary.startswith("58 users (2 without history)")
+    assert len(lists_of(staged(lake))) == 58
+
+
 def test_similar_and_popular_lists_keep_those_that_are_for_them(
     ruled_night: Callable[..., Any], lake: Store
 ) -> None:
