@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline_tasks.item_attributes import LEVELS
 from pipeline_tasks.publishing import health
 from pipeline_tasks.reporting.night import Absent, Night
 
@@ -10,7 +11,6 @@ from pipeline_tasks.reporting.night import Absent, Night
 HEAD, MIDDLE = 0.5, 0.8
 CATEGORIES = 8
 NEW_DAYS = 7
-SEPARATOR = " > "
 
 # one row an item of the catalogue: its first category (or tag), events, band, places in the lists, and whether it is new
 ITEMS = """
@@ -91,7 +91,7 @@ def of_lists(night: Night, version: str) -> Mix:
             items=items,
             features=night.table("features/item_features"),
             top_n=top_n,
-            separator=SEPARATOR,
+            separator=LEVELS,
             new_days=NEW_DAYS,
             head=HEAD,
             middle=MIDDLE,

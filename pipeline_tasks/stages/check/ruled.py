@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline_tasks.blocked import declared_blocks, of_all_and_pairs, read_blocked
-from pipeline_tasks.item_attributes import DAY_SECONDS, attribute, groups, is_new
+from pipeline_tasks.evaluation.splits import DAY_SECONDS
+from pipeline_tasks.item_attributes import attribute, groups, is_new
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.publishing.list_rules import counted_new, counted_short
 from pipeline_tasks.publishing.pins import counted_pins, without_effect
