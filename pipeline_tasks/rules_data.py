@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline_tasks.evaluation.splits import DAY_SECONDS
 from pipeline_tasks.item_attributes import attribute, fits, groups, is_new
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.store import Store
@@ -20,6 +19,7 @@ from pipeline_tasks.ranking.blocks import Further
 from pipeline_tasks.ranking.lists import EVERYBODY, PopularLists
 from pipeline_tasks.ranking.ruled import Pinned, TableRules, content_likeness
 from pipeline_tasks.ranking.selection import Cap, Rules, least_new
+from pipeline_tasks.seen_events import seen_since
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.settings.rules import Boost, ListTable, Pin
 from pipeline_tasks.training_data import MADE_BY, TrainingData
@@ -53,20 +53,16 @@ class NightRules:
     def barred(self, histories: Histories) -> Barred:
         """Return what each row's user may not have: seen, as the settings say, or blocked for this user."""
         keep = np.full(len(histories.items), self.settings.recommend.exclude_seen)
-        for kind, days in self.settings.rules.seen.items():
-            if kind in self.data.event_types:
-                of_kind = histories.types == 1 + self.data.event_types.index(kind)
-                since = self.data.holdout.end - days * DAY_SECONDS if days else np.iinfo(np.int64).min
-                keep |= of_kind & (histories.times >= since)
+        since = seen_since(self.settings.rules.seen, self.data.event_types, self.data.holdout.end)
+        for kind, first in since.items():
+            keep |= (histories.types == kind) & (histories.times >= first)
         row, item = histories.row_of_event[keep], histories.items[keep]
         row_of = np.full(len(self.data.user_ids) + 1, -1, np.int64)
         row_of[histories.users] = np.arange(len(histories))
         users, items = self.blocks.pairs
         known = row_of[users] >= 0
         seen = Barred.of_pairs(len(histories), row, item)
-        both = Barred.of_pairs(
-            len(histories), np.append(row, row_of[users[known]]), np.append(item, items[known])
-        )
+        both = seen.also(row_of[users[known]], items[known])
         counts = [int(self.data.available[each.items].sum()) for each in (seen, both)]
         self.kept_out["seen"] = {"removed": counts[0], "of": "pairs"}
         self.kept_out["blocked"] = {"removed": counts[1] - counts[0], "of": "pairs"}

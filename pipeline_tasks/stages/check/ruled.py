@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline_tasks.blocked import declared_blocks, of_all_and_pairs, read_blocked
-from pipeline_tasks.evaluation.splits import DAY_SECONDS
 from pipeline_tasks.item_attributes import attribute, groups, is_new
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.publishing.list_rules import counted_new, counted_short
@@ -17,6 +16,7 @@ from pipeline_tasks.publishing.pins import counted_pins, without_effect
 from pipeline_tasks.publishing.places import Night
 from pipeline_tasks.publishing.promises import Placed, Promised, pair_keys
 from pipeline_tasks.ranking.selection import Cap, least_new
+from pipeline_tasks.seen_events import seen_condition, seen_since
 from pipeline_tasks.settings import Settings, night_end
 from pipeline_tasks.settings.rules import LIST_TABLES, ListTable, Pin
 from pipeline_tasks.spark.staging import Staging
@@ -69,13 +69,9 @@ class Ruled:
         engine.register("blocked_items", pa.table({"item_id": items}))
         engine.register("blocked_users", pa.table({"user_id": users}))
         engine.register("blocked_pairs", pairs)
-        end, seen = int(night_end(self.run_date).timestamp()), []
-        for kind, days in self.settings.rules.seen.items():
-            if kind in self.event_types:
-                since = f" AND event[3] >= {end - days * DAY_SECONDS}" if days else ""
-                seen.append(f"(event[2] = {1 + self.event_types.index(kind)}{since})")
-        if self.settings.rules.seen:
-            engine.execute(SEEN.format(seen=" OR ".join(seen) or "false"))
+        if seen := self.settings.rules.seen:
+            since = seen_since(seen, self.event_types, int(night_end(self.run_date).timestamp()))
+            engine.execute(SEEN.format(seen=seen_condition(since, "event[2]", "event[3]")))
 
     def counted(self, engine: duckdb.DuckDBPyConnection, night: Night) -> dict[str, Any]:
         """Return by table and rule what the rules came to in the final files."""
