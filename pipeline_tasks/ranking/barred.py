@@ -24,11 +24,11 @@ class Barred:
     @classmethod
     def of_pairs(cls, rows: int, row: NDArray[np.int64], item: NDArray[np.int32]) -> Self:
         """Return the pairs, each once."""
-        return cls._of_keys(rows, np.unique(_keys(row, item)))
+        return cls._of_keys(rows, _keys(row, item))
 
     def also(self, row: NDArray[np.int64], item: NDArray[np.int32]) -> "Barred":
         """Return the same with these pairs, each once; its own are as `of_pairs` leaves them, and not sorted again."""
-        own, more = _keys(self.row_of_item, self.items), np.unique(_keys(row, item))
+        own, more = self.row_of_item << 32 | self.items, _keys(row, item)
         place = np.searchsorted(own, more)
         there = np.append(own, -1)[place] == more
         return self._of_keys(len(self), np.insert(own, place[~there], more[~there]))
@@ -69,5 +69,7 @@ class Barred:
 
 
 def _keys(row: NDArray[np.int64], item: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return a number for each pair, which sort as they do: the item is its lower half."""
-    return row.astype(np.int64) << 32 | item
+    """Return a number for each different pair, sorted as they are: the item is its lower half."""
+    keys = np.sort(row.astype(np.int64) << 32 | item)
+    each: NDArray[np.int64] = keys[np.diff(keys, prepend=-1) != 0]
+    return each  # NumPy's unique hashes whole numbers, which takes far longer
