@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import versions
 from pipeline_tasks.stages.check.ruled import share_unkept
@@ -86,6 +87,20 @@ def test_lists_that_caps_make_short_go_live_and_keep_them_whatever_sold_out(
     check.run(settings, NIGHT)
     lists = lists_of(final(lake, "top_n", tmp_path / "g"))
     assert all(most(items, kind) <= 1 for items in lists.values())
+
+
+def test_what_was_seen_is_judged_by_the_events_that_leave_it_out(
+    ruled_night: Callable[..., Any], lake: Store, tmp_path: Path, spark: Any
+) -> None:
+    from pipeline_tasks.stages import check
+
+    settings, _ = ruled_night({"seen": {"view": 3}}, exclude_seen=False)
+    write_shop(tmp_path / "data")
+    assert not check.run(settings, NIGHT).facts["held_by"]
+    settings, _ = ruled_night({"seen": {"view": 1}}, exclude_seen=False)
+    longer = settings.model_copy(update={"rules": settings.rules.model_copy(update={"seen": {"view": 0}})})
+    with pytest.raises(Refused, match="top_n: nothing_seen fails"):
+        check.run(longer, NIGHT)
 
 
 def test_pins_without_effect_are_warned_of(
