@@ -12,16 +12,21 @@ from pipeline_tasks.publishing.list_rules import one_row
 from pipeline_tasks.publishing.places import Night
 from pipeline_tasks.publishing.refill import LISTS
 
-# a pin whose place or item an earlier say holds asks for nothing; a list that is shorter has the item at its end
+# a pin whose place or item an earlier say holds asks for nothing, which is found once for all lists that the same pins
+# ask for; a list that is shorter has the item at its end
 PINNED = """
     WITH owners AS ({owners}), kept_from AS ({kept_from}),
-    asked AS (SELECT owner, list([{{'item_id': pins.item_id, 'rank': pins.rank}}] ORDER BY say) AS pins FROM pins
+    asked AS (SELECT owner, list(say ORDER BY say) AS says FROM pins
               JOIN owners ON pins.list = '' OR list_contains(owners.segments, pins.list)
               SEMI JOIN offered USING (item_id) ANTI JOIN kept_from USING (owner, item_id) GROUP BY owner),
-    held AS (SELECT owner, unnest(list_reduce(pins, lambda held, pin: CASE
+    together AS (
+        SELECT says, list([{{'item_id': pins.item_id, 'rank': pins.rank}}] ORDER BY say) AS pins
+        FROM (SELECT says, unnest(says) AS say FROM (SELECT DISTINCT says FROM asked)) JOIN pins USING (say)
+        GROUP BY says),
+    held AS (SELECT says, unnest(list_reduce(pins, lambda held, pin: CASE
                  WHEN len(list_filter(held, lambda other: other.rank = pin[1].rank OR other.item_id = pin[1].item_id)) > 0
-                 THEN held ELSE list_concat(held, pin) END)) AS pin FROM asked),
-    pinned AS (SELECT owner, pin.item_id, pin.rank FROM held),
+                 THEN held ELSE list_concat(held, pin) END)) AS pin FROM together),
+    pinned AS (SELECT owner, pin.item_id, pin.rank FROM asked JOIN held USING (says)),
     sizes AS (SELECT {owner} AS owner, max(rank) AS size FROM {table} GROUP BY ALL)
     SELECT count(*) FILTER (listed.rank = least(pinned.rank, sizes.size)) AS placed, count(*) - placed AS missing
     FROM pinned JOIN sizes USING (owner)
