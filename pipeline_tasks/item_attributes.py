@@ -6,10 +6,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline_tasks.errors import Refused
+from pipeline_tasks.evaluation.splits import DAY_SECONDS
 
 # between the levels of a category's path
 LEVELS = " > "
-DAY_SECONDS = 86_400
 
 
 def attribute(items: pa.Table, name: str, level: int = 0) -> pa.ChunkedArray:

@@ -1,9 +1,8 @@
 """The night's rules by index: settings, training tables and run date in, what each table's lists must hold to out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline_tasks.evaluation.splits import DAY_SECONDS
 from pipeline_tasks.item_attributes import attribute, fits, groups, is_new
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.store import Store
@@ -19,8 +17,9 @@ from pipeline_tasks.models.data import Histories
 from pipeline_tasks.ranking.barred import Barred
 from pipeline_tasks.ranking.blocks import Further
 from pipeline_tasks.ranking.lists import EVERYBODY, PopularLists
-from pipeline_tasks.ranking.ruled import Pinned, TableRules, Tally, content_likeness
+from pipeline_tasks.ranking.ruled import Pinned, TableRules, content_likeness
 from pipeline_tasks.ranking.selection import Cap, Rules, least_new
+from pipeline_tasks.seen_events import seen_since
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.settings.rules import Boost, ListTable, Pin
 from pipeline_tasks.training_data import MADE_BY, TrainingData
@@ -54,20 +53,16 @@ class NightRules:
     def barred(self, histories: Histories) -> Barred:
         """Return what each row's user may not have: seen, as the settings say, or blocked for this user."""
         keep = np.full(len(histories.items), self.settings.recommend.exclude_seen)
-        for kind, days in self.settings.rules.seen.items():
-            if kind in self.data.event_types:
-                of_kind = histories.types == 1 + self.data.event_types.index(kind)
-                since = self.data.holdout.end - days * DAY_SECONDS if days else np.iinfo(np.int64).min
-                keep |= of_kind & (histories.times >= since)
+        since = seen_since(self.settings.rules.seen, self.data.event_types, self.data.holdout.end)
+        for kind, first in since.items():
+            keep |= (histories.types == kind) & (histories.times >= first)
         row, item = histories.row_of_event[keep], histories.items[keep]
         row_of = np.full(len(self.data.user_ids) + 1, -1, np.int64)
         row_of[histories.users] = np.arange(len(histories))
         users, items = self.blocks.pairs
         known = row_of[users] >= 0
         seen = Barred.of_pairs(len(histories), row, item)
-        both = Barred.of_pairs(
-            len(histories), np.append(row, row_of[users[known]]), np.append(item, items[known])
-        )
+        both = seen.also(row_of[users[known]], items[known])
         counts = [int(self.data.available[each.items].sum()) for each in (seen, both)]
         self.kept_out["seen"] = {"removed": counts[0], "of": "pairs"}
         self.kept_out["blocked"] = {"removed": counts[1] - counts[0], "of": "pairs"}
@@ -88,7 +83,7 @@ class NightRules:
             pin.list: np.array([not pin.list or pin.list in self.data.segments[user] for user in order], bool)
             for pin in self._active("top_n")
         }
-        pins = self._pins("top_n", lambda pin: in_segment[pin.list], len(order), names)
+        pins = self._pins("top_n", lambda pin: in_segment[pin.list], names)
         everybodys = popular.items[0]
         made = self._table(own, wanted.n, wanted.n + wanted.spares, barred, pins)
         newest = everybodys[own.new[everybodys]] if own.new is not None else everybodys[:0]
@@ -106,7 +101,7 @@ class NightRules:
         own = self._rules("top_n", wanted.n, wanted.n + wanted.spares)
         if own.new is None:
             return None
-        return Further(own.new & self.data.available, SPARE_TIMES * int(own.needed[-1]))
+        return Further(own.new, SPARE_TIMES * int(own.needed[-1]))
 
     def similar(self, items: NDArray[np.int64]) -> TableRules | None:
         """Return the rules of the items' neighbours, None where there are none."""
@@ -120,7 +115,7 @@ class NightRules:
             )
 
         own = self._rules("similar_items", self.settings.recommend.similar, places)
-        pins = self._pins("similar_items", lists, len(items), ())
+        pins = self._pins("similar_items", lists)
         if not (own.caps or own.lifts is not None or pins):
             return None
         itself = Barred.of_pairs(len(items), np.arange(len(items)), items.astype(np.int32))
@@ -136,12 +131,7 @@ class NightRules:
             return np.array([pin.list in ("", name) for name in names], bool)
 
         nothing = Barred(np.zeros(len(names) + 1, np.int64), np.zeros(0, np.int32))
-        return self._table(own, wanted.popular, places, nothing, self._pins("popular", lists, len(names), ()))
-
-    @cached_property
-    def places_of_items(self) -> dict[str, int]:
-        """Return the index of each item by the source's id."""
-        return {name: index for index, name in enumerate(self.data.item_ids.to_pylist()) if index}
+        return self._table(own, wanted.popular, places, nothing, self._pins("popular", lists))
 
     def _table(
         self,
@@ -149,16 +139,15 @@ class NightRules:
         n: int,
         places: int,
         barred: Barred,
-        pins: tuple[list[Pinned], int],
+        pins: list[Pinned],
     ) -> TableRules:
         return TableRules(
             own,
             max(1, min(n, places)),
             places,
             barred,
-            pins[0],
+            pins,
             n_items=self.data.catalogue.n_items,
-            tally=Tally(missing=pins[1]),
         )
 
     def _rules(self, table: ListTable, n: int, places: int) -> Rules:
@@ -179,30 +168,27 @@ class NightRules:
 
     def _new(self) -> NDArray[np.bool_]:
         days = self.settings.rules.new_items.days
-        return np.append(False, is_new(self.data.items, self.data.holdout.end, days))
+        return np.append(False, is_new(self.data.items, self.data.holdout.end, days)) & self.data.available
 
     def _lifted(self, boost: Boost) -> NDArray[np.int64]:
         found = fits(self.data.items, item=boost.item, category=boost.category, brand=boost.brand)
         return np.append(0, found * boost.places).astype(np.int64)
 
     def _active(self, table: ListTable) -> list[Pin]:
-        """Return the table's pins of the night, those of single lists before those of all."""
-        pins = [pin for pin in self.settings.rules.pins if table in pin.tables and pin.holds(self.run_date)]
-        return sorted(pins, key=lambda pin: (not pin.list, pin.rank))
+        return self.settings.rules.pins_of(table, self.run_date)
 
     def _pins(
-        self, table: ListTable, lists: Any, rows: int, names: Sequence[str]
-    ) -> tuple[list[Pinned], int]:
-        """Return the pins whose item can be had, and how many places the others would have had."""
-        found, missing = [], 0
-        for pin in self._active(table):
-            where, item = lists(pin), self.places_of_items.get(pin.item, 0)
-            if self.data.available[item]:
-                label = pin.list or EVERYBODY
-                found.append(Pinned(item, pin.rank, where, names.index(label) if label in names else 0))
-            else:
-                missing += int(where.sum())
-        return found, missing
+        self, table: ListTable, lists: Callable[[Pin], NDArray[np.bool_]], names: Sequence[str] = ()
+    ) -> list[Pinned]:
+        """Return the table's pins; `lists` says which of its lists each is for."""
+        pins = self._active(table)
+        known = pc.index_in(pa.array([pin.item for pin in pins], pa.string()), value_set=self.data.item_ids)
+        found = []
+        for pin, place in zip(pins, known.to_pylist(), strict=True):
+            item, label = place or 0, pin.list or EVERYBODY
+            item *= bool(self.data.available[item])
+            found.append(Pinned(item, pin.rank, lists(pin), names.index(label) if label in names else 0))
+        return found
 
 
 def read_rules(settings: Settings, store: Store, run_date: date, data: TrainingData) -> NightRules | None:

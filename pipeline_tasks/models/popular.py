@@ -9,11 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline_tasks.evaluation.splits import DAY_SECONDS
 from pipeline_tasks.models.checkpoint import config_of
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import NO_REASON, State, Training
-
-DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)

@@ -23,37 +23,21 @@ CAP = """
     SELECT listed.{owner}, items.{attribute}, count(*) AS rows
     FROM {table} AS listed JOIN items ON items.item_id = listed.{item}
     WHERE items.{attribute} <> '' GROUP BY ALL HAVING count(*) > {most}"""
+# a list need hold no more new items than are offered and its user has not seen or is kept from
 NEW = """
     WITH counted AS (
-        SELECT user_id, count(*) FILTER (items.new) AS new FROM top_n JOIN items USING (item_id) GROUP BY user_id)
-    SELECT count(*) AS lists,
-           count(*) FILTER (new < least({needed}, (SELECT count(*) FROM offered WHERE new))) AS lists_below, coalesce(sum(new), 0)::BIGINT AS rows
+        SELECT user_id, count(*) FILTER (items.new) AS new FROM top_n JOIN items USING (item_id) GROUP BY user_id),
+    few AS (FROM counted JOIN users USING (user_id) WHERE new < {needed}),
+    kept_from AS (
+        SELECT user_index, unnest(items) AS item_index FROM sequences SEMI JOIN few USING (user_index)
+        WHERE {exclude_seen}
+        UNION SELECT user_index, item_index FROM blocked_pairs JOIN few USING (user_id) JOIN items USING (item_id)),
+    lost AS (SELECT user_index, count(*) AS items FROM kept_from SEMI JOIN (FROM offered WHERE new) USING (item_index)
+             GROUP BY user_index),
+    below AS (FROM few LEFT JOIN lost USING (user_index)
+              WHERE new < (SELECT count(*) FROM offered WHERE new) - coalesce(lost.items, 0))
+    SELECT count(*) AS lists, (SELECT count(*) FROM below) AS lists_below, coalesce(sum(new), 0)::BIGINT AS rows
     FROM counted"""
-# `pins` (list, item_id, rank) of a table; a list that is shorter has the item at its end
-PINNED = """
-    WITH owners AS ({owners}), kept_from AS ({kept_from}),
-    pinned AS (SELECT owner, pins.item_id, pins.rank FROM pins
-               JOIN owners ON pins.list = '' OR list_contains(owners.segments, pins.list)
-               SEMI JOIN offered USING (item_id) ANTI JOIN kept_from USING (owner, item_id)),
-    sizes AS (SELECT {owner} AS owner, max(rank) AS size FROM {table} GROUP BY ALL)
-    SELECT count(*) FILTER (listed.rank = least(pinned.rank, sizes.size)) AS placed, count(*) - placed AS missing
-    FROM pinned JOIN sizes USING (owner)
-    LEFT JOIN {table} AS listed ON listed.{owner} = pinned.owner AND listed.{item} = pinned.item_id"""
-OWNERS = {
-    "top_n": "SELECT user_id AS owner, segments FROM users",
-    "similar_items": "SELECT DISTINCT item_id AS owner, [item_id] AS segments FROM similar_items",
-    "popular": "SELECT DISTINCT list_name AS owner, [list_name] AS segments FROM popular",
-}
-# who may not have what is pinned
-KEPT_FROM = {
-    "top_n": """
-        SELECT user_id AS owner, item_id FROM blocked_pairs SEMI JOIN pins USING (item_id)
-        UNION ALL SELECT user_id, item_id FROM users JOIN sequences USING (user_index)
-        JOIN (FROM items SEMI JOIN pins USING (item_id)) AS pinned ON list_contains(sequences.items, item_index)
-        WHERE {exclude_seen}""",
-    "similar_items": "SELECT item_id AS owner, item_id FROM items",
-    "popular": "SELECT '' AS owner, '' AS item_id WHERE false",
-}
 SHORT = """
     SELECT count(*) FILTER (size < {n}) AS below_n, count(*) FILTER (size < places) AS could_be_longer FROM places"""
 
@@ -71,24 +55,17 @@ def declared_queries(night: Night) -> Iterator[tuple[str, str, str]]:
         yield "top_n", rule, query
 
 
-def counted_pins(engine: duckdb.DuckDBPyConnection, table: str, night: Night) -> dict[str, int]:
-    """Return how many of the table's pins have their place, and how many have not though the list may have the item."""
-    lists = LISTS[table]
-    kept_from = KEPT_FROM[table].format(exclude_seen=night.exclude_seen)
-    values = {"table": table, "owner": lists.owner, "item": lists.item}
-    return _one(engine, PINNED.format(**values, owners=OWNERS[table], kept_from=kept_from))
-
-
-def counted_new(engine: duckdb.DuckDBPyConnection, needed: int) -> dict[str, int]:
-    """Return users' lists, those with fewer new items than are `needed` and can be had, and the rows that are new."""
-    return _one(engine, NEW.format(needed=needed))
+def counted_new(engine: duckdb.DuckDBPyConnection, needed: int, night: Night) -> dict[str, int]:
+    """Return users' lists, those with fewer new items than are `needed` and their user can have, and the new rows."""
+    return one_row(engine, NEW.format(needed=needed, exclude_seen=night.exclude_seen))
 
 
 def counted_short(engine: duckdb.DuckDBPyConnection, n: int) -> dict[str, int]:
     """Return the users whose list has fewer than n rows, and those whose list could be longer."""
-    return _one(engine, SHORT.format(n=n))
+    return one_row(engine, SHORT.format(n=n))
 
 
-def _one(engine: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]:
+def one_row(engine: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]:
+    """Return the numbers of a query's only row by their names."""
     found = engine.sql(query)
     return dict(zip(found.columns, map(int, found.fetchall()[0]), strict=True))

@@ -60,7 +60,7 @@ class Promised:
         pinned = self._pinned(batch, owner, item)
         if not batch.num_rows or not (pinned.any() or self.needed.any() or self.caps):
             return batch
-        number, place = _places(batch[owner])
+        number, place = places_in_lists(batch[owner])
         rows = np.zeros((number[-1] + 1, place.max() + 1), np.int32)
         rows[number, place] = np.arange(1, batch.num_rows + 1)  # 0 is no row
         fixed = np.full((len(rows), places), -1, np.int64)
@@ -112,7 +112,7 @@ def whole_lists(batches: Iterable[pa.RecordBatch], owner: str) -> Iterator[pa.Re
         rows = batch if held is None else pa.concat_batches([held, batch])
         if not rows.num_rows:
             continue
-        number, _ = _places(rows[owner])
+        number, _ = places_in_lists(rows[owner])
         last = int(np.searchsorted(number, number[-1]))
         if last:
             yield rows.slice(0, last)
@@ -121,7 +121,7 @@ def whole_lists(batches: Iterable[pa.RecordBatch], owner: str) -> Iterator[pa.Re
         yield held
 
 
-def _places(owners: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def places_in_lists(owners: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return each row's list, numbered from 0, and its place in it, from 0."""
     begins = np.ones(len(owners), np.bool_)
     begins[1:] = pc.not_equal(owners.slice(1), owners.slice(0, len(owners) - 1)).to_numpy(

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from pipeline_tasks.publishing.promises import Promised, whole_lists
+from pipeline_tasks.publishing.promises import Promised, places_in_lists, whole_lists
 
 BATCH_ROWS = 1 << 17
 # of a row group: a reader that wants one user's list reads one of them (benchmarks/reader.py), and an engine
@@ -138,20 +139,11 @@ def refill(
         yield kept
 
 
-def _ranks(owners: pa.Array, before: str | None, length: int) -> tuple[np.ndarray, int]:
-    """Return each row's place in its owner's list, and how many lists begin here.
+def _ranks(owners: pa.Array, before: str | None, length: int) -> tuple[NDArray[np.int64], int]:
+    """Return each row's rank in its owner's list, and how many lists begin here.
 
     `before` is the owner of the last row before this batch, `length` its list's length so far.
     """
-    changes = np.ones(len(owners), dtype=bool)
-    changes[1:] = pc.not_equal(owners.slice(1), owners.slice(0, len(owners) - 1)).to_numpy(
-        zero_copy_only=False
-    )
+    number, place = places_in_lists(owners)
     goes_on = owners[0].as_py() == before
-    starts = np.flatnonzero(changes)
-    positions = np.arange(len(owners))
-    ranks = positions - starts[np.cumsum(changes) - 1] + 1
-    if goes_on:
-        first = slice(0, starts[1] if len(starts) > 1 else len(owners))
-        ranks[first] += length
-    return ranks, len(starts) - goes_on
+    return place + 1 + np.where(goes_on & (number == 0), length, 0), int(number[-1]) + 1 - goes_on

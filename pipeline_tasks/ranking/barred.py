@@ -24,9 +24,19 @@ class Barred:
     @classmethod
     def of_pairs(cls, rows: int, row: NDArray[np.int64], item: NDArray[np.int32]) -> Self:
         """Return the pairs, each once."""
-        pairs = np.unique(np.stack([row, item.astype(np.int64)]), axis=1)
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(pairs[0], minlength=rows))])
-        return cls(offsets.astype(np.int64), pairs[1].astype(np.int32))
+        return cls._of_keys(rows, _keys(row, item))
+
+    def also(self, row: NDArray[np.int64], item: NDArray[np.int32]) -> "Barred":
+        """Return the same with these pairs, each once; its own are as `of_pairs` leaves them, and not sorted again."""
+        own, more = self.row_of_item << 32 | self.items, _keys(row, item)
+        place = np.searchsorted(own, more)
+        there = np.append(own, -1)[place] == more
+        return self._of_keys(len(self), np.insert(own, place[~there], more[~there]))
+
+    @classmethod
+    def _of_keys(cls, rows: int, keys: NDArray[np.int64]) -> Self:
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(keys >> 32, minlength=rows))])
+        return cls(offsets.astype(np.int64), keys.astype(np.int32))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -56,3 +66,10 @@ class Barred:
         barred = np.zeros((len(self), len(items)), np.bool_)
         barred[self.row_of_item[found >= 0], found[found >= 0]] = True
         return barred
+
+
+def _keys(row: NDArray[np.int64], item: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return a number for each different pair, sorted as they are: the item is its lower half."""
+    keys = np.sort(row.astype(np.int64) << 32 | item)
+    each: NDArray[np.int64] = keys[np.diff(keys, prepend=-1) != 0]
+    return each  # NumPy's unique hashes whole numbers, which takes far longer

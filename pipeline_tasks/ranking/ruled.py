@@ -20,7 +20,10 @@ def _none() -> Ints:
 
 @dataclass(frozen=True)
 class Pinned:
-    """An item's place, `rank` from 1, in the lists that `rows` (all rows,) says; `label` is what its reason becomes."""
+    """An item's place, `rank` from 1, in the lists that `rows` (all rows,) says; `label` is what its reason becomes.
+
+    An item that cannot be had is 0: its place is missing.
+    """
 
     item: int
     rank: int
@@ -34,7 +37,8 @@ class Tally:
 
     `removed` are rows that a rule passed over. `short` lists had fewer rows than was wanted from their own
     candidates, `refilled` rows came to them from `fallback`, `still_short` lists have fewer than n all the same.
-    `placed` and `missing` are pins that have their place and that have none.
+    `placed` and `missing` are pins that have their place and that have none; those that gave way to a pin of an
+    earlier say are neither.
     """
 
     removed: Counter[str] = field(default_factory=Counter)
@@ -85,7 +89,7 @@ class TableRules:
         lists = candidates.taken(chosen.columns)
         self.tally.removed.update(chosen.removed)
         self._refill(lists, picked(candidates.items, fixed), barred)
-        self._count(lists, some)
+        self._count(lists, barred)
         return lists.falling()
 
     def _with_pins(self, lists: Filled, some: slice, barred: Barred) -> tuple[Filled, NDArray[np.int64]]:
@@ -94,10 +98,11 @@ class TableRules:
         lists = lists.rows(np.arange(rows_all)) if self.pins else lists
         fixed = np.full((rows_all, self.places), -1, np.int64)
         for pin in self.pins:
-            rows = np.flatnonzero(pin.rows[some] & (fixed[:, pin.rank - 1] < 0) & ~barred.bars(pin.item))
+            free = pin.rows[some] & (fixed[:, pin.rank - 1] < 0)
+            free &= ~((lists.items == pin.item) & (lists.sources == PINNED)).any(1)
+            self.tally.missing += int(free.sum())  # until it is placed
+            rows = np.flatnonzero(free & ~barred.bars(pin.item)) if pin.item else np.zeros(0, np.int64)
             there = lists.items[rows] == pin.item
-            again = (there & (lists.sources[rows] == PINNED)).any(1)
-            rows, there = rows[~again], there[~again]
             column, absent = there.argmax(1), ~there.any(1)
             if absent.any():
                 column[absent] = lists.items.shape[1]
@@ -112,7 +117,7 @@ class TableRules:
         """Fill lists that came up short, or hold too few new items, from the fallback, in place."""
         short = (lists.items > 0).sum(1) < self.places
         self.tally.short += int(short.sum())
-        rows = np.flatnonzero(short | self._few_new(lists))
+        rows = np.flatnonzero(short | self._few_new(lists, barred))
         offered, left = (
             np.concatenate([self.fallback[: self.offers], self.newest]),
             self.fallback[self.offers :],
@@ -187,20 +192,24 @@ class TableRules:
             fits &= ~full[cap.groups[items]]
         return fits
 
-    def _few_new(self, lists: Filled) -> NDArray[np.bool_]:
-        if self.rules.new is None:
+    def _few_new(self, lists: Filled, barred: Barred) -> NDArray[np.bool_]:
+        """Say which lists have fewer new items than are needed and their rows may have."""
+        new = self.rules.new
+        if new is None:
             return np.zeros(len(lists.items), np.bool_)
-        have = self.rules.new[lists.items[:, : self.n]].sum(1)
-        few: NDArray[np.bool_] = have < self.rules.needed[min(self.n, self.places) - 1]
+        # pairs are distinct
+        lost = np.bincount(barred.row_of_item[new[barred.items]], minlength=len(barred))
+        needed = np.minimum(self.rules.needed[min(self.n, self.places) - 1], new.sum() - lost)
+        few: NDArray[np.bool_] = new[lists.items[:, : self.n]].sum(1) < needed
         return few
 
-    def _count(self, lists: Filled, some: slice) -> None:
+    def _count(self, lists: Filled, barred: Barred) -> None:
         tally, top = self.tally, lists.items[:, : self.n]
         tally.still_short += int(((lists.items > 0).sum(1) < self.n).sum())
-        tally.few_new += int(self._few_new(lists).sum())
+        tally.few_new += int(self._few_new(lists, barred).sum())
         placed = int((lists.sources == PINNED).sum())
         tally.placed += placed
-        tally.missing += sum(int(pin.rows[some].sum()) for pin in self.pins) - placed
+        tally.missing -= placed
         if self.rules.lifts is not None:
             tally.lifted += int((self.rules.lifts[top] != 0).sum())
 

@@ -32,7 +32,8 @@ class Rules:
     """What holds of every list of a table.
 
     `lifts` (n_items + 1,) are places that an item is ranked higher by. Of the first p places `needed[p - 1]` are of
-    the `new` (n_items + 1,) items, while there are such. `diversity` is what unlikeness counts against rank.
+    the `new` (n_items + 1,) items, which can be had, while there are such. `diversity` is what unlikeness counts
+    against rank.
     """
 
     caps: Sequence[Cap] = ()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline_tasks.item_attributes import LEVELS
 from pipeline_tasks.publishing import health
 from pipeline_tasks.reporting.night import Absent, Night
 
@@ -10,7 +11,6 @@ from pipeline_tasks.reporting.night import Absent, Night
 HEAD, MIDDLE = 0.5, 0.8
 CATEGORIES = 8
 NEW_DAYS = 7
-SEPARATOR = " > "
 
 # one row an item of the catalogue: its first category (or tag), events, band, places in the lists, and whether it is new
 ITEMS = """
@@ -47,7 +47,7 @@ SOURCES = """
     GROUP BY source ORDER BY places DESC, source"""
 COLD = """
     SELECT count(*) AS users, count(*) FILTER (user_index NOT IN (SELECT user_index FROM {sequences})) AS cold
-    FROM {users}"""
+    FROM {users} SEMI JOIN {top_n} USING (user_id)"""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Share:
 class Mix:
     """The lists by category and by band of popularity (head, middle, tail, none: no event in 30 days).
 
-    `items` counts the catalogue, those shown, new and quiet ones, and their places; `users` those known and cold
-    (without an event); `sources` who made the places. `gini` is of the items' places: 0 all alike, 1 one has all.
+    `items` counts the catalogue, those shown, new and quiet ones, and their places; `users` those who have a list,
+    and of them the cold ones (without an event); `sources` who made the places. `gini` is of the items' places: 0 all alike, 1 one has all.
     """
 
     version: str
@@ -91,7 +91,7 @@ def of_lists(night: Night, version: str) -> Mix:
             items=items,
             features=night.table("features/item_features"),
             top_n=top_n,
-            separator=SEPARATOR,
+            separator=LEVELS,
             new_days=NEW_DAYS,
             head=HEAD,
             middle=MIDDLE,
@@ -106,7 +106,7 @@ def of_lists(night: Night, version: str) -> Mix:
         categories=_folded(_shares(night, "category")),
         bands=bands,
         items=_counts(night, COUNTS),
-        users=_users(night),
+        users=_users(night, top_n),
         sources=night.rows(SOURCES.format(top_n=top_n)),
         gini=None if gini is None else round(float(gini), 6),
     )
@@ -130,13 +130,13 @@ def _folded(categories: list[Share]) -> list[Share]:
     return [*kept, Share(f"{len(rest)} others", **{n: round(value, 6) for n, value in sums.items()})]
 
 
-def _users(night: Night) -> dict[str, int]:
+def _users(night: Night, top_n: str) -> dict[str, int]:
     try:
         users = night.table("training/users")
         sequences = night.table("training/sequences")
     except Absent:
         return {}
-    return _counts(night, COLD.format(users=users, sequences=sequences))
+    return _counts(night, COLD.format(users=users, sequences=sequences, top_n=top_n))
 
 
 def _counts(night: Night, query: str) -> dict[str, int]:

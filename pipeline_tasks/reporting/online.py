@@ -21,6 +21,7 @@ from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.publishing import log
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.reporting.night import Absent, Night
+from pipeline_tasks.seen_events import seen_condition, seen_since
 from pipeline_tasks.settings import night_end
 
 METRICS = ("recall", "ndcg", "hit_rate")
@@ -120,12 +121,7 @@ def _left_out(night: Night) -> str:
     types: list[str] = sequences.facts.get("event_types", []) if sequences else []
     # the lists that were live were made at the end of the day before
     start = int(night_end(night.run_date).timestamp()) - DAY_SECONDS
-    seen = [
-        f"type = {types.index(kind) + 1}" + (f" AND time >= {start - days * DAY_SECONDS}" if days else "")
-        for kind, days in night.settings.rules.seen.items()
-        if kind in types
-    ]
-    return " OR ".join(seen) or "false"
+    return seen_condition(seen_since(night.settings.rules.seen, types, start), "type", "time")
 
 
 def _define_truth(night: Night, lists: str, left_out: str) -> None:

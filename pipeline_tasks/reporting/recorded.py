@@ -8,7 +8,7 @@ from pipeline_tasks.lake.records import Record
 SHOWN = {
     "preprocess": {"accounts": "accounts"},
     "evaluate": {"intervals": "intervals", "comparison": "comparison", "holdout": "holdout"},
-    "recommend": {"rules": "rules"},
+    "recommend": {"rules": "rules", "shortfalls": "shortfalls"},
     "check": {
         "health": "health",
         "difference": "difference",

@@ -64,7 +64,7 @@ class Pin(Dated):
     rank: int = Field(ge=1)
     """Its place."""
     list: str = ""
-    """A segment ("country=DE": its users' lists and its popular list), "all" (that popular list), or the item whose
+    """A segment ("country=DE": its users' lists and its popular list), "all" (that of popular alone), or the item whose
     neighbours are meant; by default every list of the tables."""
 
 
@@ -142,6 +142,11 @@ class RulesSettings(Section):
         capped = any(limit for caps in self.caps.values() for limit in caps.model_dump().values())
         return any(asked.values()) or self.new_items.share > 0 or capped
 
+    def pins_of(self, table: ListTable, run_date: date) -> list[Pin]:
+        """Return the table's pins of the night in the order of their say: those of single lists before those of all."""
+        pins = [pin for pin in self.pins if table in pin.tables and pin.holds(run_date)]
+        return sorted(pins, key=lambda pin: (not pin.list, pin.rank))
+
     def cap(self, table: ListTable) -> dict[str, int]:
         """Return the table's caps by attribute."""
         return {k: most for k, most in self.caps.get(table, Caps()).model_dump().items() if most}
@@ -161,10 +166,10 @@ def fit_together(rules: RulesSettings, lists: RecommendSettings, event_types: Co
         )
     places = {"top_n": lists.n, "similar_items": lists.similar, "popular": lists.popular}
     for pin in rules.pins:
-        if pin.list == "all" and "popular" not in pin.tables:
+        if pin.list == "all" and set(pin.tables) != {"popular"}:
             raise ValueError(
-                f'rules.pins: {pin.item!r} has list = "all", a popular list, and its tables are '
-                f"{', '.join(pin.tables)}; for everybody leave list empty"
+                f'rules.pins: {pin.item!r} has list = "all", which only popular has, and its tables are '
+                f"{', '.join(pin.tables)}; leave list empty for every list of these, or pin it in popular alone"
             )
         for table in pin.tables:
             if pin.rank > places[table]:

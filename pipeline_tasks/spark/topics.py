@@ -10,9 +10,8 @@ from operator import add
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipeline_tasks.item_attributes import LEVELS
 from pipeline_tasks.spark.snapshots import STAMP
-
-LEVELS = " > "
 
 
 def add_slots(items: DataFrame, width: int) -> DataFrame:

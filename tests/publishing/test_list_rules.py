@@ -5,74 +5,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import pyarrow as pa
-
-from pipeline_tasks.publishing.list_rules import counted_new, counted_pins, counted_short
-from pipeline_tasks.publishing.places import Night
+from pipeline_tasks.publishing.list_rules import counted_new, counted_short
 from pipeline_tasks.publishing.rules import violations
-from tests.lists import POPULAR, SIMILAR, cutoff, ranked_rows, top_n_files, top_n_rows
-
-N = 3
-
-
-class World:
-    """Items i1… with a category and a brand, users u1… with what they saw, and who is not to get what."""
-
-    def __init__(self, folder: Path, lists: dict[str, list[str]], **fields: Any) -> None:
-        self.folder, self.lists = folder, lists
-        self.items: dict[str, tuple[str | None, str | None, bool]] = fields.pop("items")
-        self.seen: dict[str, list[str]] = fields.pop("seen", {})
-        self.users: list[str] = fields.pop("users", sorted(lists))
-        self.blocked: list[tuple[str, str]] = fields.pop("blocked", [])
-        self.pins: list[tuple[str, str, int]] = fields.pop("pins", [])
-        self.popular: dict[str, list[str]] = fields.pop("popular", {"all": ["i1"]})
-        self.similar: dict[str, list[str]] = fields.pop("similar", {})
-        self.night = Night(
-            n=N, cutoff=cutoff(), files=2, exclude_seen=True, shortfall_budget=0, ruled=True, **fields
-        )
-
-    def open(self) -> duckdb.DuckDBPyConnection:
-        names = [str(path) for path in top_n_files(self.folder, top_n_rows(self.lists, 2), 2)]
-        engine = duckdb.connect()
-        engine.read_parquet(names, filename=True).create_view("top_n")
-        number = {name: place for place, name in enumerate(self.items, 1)}
-        pairs = [(u, i) for u, i in self.blocked if u and i]
-        small: dict[str, tuple[list[Any], Any]] = {
-            "items": (
-                [(name, number[name], c, b, there, name == "i2") for name, (c, b, there) in self.items.items()],
-                {"item_id": pa.string(), "item_index": pa.int32(), "category": pa.string(), "brand": pa.string(),
-                 "available": pa.bool_(), "new": pa.bool_()},
-            ),
-            "users": (
-                [(name, place, [f"country={name}"]) for place, name in enumerate(self.users, 1)],
-                {"user_id": pa.string(), "user_index": pa.int32(), "segments": pa.list_(pa.string())},
-            ),
-            "sequences": (
-                [(self.users.index(u) + 1, [number[i] for i in had]) for u, had in self.seen.items()],
-                {"user_index": pa.int32(), "items": pa.list_(pa.int32())},
-            ),
-            "blocked_items": ([(i,) for u, i in self.blocked if not u], {"item_id": pa.string()}),
-            "blocked_users": ([(u,) for u, i in self.blocked if not i], {"user_id": pa.string()}),
-            "blocked_pairs": (pairs, {"user_id": pa.string(), "item_id": pa.string()}),
-            "pins": (self.pins, {"list": pa.string(), "item_id": pa.string(), "rank": pa.int32()}),
-        }  # fmt: skip
-        for name, (rows, types) in small.items():
-            told = [dict(zip(types, row, strict=True)) for row in rows]
-            engine.register(name, pa.Table.from_pylist(told, pa.schema(list(types.items()))))
-        near = ranked_rows("item_id", "similar_item_id", self.similar)  # type: ignore[arg-type]
-        engine.register("similar_items", pa.Table.from_pylist(near, SIMILAR))
-        lists = ranked_rows("list_name", "item_id", self.popular)  # type: ignore[arg-type]
-        engine.register("popular", pa.Table.from_pylist(lists, POPULAR))
-        return engine
-
-    def broken(self) -> dict[str, int]:
-        with self.open() as engine:
-            found = violations(engine, self.night)
-        return {f"{each.table}.{each.rule}": each.count for each in found if each.count}
-
-
-PLAIN = {f"i{n}": (f"c{n % 2}", f"b{n}", True) for n in range(1, 7)}
+from tests.publishing.list_world import PLAIN, N, World
 
 
 def test_what_is_blocked_is_found_in_every_table(tmp_path: Path) -> None:
@@ -160,25 +95,30 @@ def _fits(chosen: list[str], items: dict[str, Any], caps: dict[str, int]) -> boo
     )
 
 
-def test_pins_and_new_items_are_counted_where_they_could_have_been(tmp_path: Path) -> None:
-    world = World(
-        tmp_path,
-        {"ann": ["i1", "i2", "i3"], "bob": ["i3", "i1"], "cat": ["i4", "i5"], "dan": ["i2", "i5", "i6"]},
-        items=PLAIN,
-        seen={"cat": ["i1"]},
-        pins=[("", "i1", 3), ("country=dan", "i2", 1), ("country=ann", "i4", 2), ("", "nope", 1)],
-    )
-    with world.open() as engine:
-        violations(engine, world.night)
-        # bob's is at the end of a list of two; ann's stands higher than it should, dan's is not there
-        assert counted_pins(engine, "top_n", world.night) == {"placed": 2, "missing": 3}
-        assert counted_new(engine, 1) == {"lists": 4, "lists_below": 2, "rows": 2}
-
-
 def test_new_items_that_nobody_can_have_are_missed_by_nobody(tmp_path: Path) -> None:
     for there in (False, True):
         items = PLAIN | {"i2": ("c0", "b2", there)}
         world = World(tmp_path / str(there), {"ann": ["i1", "i3", "i4"]}, items=items)
         with world.open() as engine:
             violations(engine, world.night)
-            assert counted_new(engine, 2) == {"lists": 1, "lists_below": int(there), "rows": 0}
+            assert counted_new(engine, 2, world.night) == {"lists": 1, "lists_below": int(there), "rows": 0}
+
+
+def test_new_items_are_missed_by_those_who_can_have_them(tmp_path: Path) -> None:
+    """Of the three new items ann has seen two, bob has seen one and may not have another, cat none at all."""
+    world = World(
+        tmp_path,
+        {
+            "ann": ["i1", "i2", "i5"],
+            "bob": ["i1", "i5", "i6"],
+            "cat": ["i1", "i2", "i6"],
+            "dan": ["i2", "i3"],
+        },
+        items=PLAIN,
+        new={"i2", "i3", "i4"},
+        seen={"ann": ["i3", "i4", "i3"], "bob": ["i2", "i3"]},
+        blocked=[("bob", "i4"), ("bob", "i3")],
+    )
+    with world.open() as engine:
+        violations(engine, world.night)
+        assert counted_new(engine, 2, world.night) == {"lists": 4, "lists_below": 1, "rows": 4}

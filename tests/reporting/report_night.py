@@ -120,7 +120,8 @@ FACTS: dict[str, dict[str, Any]] = {
     "recommend": {"rules": {"top_n": {
         "at_most_two_a_brand": {"removed": 31, "of": "rows"}, "adults_only": {"removed": 0},
         "pins": {"placed": 5, "missing": 0},
-    }}},
+    }}, "shortfalls": {"top_n": {"lists": 9, "rows_refilled": 21, "below_n": 2},
+                       "popular": {"lists": 0, "rows_refilled": 0, "below_n": 0}}},
     "check": {
         "health": [
             {"name": "users_lost", "severity": "stop", "found": 0.0, "limit": 0.05, "holds": True, "sentence": ""},

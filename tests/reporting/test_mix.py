@@ -31,7 +31,9 @@ def found(lake: Store, make_settings: Callable[..., Any], tmp_path: Path) -> mix
         item: {"category": category, "tags": None if category else ["odds"]}
         for item, (*_, category) in FACTS.items()
     }
-    write_tables(lake, ["ann", "bob", "cat"], ITEMS, [event("ann", "i2")], versions=versions, gone=["i4"])
+    write_tables(
+        lake, ["ann", "bob", "cat", "no list"], ITEMS, [event("ann", "i2")], versions=versions, gone=["i4"]
+    )
     rows = [
         {"item_id": item, "popularity_30d": events, "age_days": age}
         for item, (events, age, _) in FACTS.items()

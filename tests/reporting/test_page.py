@@ -80,7 +80,8 @@ def test_a_night_is_told_whole(content: dict[str, Any]) -> None:
         "Saturday 10 January 2026", "Published", "It passed its check, with 1 warning; transformer with ranking serves",
         "few users", NAME, "0.2765 to 0.3435", "The challenger: NDCG +0.0123 against ease (95%: -0.0045 to +0.0291), of the same 77",
         "was live before this night; 2 of its users", "1,000", "unknown item", "Home", "<b>Toys</b>",
-        "at most two a brand", "31 rows left out", "placed 5", "sold out since", "12 rows left out",
+        "at most two a brand", "31 rows left out", "placed 5", "too few candidates",
+        "9 lists came up short, 21 rows refilled from popular, 2 have fewer than N all the same", "sold out since", "12 rows left out",
         "18 users have a list in both (3 the same, 4 in another order, 5 changed in part, 6 wholly)",
         "score drift", "warns", "Kettle", EVIL.strip(), "popularity 30d", "Is recommended",
     ):  # fmt: skip

@@ -69,7 +69,11 @@ def test_the_environment_goes_before_the_file(config: Path, monkeypatch: pytest.
         ("[[rules.pins]]\nitem='a'\nrank=21\n", ["'a' has rank 21, and a list of top_n has 20 places"]),
         (
             "[[rules.pins]]\nitem='a'\nrank=1\nlist='all'\n",
-            ["'a' has list = \"all\", a popular list", "leave list empty"],
+            ["'a' has list = \"all\", which only popular has", "leave list empty"],
+        ),
+        (
+            "[[rules.pins]]\nitem='a'\nrank=1\nlist='all'\ntables=['top_n', 'popular']\n",
+            ["'a' has list = \"all\"", "its tables are top_n, popular", "pin it in popular alone"],
         ),
         (
             "[[rules.pins]]\nitem='a'\nrank=1\nuntil=2026-01-05\n"

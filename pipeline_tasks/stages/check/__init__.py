@@ -99,7 +99,7 @@ def _verdict(
         staged={f"{STAGED}/{table}": commit.digest for table, commit in staged.items()},
         failures=[{**asdict(failure), "reason": failure.told(examples=examples)} for failure in failures],
         health=[finding.to_json() for finding in counted.findings],
-        warnings=[*warnings, *filter(None, [counted.alone])],
+        warnings=[*warnings, *counted.warnings, *filter(None, [counted.alone])],
         against=counted.live,
         difference=asdict(counted.difference) if counted.difference else None,
     )

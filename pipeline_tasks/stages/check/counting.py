@@ -29,7 +29,7 @@ LIVE = "live_top_n"
 class Counted:
     """What breaks the rules, what the health checks found, and what changed since the version that is `live`.
 
-    `alone` says why there is nothing to compare with where something is live.
+    `rules` is what the declared rules came to, `warnings` say which of them have no effect; `alone` says why there is nothing to compare with where something is live.
     """
 
     violations: list[Violations]
@@ -38,6 +38,7 @@ class Counted:
     difference: Difference | None
     alone: str | None
     rules: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 def count(
@@ -71,7 +72,7 @@ def count(
         if ruled:
             ruled.define(engine)
         found = violations(engine, night)
-        kept = ruled.counted(engine, night) if ruled else {}
+        kept, warnings = (ruled.counted(engine, night), ruled.warnings(engine)) if ruled else ({}, [])
         manifest, alone = _define_live(engine, staging, live)
         same = bool(manifest) and manifest["model"]["name"] == model
         difference = compare(engine, LIVE, "top_n") if manifest else None
@@ -81,7 +82,7 @@ def count(
     limits = settings.check.limits.model_dump()
     version = live.version if live else None
     findings = health.judged(measured, limits, settings.check.stops, version)
-    return Counted(found, findings, version if difference else None, difference, alone, kept)
+    return Counted(found, findings, version if difference else None, difference, alone, kept, warnings)
 
 
 def _define_live(

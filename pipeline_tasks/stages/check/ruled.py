@@ -9,17 +9,19 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline_tasks.blocked import declared_blocks, of_all_and_pairs, read_blocked
-from pipeline_tasks.item_attributes import DAY_SECONDS, attribute, groups, is_new
+from pipeline_tasks.item_attributes import attribute, groups, is_new
 from pipeline_tasks.lake import layout, tables
-from pipeline_tasks.publishing.list_rules import counted_new, counted_pins, counted_short
+from pipeline_tasks.publishing.list_rules import counted_new, counted_short
+from pipeline_tasks.publishing.pins import counted_pins, without_effect
 from pipeline_tasks.publishing.places import Night
 from pipeline_tasks.publishing.promises import Placed, Promised, pair_keys
 from pipeline_tasks.ranking.selection import Cap, least_new
+from pipeline_tasks.seen_events import seen_condition, seen_since
 from pipeline_tasks.settings import Settings, night_end
 from pipeline_tasks.settings.rules import LIST_TABLES, ListTable, Pin
 from pipeline_tasks.spark.staging import Staging
 
-PINS = pa.schema({"list": pa.string(), "item_id": pa.string(), "rank": pa.int32()})
+PINS = pa.schema({"say": pa.int32(), "list": pa.string(), "item_id": pa.string(), "rank": pa.int32()})
 SEEN = """
     CREATE TEMP VIEW sequences AS
     SELECT user_index, list_transform(list_filter(list_zip(items, types, times), lambda event: {seen}),
@@ -67,28 +69,41 @@ class Ruled:
         engine.register("blocked_items", pa.table({"item_id": items}))
         engine.register("blocked_users", pa.table({"user_id": users}))
         engine.register("blocked_pairs", pairs)
-        end, seen = int(night_end(self.run_date).timestamp()), []
-        for kind, days in self.settings.rules.seen.items():
-            if kind in self.event_types:
-                since = f" AND event[3] >= {end - days * DAY_SECONDS}" if days else ""
-                seen.append(f"(event[2] = {1 + self.event_types.index(kind)}{since})")
-        if self.settings.rules.seen:
-            engine.execute(SEEN.format(seen=" OR ".join(seen) or "false"))
+        if seen := self.settings.rules.seen:
+            since = seen_since(seen, self.event_types, int(night_end(self.run_date).timestamp()))
+            engine.execute(SEEN.format(seen=seen_condition(since, "event[2]", "event[3]")))
 
     def counted(self, engine: duckdb.DuckDBPyConnection, night: Night) -> dict[str, Any]:
         """Return by table and rule what the rules came to in the final files."""
         found: dict[str, dict[str, Any]] = {table: {} for table in LIST_TABLES}
         for table in LIST_TABLES:
-            if pins := self._pins(table):
-                rows = [{"list": pin.list, "item_id": pin.item, "rank": pin.rank} for pin in pins]
-                engine.register("pins", pa.Table.from_pylist(rows, PINS))
+            if self._define_pins(engine, table):
                 found[table]["pins"] = counted_pins(engine, table, night)
         share = self.settings.rules.new_items.share
         if share:
             needed = int(least_new(share, night.n, night.n)[-1])
-            found["top_n"]["new_items"] = counted_new(engine, needed)
+            found["top_n"]["new_items"] = counted_new(engine, needed, night)
         found["top_n"]["shortfall"] = counted_short(engine, night.n)
         return {table: rules for table, rules in found.items() if rules}
+
+    def warnings(self, engine: duckdb.DuckDBPyConnection) -> list[str]:
+        """Return what is declared and has no effect; reads what `violations` defines."""
+        declared, found = self.settings.rules.pins, list[str]()
+        for table in LIST_TABLES:
+            if pins := self._define_pins(engine, table):
+                keys = [f"rules.pins.{declared.index(pin)}" for pin in pins]
+                found += without_effect(engine, table, keys)
+        return list(dict.fromkeys(found))  # of an item it is the same in every table
+
+    def _define_pins(self, engine: duckdb.DuckDBPyConnection, table: ListTable) -> list[Pin]:
+        """Define the view `pins` of the table's pins, and return them."""
+        pins = self._pins(table)
+        rows = [
+            {"say": say, "list": pin.list, "item_id": pin.item, "rank": pin.rank}
+            for say, pin in enumerate(pins)
+        ]
+        engine.register("pins", pa.Table.from_pylist(rows, PINS))
+        return pins
 
     def _blocked(self) -> tuple[pa.Array, pa.Array, pa.Table]:
         return of_all_and_pairs(self.blocks)
@@ -104,8 +119,8 @@ class Ruled:
         end = int(night_end(self.run_date).timestamp())
         return is_new(items, end, self.settings.rules.new_items.days)
 
-    def _pins(self, table: str) -> list[Pin]:
-        return [pin for pin in self.settings.rules.pins if table in pin.tables and pin.holds(self.run_date)]
+    def _pins(self, table: ListTable) -> list[Pin]:
+        return self.settings.rules.pins_of(table, self.run_date)
 
 
 def share_unkept(kept: dict[str, Any]) -> float:

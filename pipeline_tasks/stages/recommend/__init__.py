@@ -56,11 +56,12 @@ def run(settings: Settings, run_date: date) -> Report:
         }
     rows = {name.partition("/")[2]: commit.rows for name, commit in outputs.items()}
     ruled = told(rules) if rules else {}
-    cold = len(data.user_ids) - len(data.histories)
+    users, warm = len(work.listed), int(np.isin(data.histories.users - 1, work.listed).sum())
+    cold = users - warm
     return Report(
-        f"{len(data.user_ids):,} users ({cold:,} without history), {rows['top_n']:,} rows by {saved.label}"
+        f"{users:,} users ({cold:,} without history), {rows['top_n']:,} rows by {saved.label}"
         + (f"; {ruled['sentence']}" if ruled else ""),
-        rows={"users": len(data.user_ids), "cold_users": cold, **rows},
+        rows={"users": users, "cold_users": cold, **rows},
         inputs={**data.inputs, layout.model(saved.version): saved.version},
         outputs={layout.night(name, run_date): commit.digest for name, commit in outputs.items()},
         facts={"lists": list(popular.names), "model": saved.label, "model_version": saved.version}

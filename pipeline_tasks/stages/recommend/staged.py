@@ -1,6 +1,6 @@
 """The night's three tables as `recommend` stages them: lists by indices in, rows by the source's ids out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -61,7 +61,7 @@ class Staged:
         wanted, data = self.settings.recommend, self.data
         buckets = np.array([bucket_of(user, wanted.files) for user in data.user_ids], dtype=np.int32)
         names = np.array(data.user_ids, dtype=object)
-        order = np.array(sorted(self._listed(), key=lambda user: (buckets[user], names[user])), dtype=int)
+        order = np.array(sorted(self.listed, key=lambda user: (buckets[user], names[user])), dtype=int)
         lists = [*popular.names, *self._pinned_lists(popular)]
         filled = self._filled(model, reranker, popular, order, lists)
         paths = [self.folder / f"top_n-{bucket}.parquet" for bucket in range(wanted.files)]
@@ -80,10 +80,11 @@ class Staged:
             self.store, layout.night("staged/top_n", self.run_date), paths, rows=rows, facts=self._facts()
         )
 
-    def _listed(self) -> Iterable[int]:
-        """Return the users who get a list, numbered from 0."""
-        everyone = range(len(self.data.user_ids))
-        return everyone if self.rules is None else set(everyone) - set((self.rules.blocks.users - 1).tolist())
+    @property
+    def listed(self) -> NDArray[np.int64]:
+        """The users who get a list, numbered from 0."""
+        everyone = np.arange(len(self.data.user_ids))
+        return everyone if self.rules is None else np.setdiff1d(everyone, self.rules.blocks.users - 1)
 
     def _pinned_lists(self, popular: PopularLists) -> list[str]:
         """Return the lists that pins name and that have no popular list."""
@@ -130,7 +131,7 @@ class Staged:
         return {
             "n": self.settings.recommend.n,
             "files": self.settings.recommend.files,
-            "users": len(self.data.user_ids),
+            "users": len(self.listed),
             "model_version": self.saved.version,
             "model_name": self.saved.label,
             "trials": self.trials,

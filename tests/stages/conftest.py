@@ -1,0 +1,28 @@
+"""What tests of stages share: a night whose lists are staged by rules."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+
+from pipeline_tasks.lake import layout
+from pipeline_tasks.lake.store import Store
+from pipeline_tasks.stages import evaluate, recommend, train
+from tests.stages.rules_night import LISTS, QUICK, write_world
+from tests.training_night import NIGHT
+
+
+@pytest.fixture
+def ruled_night(make_settings: Callable[..., Any], lake: Store) -> Callable[..., Any]:
+    """Return a function that stages a night's lists by rules, and gives settings and the stage's report."""
+
+    def night(rules: dict[str, Any], run_date: date = NIGHT, **lists: Any) -> tuple[Any, Any]:
+        settings = make_settings(**QUICK, recommend={**LISTS, **lists}, rules=rules)
+        if not lake.exists(f"{layout.night('training/items', run_date)}/_commit.json"):
+            write_world(lake, run_date)
+            for stage in (train, evaluate):
+                stage.run(settings, run_date)
+        return settings, recommend.run(settings, run_date)
+
+    return night
