@@ -159,6 +159,19 @@ def test_a_stage_that_lost_its_lease_fails_so_that_it_is_run_again(make_settings
     assert "the lease 'nights'" in records.read(lake, D, "train").reason
 
 
+def test_a_stage_that_has_lost_its_lease_ends_at_once(make_settings, lake, stage) -> None:
+    def overtaken(settings: Any, run_date: date) -> Report:
+        lake.create(layout.lease("nights", 2), b"{}")
+        time.sleep(30)
+        return Report("fine")
+
+    stage(overtaken)
+    begun = time.monotonic()
+    assert running.run_stage(make_settings(lease={"expires_seconds": 0.4}), "train", D) == 1
+    assert time.monotonic() - begun < 15
+    assert "the lease 'nights'" in records.read(lake, D, "train").reason
+
+
 @pytest.mark.parametrize(("rank", "held"), [("0", True), ("1", False)])
 def test_of_several_processes_the_first_keeps_others_out(
     make_settings, lake, stage, monkeypatch, rank, held

@@ -1,0 +1,89 @@
+"""The main thread's work ends at once when another thread says so, and nothing else is interrupted."""
+
+import random
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from pipeline_tasks.errors import NightjarError
+from pipeline_tasks.interruption import SIGNAL, Interruption
+
+LOST = NightjarError("the lease was lost")
+SOON = 0.05
+
+
+def later(seconds: float, interruption: Interruption) -> threading.Timer:
+    timer = threading.Timer(seconds, interruption.end, [LOST])
+    timer.start()
+    return timer
+
+
+def deaf_to_failures() -> None:
+    """Work that goes on whatever fails in it."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with suppress(Exception):
+            time.sleep(20)
+    raise AssertionError("it was not interrupted")
+
+
+def test_work_is_ended_with_the_error_also_where_it_goes_on_after_failures() -> None:
+    interruption = Interruption()
+    timer = later(SOON, interruption)
+    with pytest.raises(NightjarError) as raised:
+        interruption.run(deaf_to_failures)
+    timer.join()
+    assert raised.value is LOST
+
+
+def test_work_that_had_not_begun_does_not() -> None:
+    interruption = Interruption()
+    interruption.end(LOST)
+    with pytest.raises(NightjarError, match="was lost"):
+        interruption.run(lambda: pytest.fail("it began"))
+
+
+def test_work_that_has_ended_stays_as_it_is() -> None:
+    before, interruption = signal.getsignal(SIGNAL), Interruption()
+    assert interruption.run(lambda: 3) == 3
+    interruption.end(LOST)
+    time.sleep(SOON)
+    assert signal.getsignal(SIGNAL) == before
+
+
+def test_whatever_the_moment_work_ends_either_way_and_nothing_comes_after_it() -> None:
+    draw, outcomes = random.Random(7), set()
+    for _ in range(300):
+        interruption = Interruption()
+        timer = later(0.002, interruption)
+        until = time.monotonic() + draw.uniform(0.001, 0.003)
+        try:
+            outcomes.add(interruption.run(lambda until=until: "done" if _busy(until) else ""))
+        except NightjarError:
+            outcomes.add("lost")
+        timer.join()
+    assert outcomes == {"done", "lost"}
+
+
+def _busy(until: float) -> bool:
+    while time.monotonic() < until:
+        pass
+    return True
+
+
+def test_somebody_who_presses_control_c_is_heard_as_ever() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Interruption().run(lambda: signal.raise_signal(signal.SIGINT))
+
+
+def test_work_in_another_thread_goes_on_to_its_end() -> None:
+    interruption = Interruption()
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(interruption.run, lambda: time.sleep(4 * SOON) or "done")
+        time.sleep(SOON)
+        interruption.end(LOST)
+        assert working.result() == "done"
