@@ -1,6 +1,7 @@
 """A version that waits, and what can be had now, in; an entry of the log out, or why it has gone stale."""
 
 from datetime import UTC, date, datetime
+from functools import partial
 
 import pyarrow.compute as pc
 
@@ -39,9 +40,9 @@ def release(settings: Settings, version: str | None, why: str) -> Entry:
             raise Refused(f"night {run_date} was made again meanwhile: {verdict.version}", "look at that one")
         _refuse_stale(staging, settings, found.name, run_date)
         _refuse_blocked(staging, settings, found.name, run_date)
-        put_online(settings, staging.store, found.name)
         said = why or "released by hand"
-        return changes.release(staging.store, run_date, verdict, who(), said, require)
+        push = partial(put_online, settings, staging.store, found.name)
+        return changes.release(staging.store, run_date, verdict, who(), said, require, push)
 
 
 def _refuse_stale(staging: Staging, settings: Settings, name: str, run_date: date) -> None:
