@@ -8,7 +8,7 @@ removed.
 
 A holder that was paused for that long has lost the lease without knowing: `require` asks the store, and raises. Between
 that answer and the next write lies an instant that no store of this kind can close; what is written there is whole by
-itself (a table, an entry of the log), and of a removal it is one piece of a plan.
+itself (a table, an entry of the log), and of a removal it is one night of a plan.
 """
 
 import os
