@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pipeline_tasks import __version__, launching
-from pipeline_tasks.errors import NightjarError
+from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.interruption import Interruption
 from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.lease import Lost, hold
@@ -141,10 +141,14 @@ def _keep(settings: Settings, record: Record) -> bool:
 def _mark_later_nights(store: Store, record: Record) -> None:
     """Say of later nights that they were made from what this rerun has changed; change nothing in them."""
     run_date = date.fromisoformat(record.run_date)
-    before = records.read(store, run_date, record.stage)
+    try:
+        before = records.read(store, run_date, record.stage)
+        changed = before and before.status == "done" and before.report.outputs != record.report.outputs
+    except Refused:  # damaged: what it said is not known, and this one takes its place
+        changed = True
     if record.stage == "ingest":
         store.delete([layout.stale(run_date)])
-    if before and before.status == "done" and before.report.outputs != record.report.outputs:
+    if changed:
         mark = f"{record.stage} of {run_date} was run again with another result\n".encode()
         for later in (night for night in records.nights(store) if night > run_date):
             store.write(layout.stale(later), mark)

@@ -97,6 +97,18 @@ def test_a_rerun_with_another_result_marks_later_nights_and_changes_nothing_in_t
     assert {key: lake.read(key) for key in before} == before
 
 
+def test_a_damaged_record_is_replaced_and_later_nights_are_marked_since_nobody_knows_what_it_said(
+    make_settings, lake, stage
+) -> None:
+    stage(lambda s, d: Report("fine"))
+    settings, later = make_settings(), date(2026, 7, 1)
+    running.run_stage(settings, "train", later)
+    lake.write(layout.record(D, "train"), b"{")
+    assert running.run_stage(settings, "train", D) == 0
+    assert records.read(lake, D, "train").status == "done"
+    assert lake.exists(layout.stale(later))
+
+
 def test_a_lake_that_does_not_take_the_record_fails_the_stage(
     make_settings, stage, monkeypatch, capsys
 ) -> None:
