@@ -92,6 +92,7 @@ NOT_SETTINGS = {
     "NIGHTJAR_RUN_DATE",
     "NIGHTJAR_VERSION",
     "NIGHTJAR_WHY",
+    "NIGHTJAR_FAILED",
     "NIGHTJAR_APPLY",
 }
 # keys that say where and how a night runs, not what comes out
