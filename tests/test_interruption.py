@@ -40,6 +40,21 @@ def test_work_is_ended_with_the_error_also_where_it_goes_on_after_failures() -> 
     assert raised.value is LOST
 
 
+def test_what_fails_as_the_work_is_left_does_not_hide_why_it_was() -> None:
+    def untidy() -> None:
+        try:
+            deaf_to_failures()
+        finally:
+            raise ZeroDivisionError
+
+    interruption = Interruption()
+    timer = later(SOON, interruption)
+    with pytest.raises(NightjarError) as raised:
+        interruption.run(untidy)
+    timer.join()
+    assert raised.value is LOST
+
+
 def test_work_that_had_not_begun_does_not() -> None:
     interruption = Interruption()
     interruption.end(LOST)
