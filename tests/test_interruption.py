@@ -1,9 +1,10 @@
 """The main thread's work ends at once when another thread says so, and nothing else is interrupted."""
 
-import random
 import signal
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -70,24 +71,36 @@ def test_work_that_has_ended_stays_as_it_is() -> None:
     assert signal.getsignal(SIGNAL) == before
 
 
-def test_whatever_the_moment_work_ends_either_way_and_nothing_comes_after_it() -> None:
-    draw, outcomes = random.Random(7), set()
-    for _ in range(300):
-        interruption = Interruption()
-        timer = later(0.002, interruption)
-        until = time.monotonic() + draw.uniform(0.001, 0.003)
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads that take turns as often as they can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_work_that_ends_at_that_very_moment_ends_either_way_and_nothing_comes_after_it() -> None:
+    before, outcomes = signal.getsignal(SIGNAL), set()
+    for steps in range(0, 3000, 3):
+        interruption, ending = Interruption(), threading.Event()
+        other = threading.Thread(target=lambda i=interruption, e=ending: e.wait() and i.end(LOST))
+        other.start()
+
+        def work(ending: threading.Event = ending, steps: int = steps) -> str:
+            ending.set()
+            for _ in range(steps):
+                pass
+            return "done"
+
         try:
-            outcomes.add(interruption.run(lambda until=until: "done" if _busy(until) else ""))
-        except NightjarError:
-            outcomes.add("lost")
-        timer.join()
-    assert outcomes == {"done", "lost"}
-
-
-def _busy(until: float) -> bool:
-    while time.monotonic() < until:
-        pass
-    return True
+            outcomes.add(interruption.run(work))
+        except NightjarError as error:
+            outcomes.add(str(error))
+        other.join()
+    assert outcomes <= {"done", str(LOST)}
+    assert signal.getsignal(SIGNAL) == before
 
 
 def test_somebody_who_presses_control_c_is_heard_as_ever() -> None:
