@@ -22,6 +22,9 @@ OVERRIDES = {
     "NIGHTJAR_PUBLISH__MODE": "{{ params.publish }}",
     "NIGHTJAR_PUBLISH__WHY": "{{ params.why }}",
 }
+# the stages that failed in this very run, for `outcome`: one that could not begin has left the record of an earlier run
+FAILED = """{% for stage, state in ti.get_task_states(dag_id=dag.dag_id, run_ids=[run_id]).get(run_id, {}).items()
+if state == "failed" %}{{ stage }} {% endfor %}"""
 
 
 class RefusedIsFinal(RetryPolicy):
@@ -59,7 +62,8 @@ def stage_task(loaded: settings.Settings, stage: str, **options: Any) -> Any:
         return _docker(loaded, stage, **options)
     if stage in IN_CONTAINER and loaded.train.launcher == "kubernetes":
         return _pod(loaded, stage, **options)
-    return command_task(stage, stage, OVERRIDES, **options)
+    told = {"NIGHTJAR_FAILED": FAILED} if stage == "outcome" else {}
+    return command_task(stage, stage, {**OVERRIDES, **told}, **options)
 
 
 def _settings_environment(loaded: settings.Settings) -> dict[str, str]:

@@ -23,6 +23,7 @@ from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.publishing import changes, log, versions
 from pipeline_tasks.publishing.data_file import DataFile
+from pipeline_tasks.retention import floors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,10 @@ def _way_out(store: Store, live: log.Entry) -> str:
     for entry in changes.earlier(store, live):
         if store.exists(f"{layout.version(entry.version)}/{versions.MANIFEST}"):
             return f"go back: python -m pipeline_tasks rollback --to {entry.version} --why '{live.version} is gone'"
-    return f"no earlier version is left to go back to: run check and publish for {live.run_date} again"
+    otherwise = "run a newer night, or put the version back from a copy of the lake"
+    return "no earlier version is left to go back to: " + floors.again(
+        store, date.fromisoformat(live.run_date), "check and publish", otherwise
+    )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A version that waits, and what can be had now, in; an entry of the log out, or why it has gone stale."""
 
 from datetime import UTC, date, datetime
+from functools import partial
 
 import pyarrow.compute as pc
 
@@ -15,8 +16,11 @@ from pipeline_tasks.publishing.promises import Promised, pair_keys
 from pipeline_tasks.publishing.refill import LISTS
 from pipeline_tasks.publishing.who import who
 from pipeline_tasks.reader import open_version
+from pipeline_tasks.retention import floors
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.spark.staging import Staging, open_staging
+
+NEWER = "let a newer night go live"
 
 
 def release(settings: Settings, version: str | None, why: str) -> Entry:
@@ -39,9 +43,9 @@ def release(settings: Settings, version: str | None, why: str) -> Entry:
             raise Refused(f"night {run_date} was made again meanwhile: {verdict.version}", "look at that one")
         _refuse_stale(staging, settings, found.name, run_date)
         _refuse_blocked(staging, settings, found.name, run_date)
-        put_online(settings, staging.store, found.name)
         said = why or "released by hand"
-        return changes.release(staging.store, run_date, verdict, who(), said, require)
+        push = partial(put_online, settings, staging.store, found.name)
+        return changes.release(staging.store, run_date, verdict, who(), said, require, push)
 
 
 def _refuse_stale(staging: Staging, settings: Settings, name: str, run_date: date) -> None:
@@ -61,7 +65,13 @@ def _refuse_stale(staging: Staging, settings: Settings, name: str, run_date: dat
             raise Refused(
                 f"version {name} has gone stale: {len(stale):,} places of {table} hold items that cannot be had "
                 f"any more, as {example!r}",
-                f"run check for {run_date} again, with check.availability_hours up to now, and release what comes out",
+                floors.again(
+                    store,
+                    run_date,
+                    "check",
+                    NEWER,
+                    ", with check.availability_hours up to now, and release that",
+                ),
             )
 
 
@@ -79,5 +89,5 @@ def _refuse_blocked(staging: Staging, settings: Settings, name: str, run_date: d
         if blocked:
             raise Refused(
                 f"{blocked:,} places of {table} in version {name} are blocked since it was checked",
-                f"run check for {run_date} again, and release what comes out",
+                floors.again(staging.store, run_date, "check", NEWER, ", and release that"),
             )

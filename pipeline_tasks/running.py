@@ -14,7 +14,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pipeline_tasks import __version__, launching
-from pipeline_tasks.errors import NightjarError
+from pipeline_tasks.errors import NightjarError, Refused
+from pipeline_tasks.interruption import Interruption
 from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.lease import Lost, hold
 from pipeline_tasks.lake.records import Record, Report, Status
@@ -35,24 +36,33 @@ def run_stage(settings: Settings, stage: str, run_date: date) -> int:
     another writer is at work or the night can no longer be run again, leaves the record of its last run as it was.
     """
     try:
-        with _alone(settings, stage, run_date) as require:
-            return _run(settings, stage, run_date, require)
+        interruption = Interruption()
+        with _alone(settings, stage, run_date, interruption.end) as require:
+            return _run(settings, stage, run_date, require, interruption)
     except Exception as error:
         code, reason = _ended(settings, stage, run_date, error)
         print(f"{stage} {run_date}: {STATUS[code]}: {reason}", flush=True)
         return code
 
 
-def _run(settings: Settings, stage: str, run_date: date, require: Callable[[], None]) -> int:
+def _run(
+    settings: Settings,
+    stage: str,
+    run_date: date,
+    require: Callable[[], None],
+    interruption: Interruption,
+) -> int:
     """Run the stage and keep its record; `require` raises where this process may no longer write."""
     started, clock = datetime.now(UTC), time.monotonic()
     report, code, reason = Report(""), 0, ""
     try:
         if launching.to_launch(stage, settings.train.processes):
-            code = launching.launch(settings.train.processes, [stage, "--run-date", str(run_date)])
+            command = [stage, "--run-date", str(run_date)]
+            code = interruption.run(lambda: launching.launch(settings.train.processes, command))
             require()
             return code
-        report = importlib.import_module(f"pipeline_tasks.stages.{stage}").run(settings, run_date)
+        module = importlib.import_module(f"pipeline_tasks.stages.{stage}")
+        report = interruption.run(lambda: module.run(settings, run_date))
         require()
     except Exception as error:  # a stage must end in a line for people, whatever happened
         code, reason = _ended(settings, stage, run_date, error)
@@ -87,12 +97,14 @@ def _ended(settings: Settings, stage: str, run_date: date, error: Exception) -> 
 
 
 @contextmanager
-def _alone(settings: Settings, stage: str, run_date: date) -> Iterator[Callable[[], None]]:
+def _alone(
+    settings: Settings, stage: str, run_date: date, lost: Callable[[Lost], None]
+) -> Iterator[Callable[[], None]]:
     """Keep other writers of nights out meanwhile; give what to call at the end, which raises where it did not.
 
     Who launches several processes keeps them out for all, before any of these reads; where they were started by hand,
-    the first does. What tells how a night ended waits for nobody. Raises NightjarError while another writer is at work,
-    and Refused for a night that can no longer be run again.
+    the first does. `lost` is called as soon as another has taken over. What tells how a night ended waits for nobody.
+    Raises NightjarError while another writer is at work, and Refused for a night that can no longer be run again.
     """
     if launching.launched():
         yield _require_launcher
@@ -101,7 +113,7 @@ def _alone(settings: Settings, stage: str, run_date: date) -> Iterator[Callable[
         yield lambda: None
         return
     store = open_store(settings.lake_uri)
-    with hold(store, "nights", settings.lease, f"{stage} of {run_date} by {who()}") as lease:
+    with hold(store, "nights", settings.lease, f"{stage} of {run_date} by {who()}", lost) as lease:
         floors.refuse_below(store, run_date)
         yield lease.require
 
@@ -129,10 +141,14 @@ def _keep(settings: Settings, record: Record) -> bool:
 def _mark_later_nights(store: Store, record: Record) -> None:
     """Say of later nights that they were made from what this rerun has changed; change nothing in them."""
     run_date = date.fromisoformat(record.run_date)
-    before = records.read(store, run_date, record.stage)
+    try:
+        before = records.read(store, run_date, record.stage)
+        changed = before and before.status == "done" and before.report.outputs != record.report.outputs
+    except Refused:  # damaged: what it said is not known, and this one takes its place
+        changed = True
     if record.stage == "ingest":
         store.delete([layout.stale(run_date)])
-    if before and before.status == "done" and before.report.outputs != record.report.outputs:
+    if changed:
         mark = f"{record.stage} of {run_date} was run again with another result\n".encode()
         for later in (night for night in records.nights(store) if night > run_date):
             store.write(layout.stale(later), mark)

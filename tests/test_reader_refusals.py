@@ -12,6 +12,7 @@ from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import changes, data_file, verification
 from pipeline_tasks.reader import Version, open_current
+from pipeline_tasks.retention import floors
 from tests.lists import NIGHT, top_n_files, top_n_rows
 from tests.test_reader import LISTS, MANY, go_live
 
@@ -157,6 +158,11 @@ def test_what_somebody_went_back_from_is_no_way_out(lake: Store, tmp_path: Path)
     changes.roll_back(lake, None, "ann", "bad lists")
     lake.delete(lake.keys(f"{layout.version(names[0])}/"))
     with pytest.raises(Refused, match="no earlier version is left to go back to: run check and publish for"):
+        open_current(lake.uri)
+    floors.raise_to(lake, NIGHT + timedelta(days=1))
+    with pytest.raises(
+        Refused, match="left to go back to: night 2026-01-10 can no longer be run again: run a newer"
+    ):
         open_current(lake.uri)
 
 

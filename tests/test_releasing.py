@@ -10,9 +10,11 @@ import pytest
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log
-from pipeline_tasks.reader import open_current
+from pipeline_tasks.reader import open_current, open_version
 from pipeline_tasks.releasing import release
+from pipeline_tasks.stages import publish
 from tests.lists import NIGHT
+from tests.stages.published_night import write_checked
 from tests.stages.staged_night import SETTINGS, write_source, write_staged
 from tests.test_online import online
 
@@ -42,6 +44,20 @@ def test_the_newest_that_waits_is_released_and_its_lists_are_put_online(
         release(settings, None, "")
     with pytest.raises(NothingToDo, match="unchanged"):
         release(settings, version, "")
+
+
+def test_lists_of_a_night_before_the_live_one_are_not_put_online(
+    lake: Store, checked: tuple[Any, str], make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    _, version = checked
+    user = open_version(lake.uri, version).to_arrow("top_n", ["user_id"])["user_id"][0].as_py()
+    following = NIGHT + timedelta(days=1)
+    write_checked(lake, tmp_path / "next", following)
+    publish.run(make_settings(), following)
+    settings = make_settings(**SETTINGS, publish={"online": True})
+    with pytest.raises(NothingToDo, match=f"the newer night {following} is live"):
+        release(settings, version, "")
+    assert online(settings, version, user) == [None]
 
 
 def test_an_item_that_sold_out_since_makes_it_stale(

@@ -97,6 +97,18 @@ def test_a_rerun_with_another_result_marks_later_nights_and_changes_nothing_in_t
     assert {key: lake.read(key) for key in before} == before
 
 
+def test_a_damaged_record_is_replaced_and_later_nights_are_marked_since_nobody_knows_what_it_said(
+    make_settings, lake, stage
+) -> None:
+    stage(lambda s, d: Report("fine"))
+    settings, later = make_settings(), date(2026, 7, 1)
+    running.run_stage(settings, "train", later)
+    lake.write(layout.record(D, "train"), b"{")
+    assert running.run_stage(settings, "train", D) == 0
+    assert records.read(lake, D, "train").status == "done"
+    assert lake.exists(layout.stale(later))
+
+
 def test_a_lake_that_does_not_take_the_record_fails_the_stage(
     make_settings, stage, monkeypatch, capsys
 ) -> None:
@@ -156,6 +168,19 @@ def test_a_stage_that_lost_its_lease_fails_so_that_it_is_run_again(make_settings
 
     stage(overtaken)
     assert running.run_stage(make_settings(), "train", D) == 1
+    assert "the lease 'nights'" in records.read(lake, D, "train").reason
+
+
+def test_a_stage_that_has_lost_its_lease_ends_at_once(make_settings, lake, stage) -> None:
+    def overtaken(settings: Any, run_date: date) -> Report:
+        lake.create(layout.lease("nights", 2), b"{}")
+        time.sleep(30)
+        return Report("fine")
+
+    stage(overtaken)
+    begun = time.monotonic()
+    assert running.run_stage(make_settings(lease={"expires_seconds": 0.4}), "train", D) == 1
+    assert time.monotonic() - begun < 15
     assert "the lease 'nights'" in records.read(lake, D, "train").reason
 
 

@@ -5,9 +5,11 @@ import fcntl
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from feast import FeatureStore
 from feast.repo_operations import RepoContents, apply_total_with_repo_instance, parse_repo
@@ -17,6 +19,10 @@ from pipeline_tasks.featurestore.definitions import STATE_VARIABLE
 from pipeline_tasks.settings import CHECKOUT, Settings
 
 REPOSITORY = CHECKOUT / "feature_repo"
+LOCK = "feast.lock"
+# some millions of rows are materialized in so much; who waits here may hold a lease that others wait for
+WAIT_SECONDS = 300.0
+POLL_SECONDS = 0.2
 
 
 @contextmanager
@@ -24,7 +30,7 @@ def open_feature_store(settings: Settings) -> Iterator[FeatureStore]:
     """Give the store with the definitions applied, and keep every other run of this lake out meanwhile.
 
     Feast's file registry loses concurrent writes. Raises Refused where Feast's configuration is wrong, and
-    NightjarError while another run holds the store. What Feast prints goes to stderr.
+    NightjarError where another run does not leave the store in time. What Feast prints goes to stderr.
     """
     os.environ[STATE_VARIABLE] = str(settings.state_dir)
     config = _checked_config(settings)
@@ -69,12 +75,31 @@ def _checked_config(settings: Settings) -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock file meanwhile; it says which process does. The kernel frees a dead one's."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "feast.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise NightjarError(
-                f"another run uses the feature store in {folder}", "wait for it to end"
-            ) from None
+    with (folder / LOCK).open("a+") as lock:
+        _wait_for(lock, folder)
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}")
+        lock.flush()
         yield
+
+
+def _wait_for(lock: TextIO, folder: Path) -> None:
+    begun, told = time.monotonic(), False
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read() or "another process"
+        waited = time.monotonic() - begun
+        if waited >= WAIT_SECONDS:
+            raise NightjarError(
+                f"the feature store in {folder} is used by {holder}; waited {waited:.0f} s",
+                "run it again when that has ended",
+            )
+        if not told:
+            print(f"waiting for the feature store in {folder}, used by {holder}", file=sys.stderr, flush=True)
+        told = True
+        time.sleep(POLL_SECONDS)

@@ -8,24 +8,24 @@ removed.
 
 A holder that was paused for that long has lost the lease without knowing: `require` asks the store, and raises. Between
 that answer and the next write lies an instant that no store of this kind can close; what is written there is whole by
-itself (a table, an entry of the log), and of a removal it is one piece of a plan.
+itself (a table, an entry of the log), and of a removal it is one night of a plan.
 """
 
-import json
 import os
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 from uuid import uuid4
 
 from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.lake import layout
+from pipeline_tasks.lake.claims import Claim, claim_of, expires, is_free
 from pipeline_tasks.lake.store import Missing, Store, StoreError, create_once
 
 Name = Literal["nights", "versions"]
@@ -50,26 +50,6 @@ class Lost(NightjarError):
     """Another writer has taken the lease over: this one gave no sign for too long."""
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What a lease's object says; `beat` counts signs of life. The clock and the place are for people alone."""
-
-    what: str
-    host: str
-    process: int
-    since: str
-    expires_seconds: float
-    nonce: str
-    beat: int = 0
-    released: bool = False
-
-    def to_json(self) -> bytes:
-        return json.dumps(asdict(self), sort_keys=True, indent=1, ensure_ascii=False).encode()
-
-    def __str__(self) -> str:
-        return f"{self.what} (process {self.process} on {self.host}, since {self.since})"
-
-
 @dataclass
 class Lease:
     """A lease that this process holds. Its number may have been overtaken: `require` tells."""
@@ -90,14 +70,18 @@ class Lease:
                 "run it again",
             )
 
-    def beat_every(self, seconds: float) -> None:
-        """Give signs of life until the lease is given back, or is another's; a store that fails is asked again."""
+    def beat_every(self, seconds: float, lost: Callable[[Lost], None]) -> None:
+        """Give signs of life until the lease is given back, or is another's; a store that fails is asked again.
+
+        `lost` is told once it is another's.
+        """
         while not self._given_back.wait(seconds):
             try:
                 self.require()
                 self.claim = replace(self.claim, beat=self.claim.beat + 1)
                 self.store.write(layout.lease(self.name, self.number), self.claim.to_json())
-            except Lost:
+            except Lost as error:
+                lost(error)
                 return
             except NightjarError as error:
                 print(f"no sign of life for the lease {self.name!r}: {error}", file=sys.stderr, flush=True)
@@ -114,14 +98,17 @@ class Lease:
 
 
 @contextmanager
-def hold(store: Store, name: Name, terms: Terms, what: str) -> Iterator[Lease]:
+def hold(
+    store: Store, name: Name, terms: Terms, what: str, lost: Callable[[Lost], None] = lambda error: None
+) -> Iterator[Lease]:
     """Hold the lease `name` meanwhile; `what` says to others what it is held for.
 
-    Raises Held where another writer does not give it back in time, and StoreError.
+    `lost` is called by another thread, as soon as that finds the lease taken over. Raises Held where another writer
+    does not give it back in time, and StoreError.
     """
     lease = take(store, name, terms, what)
     beating = threading.Thread(
-        target=lease.beat_every, args=(terms.expires_seconds / SIGNS,), name=f"lease-{name}", daemon=True
+        target=lease.beat_every, args=(terms.expires_seconds / SIGNS, lost), name=f"lease-{name}", daemon=True
     )
     beating.start()
     try:
@@ -142,9 +129,9 @@ def take(store: Store, name: Name, terms: Terms, what: str) -> Lease:
         number, found = _look(store, name)
         if (
             found is None
-            or _is_free(found)
+            or is_free(found)
             or (
-                watched.seconds_unchanged(found, asked) >= _expires(found, terms)
+                watched.seconds_unchanged(found, asked) >= expires(found, terms.expires_seconds)
                 and _look(store, name) == (number, found)
             )
         ):
@@ -156,11 +143,11 @@ def take(store: Store, name: Name, terms: Terms, what: str) -> Lease:
         waited = time.monotonic() - begun
         if waited >= patience:
             raise Held(
-                f"{store.uri} is being written to: the lease {name!r} is held by {_claim_of(found)}; "
+                f"{store.uri} is being written to: the lease {name!r} is held by {claim_of(found)}; "
                 f"waited {waited:.0f} s",
                 "try again when it has ended; settings of lease say how long to wait",
             )
-        watched.tell(name, found, _expires(found, terms))
+        watched.tell(name, found, expires(found, terms.expires_seconds))
         time.sleep(min(POLL_SECONDS, terms.expires_seconds / 10, patience / 10))
 
 
@@ -186,7 +173,7 @@ class _Watched:
         """Say once that and for whom this process waits."""
         if not self._told:
             print(
-                f"waiting for the lease {name!r}, held by {_claim_of(found)}; "
+                f"waiting for the lease {name!r}, held by {claim_of(found)}; "
                 f"if it is dead, its lease is free in {expires_seconds:g} s",
                 file=sys.stderr,
                 flush=True,
@@ -216,30 +203,9 @@ def _is_newest(lease: Lease) -> bool:
     return _newest(lease.store, lease.name) == lease.number
 
 
-def _is_free(found: bytes) -> bool:
-    claim = _claim_of(found)
-    return isinstance(claim, Claim) and claim.released
-
-
-def _expires(found: bytes, terms: Terms) -> float:
-    """Return after how long without a sign the holder is dead, as it said itself."""
-    claim = _claim_of(found)
-    return claim.expires_seconds if isinstance(claim, Claim) else terms.expires_seconds
-
-
-def _claim_of(found: bytes) -> Claim | str:
-    try:
-        return Claim(**json.loads(found))
-    except (
-        ValueError,
-        TypeError,
-    ):  # one of another release of this program, or damaged: it expires like any other
-        return "somebody whose claim cannot be read"
-
-
 def _by_whom(store: Store, name: Name, number: int) -> str:
     try:
-        return f": {_claim_of(store.read(layout.lease(name, number)))}"
+        return f": {claim_of(store.read(layout.lease(name, number)))}"
     except StoreError:
         return ""
 

@@ -12,6 +12,8 @@ from pipeline_tasks.lake.store import AlreadyExists, Missing, StoreError
 
 # Half-written objects lie here, on the same file system as the rest, and no listing shows them.
 INCOMING = ".incoming"
+# what has not been written to for so long was left by a writer that was killed
+LEFT_SECONDS = 86_400
 ATTEMPTS = 5
 
 
@@ -21,6 +23,7 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.uri = root.as_uri()
+        self._swept = False
 
     def path(self, key: str) -> Path:
         """Return the file of a key; raises StoreError for one that would leave the root."""
@@ -129,6 +132,19 @@ class LocalStore:
             yield scratch
         finally:
             scratch.unlink(missing_ok=True)
+            self._sweep(folder)
+
+    def _sweep(self, folder: Path) -> None:
+        """Remove what killed writers have left, once for each store, by the disk's clock: the folder has just changed."""
+        if self._swept:
+            return
+        self._swept = True
+        with suppress(OSError):  # the next writer tries it again
+            now = folder.stat().st_mtime
+            for each in list(folder.iterdir()):
+                with suppress(FileNotFoundError):
+                    if now - each.stat().st_mtime > LEFT_SECONDS:
+                        each.unlink()
 
     @contextmanager
     def _explained(self, verb: str, key: str) -> Iterator[None]:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal
 
+from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Missing, Store
 
@@ -66,12 +67,18 @@ def write(store: Store, record: Record) -> None:
 
 
 def read(store: Store, run_date: date, stage: str) -> Record | None:
-    """Return the stage's record for the night, or None."""
+    """Return the stage's record for the night, or None; raises Refused for a damaged one."""
+    key = layout.record(run_date, stage)
     try:
-        content = json.loads(store.read(layout.record(run_date, stage)))
+        content = json.loads(store.read(key))
+        return Record(**{**content, "report": Report(**content["report"])})
     except Missing:
         return None
-    return Record(**{**content, "report": Report(**content["report"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise Refused(
+            f"{store.uri}/{key} is damaged: {error}",
+            f"run {stage} for {run_date} again, or remove the record",
+        ) from error
 
 
 def read_night(store: Store, run_date: date) -> dict[str, Record]:

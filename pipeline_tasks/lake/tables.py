@@ -103,11 +103,17 @@ def write_table(
 
 
 def read_commit(store: Store, partition: str) -> Commit | None:
-    """Return the partition's commit, or None where there is no whole table."""
+    """Return the partition's commit, or None where there is no whole table; raises Refused for a damaged one."""
     try:
         return Commit(**json.loads(store.read(f"{partition}/{COMMIT}")))
     except Missing:
         return None
+    except (ValueError, TypeError) as error:
+        raise Refused(
+            f"{store.uri}/{partition}/{COMMIT} is damaged: {error}",
+            "run the stage that makes this table for its night again; where that can no longer be run, put the object "
+            "back from a copy",
+        ) from error
 
 
 def require_commit(store: Store, partition: str, stage: str) -> Commit:

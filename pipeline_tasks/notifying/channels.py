@@ -4,11 +4,11 @@ import http.client
 import json
 import smtplib
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any
@@ -16,9 +16,11 @@ from typing import Any
 from pipeline_tasks.notifying.message import Message
 from pipeline_tasks.settings import MailSettings, NotifySettings
 
-# all tries together stay within the 50 seconds that Airflow's DAG processor gives a callback
+# of one operation on a socket: a try makes several, at each address of a host
 TIMEOUT_SECONDS = 5.0
 PAUSES_SECONDS = (1.0, 3.0)
+# of all tries of all channels: with reading the lake it stays within what Airflow's DAG processor gives a callback
+DEADLINE_SECONDS = 20.0
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -38,19 +40,33 @@ class NotSent(Exception):
 def send(notify: NotifySettings, message: Message) -> dict[str, str | None]:
     """Send `message` by every channel that is set, all at once; return why each failed, None where it went out.
 
-    A reason never holds the webhook's URL or the password.
+    It takes DEADLINE_SECONDS at most. A reason never holds the webhook's URL or the password.
     """
     channels: dict[str, Callable[[], None]] = {}
     if notify.webhook.get_secret_value():
         channels["webhook"] = lambda: _post(notify.webhook.get_secret_value(), message)
     if notify.mail.host:
         channels["mail"] = lambda: _mail(notify.mail, message)
-    if not channels:
-        return {}
     secrets = (notify.webhook.get_secret_value(), notify.mail.password.get_secret_value())
-    with ThreadPoolExecutor(len(channels)) as pool:
-        found = {name: pool.submit(_tried, channel) for name, channel in channels.items()}
-        return {name: _hidden(reason.result(), secrets) for name, reason in found.items()}
+    return {name: _hidden(reason, secrets) for name, reason in _in_time(channels).items()}
+
+
+def _in_time(channels: dict[str, Callable[[], None]]) -> dict[str, str | None]:
+    """Try all channels at once; return what became of each by the deadline, which ends none that still tries."""
+    late = f"no end in {DEADLINE_SECONDS:g} s; it may still have arrived"
+    found: dict[str, str | None] = dict.fromkeys(channels, late)
+
+    def work(name: str) -> None:
+        found[name] = _tried(channels[name])
+
+    # daemons: the process does not wait for them to end
+    threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in channels]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + DEADLINE_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    return dict(found)
 
 
 def _tried(channel: Callable[[], None]) -> str | None:

@@ -101,11 +101,12 @@ def release(
     who: str,
     why: str,
     require: Callable[[], None] = nothing_more,
+    first: Callable[[], object] = nothing_more,
 ) -> Entry:
     """Make a version live that keeps its contract and was held, or was not to be published; return its entry.
 
-    Raises NothingToDo where it is live, or where a newer night is, Refused where its files have changed, and what
-    `require` raises, as in `roll_back`.
+    `first` is done before, once nothing speaks against it. Raises NothingToDo where it is live, or where a newer night
+    is, Refused where its files have changed, and what `require` raises, as in `roll_back`.
     """
     done = already_made(store, "release", verdict.version, who)
     if done:
@@ -113,6 +114,7 @@ def release(
     allowed = log.not_backwards(store, verdict.version, run_date)
     allowed(log.newest(store))
     versions.verify(store, verdict.version, verdict.manifest_sha256)
+    first()
     despite = f", although {'; '.join(verdict.held_by)}" if verdict.held_by else ""
     change = Change(
         verdict.version, str(run_date), verdict.manifest_sha256, "release", who, f"{why}{despite}"

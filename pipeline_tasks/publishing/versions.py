@@ -20,9 +20,11 @@ from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import AlreadyExists, Missing, Store
 from pipeline_tasks.lake.tables import sha256_of
+from pipeline_tasks.retention import floors
 
 MANIFEST = "manifest.json"
 CHUNK_BYTES = 8 << 20
+ANOTHER = "`python -m pipeline_tasks versions` lists what there is"
 # a Parquet file ends with its footer, four bytes that say how long that is, and "PAR1"
 FOOTER_END_BYTES = 8
 
@@ -108,7 +110,7 @@ def read_manifest(store: Store, version: str, sha256: str = "") -> dict[str, Any
     try:
         data = store.read(key)
     except Missing as error:
-        raise Refused(f"there is no {store.uri}/{key}", "run check for this night again") from error
+        raise Refused(f"there is no {store.uri}/{key}", _again(store, version)) from error
     told = sha256 or version.rpartition("-")[2]
     if not hashlib.sha256(data).hexdigest().startswith(told):
         raise Refused(f"{store.uri}/{key} has been altered: its SHA-256 is not {told[:12]}…", "see who did")
@@ -127,9 +129,17 @@ def verify(store: Store, version: str, sha256: str = "") -> dict[str, Any]:
                 state = "is missing" if found is None else "has been altered since it was checked"
                 raise Refused(
                     f"{store.uri}/{key} {state}",
-                    f"remove {store.uri}/{layout.version(version)} and run check for this night again",
+                    _again(store, version, f", once {store.uri}/{layout.version(version)} is removed"),
                 )
     return manifest
+
+
+def _again(store: Store, version: str, then: str = "") -> str:
+    """Return what to do where a version is not there, or not whole."""
+    try:
+        return floors.again(store, date.fromisoformat(version[:10]), "check", ANOTHER, then)
+    except ValueError:
+        return ANOTHER
 
 
 def local_files(store: Store, version: str, manifest: dict[str, Any], table: str, folder: Path) -> list[Path]:
@@ -190,26 +200,36 @@ def write_verdict(store: Store, run_date: date, verdict: Verdict) -> None:
 
 
 def read_verdict(store: Store, run_date: date) -> Verdict | None:
-    """Return the night's verdict, or None where it was never checked."""
+    """Return the night's verdict, or None where it was never checked; raises Refused for a damaged one."""
+    key = layout.verdict(run_date)
     try:
-        return Verdict(**json.loads(store.read(layout.verdict(run_date))))
+        return Verdict(**json.loads(store.read(key)))
     except Missing:
         return None
+    except (ValueError, TypeError) as error:
+        raise Refused(
+            f"{store.uri}/{key} is damaged: {error}",
+            floors.again(
+                store, run_date, "check", "remove the verdict, and its version is as one never checked"
+            ),
+        ) from error
 
 
 def require_passed(store: Store, run_date: date) -> Verdict:
     """Return the verdict of the night's newest staged lists; raises Refused unless they keep their contract."""
     verdict = read_verdict(store, run_date)
     if verdict is None:
-        raise Refused(f"night {run_date} has no checked version", "run check for this night first")
+        first = floors.again(store, run_date, "check", ANOTHER)
+        raise Refused(f"night {run_date} has no checked version", first)
     for table, digest in verdict.staged.items():
         commit = tables.read_commit(store, layout.night(table, run_date))
         if commit is None or commit.digest != digest:
-            raise Refused(f"{table} of {run_date} has changed since it was checked", "run check again")
+            again = floors.again(store, run_date, "check", ANOTHER)
+            raise Refused(f"{table} of {run_date} has changed since it was checked", again)
     if not verdict.passed:
         worst = verdict.failures[0] if verdict.failures else {}
         raise Refused(
             f"version {verdict.version} failed its check: {worst.get('reason', 'see its verdict')}",
-            "mend the cause and run the night again",
+            f"mend the cause; {floors.again(store, run_date, 'the stages from it on', ANOTHER)}",
         )
     return verdict

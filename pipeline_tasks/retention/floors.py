@@ -1,9 +1,10 @@
 """The oldest night that can be run again: written before retention removes anything, read by every stage."""
 
 import json
+from contextlib import suppress
 from datetime import date
 
-from pipeline_tasks.errors import Refused
+from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Missing, Store
 
@@ -23,6 +24,15 @@ def raise_to(store: Store, night: date) -> None:
     known = read(store)
     if known is None or known < night:
         store.write(layout.FLOOR, json.dumps({"oldest_night": str(night)}, indent=1).encode())
+
+
+def again(store: Store, run_date: date, stages: str, otherwise: str, then: str = "") -> str:
+    """Return the advice to run `stages` for the night again, and `then`; where that is no longer possible, `otherwise`."""
+    with suppress(NightjarError):  # it goes with an error that matters more
+        oldest = read(store)
+        if oldest and run_date < oldest:
+            return f"night {run_date} can no longer be run again: {otherwise}"
+    return f"run {stages} for {run_date} again{then}"
 
 
 def refuse_below(store: Store, run_date: date) -> None:

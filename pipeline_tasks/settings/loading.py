@@ -20,6 +20,7 @@ NOT_SETTINGS = {
     "NIGHTJAR_RUN_DATE",
     "NIGHTJAR_VERSION",
     "NIGHTJAR_WHY",
+    "NIGHTJAR_FAILED",
     "NIGHTJAR_APPLY",
 }
 JSON_HINT = """lists and sections are written as JSON, as '["a", "b"]' or '{"key": "value"}'"""

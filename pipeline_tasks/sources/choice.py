@@ -74,11 +74,16 @@ def check_owner(store: Store, owner: str | None, identity: str) -> None:
 
 
 def owner_of(store: Store) -> str | None:
-    """Return the identity of the source that the lake belongs to, None for a new lake."""
+    """Return the identity of the source that the lake belongs to, None for a new lake; raises Refused for a damaged one."""
     try:
         owner: str = json.loads(store.read(layout.IDENTITY))["source"]
     except Missing:
         return None
+    except (ValueError, TypeError, KeyError) as error:
+        raise Refused(
+            f"{store.uri}/{layout.IDENTITY} is damaged: {error}",
+            "put it back from a copy, or remove it: the next ingest writes it, of the source that is then set",
+        ) from error
     return owner
 
 

@@ -65,10 +65,11 @@ def run(settings: Settings, run_date: date) -> Report:
             tables[name] = _put_aside(staging, raw, run_date, name, frame, rows, source.event_types)
             frame.unpersist()
         docs = _upload(staging.store, gate.data_docs(), layout.data_docs(run_date))
-    _stop_on_failures(judged, f"{staging.store.uri}/{docs}")
+    shown = settings.report.people > 0  # reasons go into reports and messages
+    _stop_on_failures(judged, f"{staging.store.uri}/{docs}", examples=shown)
     _stop_over_budget(tables, settings.quality.quarantine_budget, staging.store.uri, run_date)
     staging.store.write(layout.gate(run_date), json.dumps(raw.inputs, sort_keys=True, indent=1).encode())
-    return _report(run_date, raw, judged, tables, docs)
+    return _report(run_date, raw, judged, tables, docs, examples=shown)
 
 
 def _put_aside(
@@ -105,8 +106,8 @@ def _upload(store: Store, pages: Path, folder: str) -> str:
     return f"{folder}/index.html"
 
 
-def _stop_on_failures(judged: Mapping[str, Judged], docs: str) -> None:
-    stops = [failure for each in judged.values() for failure in each.failures["stop"]]
+def _stop_on_failures(judged: Mapping[str, Judged], docs: str, *, examples: bool) -> None:
+    stops = [failure.told(examples=examples) for each in judged.values() for failure in each.failures["stop"]]
     if stops:
         more = f" (and {len(stops) - 1} more)" if len(stops) > 1 else ""
         raise Refused(f"{stops[0]}{more}", f"see {docs}")
@@ -128,10 +129,18 @@ def _stop_over_budget(
 
 
 def _report(
-    run_date: date, raw: RawNight, judged: Mapping[str, Judged], tables: Mapping[str, _Table], docs: str
+    run_date: date,
+    raw: RawNight,
+    judged: Mapping[str, Judged],
+    tables: Mapping[str, _Table],
+    docs: str,
+    *,
+    examples: bool,
 ) -> Report:
     events = tables[INTERACTIONS.name]
-    warnings = [str(failure) for each in judged.values() for failure in each.failures["warn"]]
+    warnings = [
+        failure.told(examples=examples) for each in judged.values() for failure in each.failures["warn"]
+    ]
     if not events.rows:
         warnings.append("interactions: nothing arrived")
     put_aside = sum(table.quarantined for table in tables.values())

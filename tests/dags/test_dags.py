@@ -53,6 +53,22 @@ def test_report_and_outcome_run_whatever_happened_before(nightly: Any) -> None:
     assert {name for name, rule in rules.items() if rule == "all_done"} == {"report", "outcome"}
 
 
+def test_the_outcome_is_told_which_stages_failed_in_this_run(nightly: Any) -> None:
+    states = {"ingest": "failed", "validate": "upstream_failed", "publish": "skipped", "report": "failed"}
+    asked = []
+
+    def get_task_states(**of: Any) -> dict[str, dict[str, str]]:
+        asked.append(of)
+        return {"this run": states}
+
+    task = nightly.get_task("outcome")
+    known = {"ti": SimpleNamespace(get_task_states=get_task_states), "dag": nightly, "run_id": "this run"}
+    told = task.render_template(task.env["NIGHTJAR_FAILED"], known, nightly.get_template_env())
+    assert told.split() == ["ingest", "report"]
+    assert asked == [{"dag_id": "nightly_recommendations", "run_ids": ["this run"]}]
+    assert "NIGHTJAR_FAILED" not in nightly.get_task("report").env
+
+
 def test_only_publishing_wakes_consumers(nightly: Any, airflow_home: Path) -> None:
     assert [task.task_id for task in nightly.tasks if task.outlets] == ["publish"]
     assert nightly.get_task("publish").outlets[0].name == "nightjar_recommendations"

@@ -111,3 +111,13 @@ def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(
             listing("t/")
     assert store.keys("t/old/") == ["t/old/a"]
     assert store.keys("none/") == store.keys("t/old/a/") == store.folders("none/") == []
+
+
+def test_what_a_killed_writer_left_a_day_ago_goes_with_the_next_write(tmp_path: Path) -> None:
+    LocalStore(tmp_path).write("a", b"1")
+    old, fresh = (tmp_path / INCOMING / name for name in ("old", "fresh"))
+    for path, hours in ((old, 25), (fresh, 23)):
+        path.write_bytes(b"half an obj")
+        os.utime(path, times=(path.stat().st_mtime - hours * 3600,) * 2)
+    LocalStore(tmp_path).write("a", b"2")
+    assert [path.name for path in (tmp_path / INCOMING).iterdir()] == ["fresh"]

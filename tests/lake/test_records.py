@@ -3,7 +3,10 @@
 from dataclasses import replace
 from datetime import date
 
-from pipeline_tasks.lake import records
+import pytest
+
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.records import Record, Report
 from pipeline_tasks.lake.store import Store
 
@@ -41,3 +44,12 @@ def test_a_rerun_replaces_the_record(lake: Store) -> None:
     found = records.read(lake, NIGHT, "train")
     assert found is not None
     assert (found.status, found.reason) == ("failed", "disk full")
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b'{"report": {"sum": 1}}', b"\xff"])
+def test_a_damaged_record_is_named(lake: Store, data: bytes) -> None:
+    lake.write(layout.record(NIGHT, "train"), data)
+    with pytest.raises(
+        Refused, match=r"runs/2026-01-02/train.json is damaged: .*run train for 2026-01-02 again"
+    ):
+        records.read_night(lake, NIGHT)

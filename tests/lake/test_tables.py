@@ -117,3 +117,13 @@ def test_a_file_that_its_commit_names_and_that_is_gone_is_missed(either_lake: St
     either_lake.delete([f"{PART}/{name}" for name in commit.files])
     with pytest.raises(Missing, match=f"{PART}/part-00000"):
         tables.read_table(either_lake, PART, "preprocess")
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b"\xff"])
+def test_a_damaged_commit_is_named(lake: Store, data: bytes) -> None:
+    tables.write_table(lake, PART, OLD)
+    lake.write(f"{PART}/_commit.json", data)
+    with pytest.raises(
+        Refused, match=rf"{lake.uri}/{PART}/_commit.json is damaged: .*run the stage that makes"
+    ):
+        tables.read_table(lake, PART, "preprocess")

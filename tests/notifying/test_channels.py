@@ -1,13 +1,16 @@
 """A message arrives by webhook and mail, is tried again where that may help, and no secret is in what is said."""
 
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline_tasks.notifying import channels
+from pipeline_tasks.notifying.callbacks import LIMIT_SECONDS
 from pipeline_tasks.notifying.channels import PAUSES_SECONDS, send
-from pipeline_tasks.notifying.message import Message
+from pipeline_tasks.notifying.message import READING_SECONDS, Message
 from pipeline_tasks.settings import NotifySettings
 from tests.notifying.mail_server import mail_server, write_certificate
 from tests.webhook import Webhook
@@ -170,6 +173,26 @@ def test_one_channel_that_fails_does_not_keep_the_other_back(
     assert found["webhook"] is None
     assert "Connection refused" in str(found["mail"])
     assert webhook.texts == [TEXT]
+
+
+def test_a_server_that_never_answers_holds_nobody_up_beyond_the_deadline(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channels, "DEADLINE_SECONDS", 1.0)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        both = by_mail(silent.getsockname()[1]).model_copy(
+            update={"webhook": by_webhook(webhook.url).webhook}
+        )
+        begun = time.monotonic()
+        found = send(both, MESSAGE)
+        assert time.monotonic() - begun < 4
+    assert found == {"webhook": None, "mail": "no end in 1 s; it may still have arrived"}
+
+
+def test_reading_and_sending_end_before_the_callback_does() -> None:
+    assert channels.DEADLINE_SECONDS + READING_SECONDS < LIMIT_SECONDS
 
 
 @pytest.mark.parametrize(

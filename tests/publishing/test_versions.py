@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import versions
 from pipeline_tasks.publishing.versions import Manifest, Verdict
+from pipeline_tasks.retention import floors
 from tests.failing_store import FailingStore, Killed, content
 from tests.lists import NIGHT, make_version, top_n_files, top_n_rows
 
@@ -120,3 +122,37 @@ def test_rows_and_order_are_part_of_the_name(tmp_path: Path) -> None:
     one = versions.describe(NIGHT, {"top_n": top_n_files(tmp_path / "a", rows, 1)}, {})
     two = versions.describe(NIGHT, {"top_n": top_n_files(tmp_path / "b", rows[::-1], 1)}, {})
     assert one.version != two.version
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b"\xff"])
+def test_a_damaged_verdict_is_named(lake: Store, data: bytes) -> None:
+    lake.write(layout.verdict(NIGHT), data)
+    with pytest.raises(
+        Refused, match=r"verdicts/run_date=2026-01-10.json is damaged: .*run check for 2026-01-10 again"
+    ):
+        versions.read_verdict(lake, NIGHT)
+
+
+def test_nobody_is_told_to_run_a_night_again_that_can_no_longer_be(lake: Store, tmp_path: Path) -> None:
+    manifest = make_version(lake, tmp_path, LISTS)
+    (file, *_) = lake.keys(f"{layout.version(manifest.version)}/top_n/")
+    lake.delete([file])
+    lake.write(layout.verdict(NIGHT), b"{")
+    said = {True: "run check for 2026-01-10 again", False: "night 2026-01-10 can no longer be run again: "}
+    for possible in (True, False):
+        if not possible:
+            floors.raise_to(lake, NIGHT + timedelta(days=1))
+        for read in (
+            lambda: versions.verify(lake, manifest.version),
+            lambda: versions.read_manifest(lake, f"{NIGHT}-{'0' * 12}"),
+            lambda: versions.read_verdict(lake, NIGHT),
+        ):
+            with pytest.raises(Refused) as refused:
+                read()
+            assert said[possible] in refused.value.hint
+            assert said[not possible] not in refused.value.hint
+
+
+def test_a_name_that_is_no_versions_gets_a_list_of_those_that_are(lake: Store) -> None:
+    with pytest.raises(Refused, match="`python -m pipeline_tasks versions` lists what there is"):
+        versions.read_manifest(lake, "latest")

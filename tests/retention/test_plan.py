@@ -1,8 +1,7 @@
 """What stays and what goes: old nights of every layer go, and never what serves or what a later night reads."""
 
-import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from pipeline_tasks.retention import floors, needs
 from pipeline_tasks.retention.applying import apply
 from pipeline_tasks.retention.planning import Plan, plan
 from pipeline_tasks.settings.retention import NIGHTS
-from tests.failing_store import FailingStore, Killed, content
+from tests.failing_store import content
 from tests.lists import MODEL
 from tests.retention.lakes import (
     SHORT,
@@ -321,39 +320,6 @@ def test_a_second_run_finds_nothing_more(lake: Store, versions: list[str], setti
     assert found is not None
     assert found.goes == []
     assert content(lake) == after
-
-
-def whole_or_absent(store: Store, before: dict[str, bytes]) -> Iterator[str]:
-    """Yield what is half there: a commit, manifest or model that names files which have gone."""
-    for key in before:
-        folder, _, name = key.rpartition("/")
-        if name in ("_commit.json", "config.json") and store.exists(key):
-            files = json.loads(before[key]).get("files", {"weights.safetensors": ""})
-            yield from (f"{folder}/{file}" for file in files if not store.exists(f"{folder}/{file}"))
-        if name == "manifest.json" and store.exists(key):
-            yield from (each for each in before if each.startswith(f"{folder}/") and not store.exists(each))
-
-
-def test_a_kill_at_any_instant_leaves_whole_tables_and_the_next_run_ends_as_an_unbroken_one(
-    lake: Store, tmp_path: Path, settings: Any
-) -> None:
-    for number in range(1, 4):
-        write_night(lake, tmp_path, number)
-    before = content(lake)
-    at, done = 0, False
-    while not done:
-        at += 11
-        for key in before.keys() - content(lake).keys():
-            lake.write(key, before[key])
-        broken: Any = FailingStore(lake, at, "before" if at % 2 else "after", Killed())
-        try:
-            apply(broken, settings)
-            done = True
-        except Killed:
-            assert list(whole_or_absent(lake, before)) == []
-            apply(lake, settings)
-        assert left(lake, "training/") == nights(2, 3)
-    assert at > 40
 
 
 def test_who_reads_meanwhile_reads_what_is_live_or_is_told_that_its_version_has_gone(

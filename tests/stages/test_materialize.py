@@ -10,6 +10,7 @@ import pytest
 
 from pipeline_tasks.contracts import FEATURE_VIEWS
 from pipeline_tasks.errors import NightjarError, Refused
+from pipeline_tasks.featurestore import opening
 from pipeline_tasks.featurestore.definitions import entity_key, feature_names
 from pipeline_tasks.featurestore.opening import open_feature_store
 from pipeline_tasks.lake import layout, tables
@@ -170,9 +171,12 @@ def test_an_unset_variable_in_feasts_configuration_is_refused(
         materialize.run(make_settings(features={"feast": str(config)}), NIGHT)
 
 
-def test_two_runs_do_not_write_the_registry_at_once(lake: Store, settings: Settings) -> None:
+def test_two_runs_do_not_write_the_registry_at_once(
+    lake: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_night(lake, NIGHT, 1.0)
-    with open_feature_store(settings), pytest.raises(NightjarError, match="another run"):
+    monkeypatch.setattr(opening, "WAIT_SECONDS", 0.1)
+    with open_feature_store(settings), pytest.raises(NightjarError, match=r"is used by process \d+"):
         materialize.run(settings, NIGHT)
 
 

@@ -151,3 +151,16 @@ def test_a_report_that_failed_does_not_fail_the_night(
 ) -> None:
     write_records(lake, "report", report={"status": "failed", "reason": "no disk"})
     assert outcome.run(make_settings(), NIGHT).facts["state"] == "live"
+
+
+@pytest.mark.parametrize("failed", ["ingest ", "report publish"])
+def test_a_rerun_that_could_not_begin_is_not_taken_for_the_run_before_it(
+    lake: Store, make_settings: Callable[..., Any], live: str, monkeypatch: pytest.MonkeyPatch, failed: str
+) -> None:
+    monkeypatch.setenv(outcome.FAILED, failed)
+    with pytest.raises(
+        Refused, match=rf"{failed.split()[-1]} failed in this run and .* live: {live}, entry 1"
+    ):
+        outcome.run(make_settings(), NIGHT)
+    monkeypatch.setenv(outcome.FAILED, "report ")
+    assert outcome.run(make_settings(), NIGHT).facts["state"] == "live"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,24 @@ def test_a_night_that_is_not_ingested_is_refused(make_settings: Make, data: Path
     write_interactions(data, "u1,i1,view,2026-01-10T12:00:00Z")
     with pytest.raises(Refused, match=r"holds no arrivals of 2026-01-11 \(run ingest for this night first\)"):
         validate.run(make_settings(**declare()), SECOND)
+
+
+@pytest.mark.parametrize(("severity", "people"), [("warn", 1), ("warn", 0), ("stop", 0)])
+def test_cases_of_a_broken_rule_name_nobody_where_people_are_not_to_be_shown(
+    make_settings: Make, data: Path, monkeypatch: pytest.MonkeyPatch, severity: Any, people: int
+) -> None:
+    columns = tuple(
+        replace(column, severity=severity, max_characters=3) if column.name == "user_id" else column
+        for column in INTERACTIONS.columns
+    )
+    strict = replace(INTERACTIONS, columns=columns)
+    monkeypatch.setattr(validate, "SOURCE_TABLES", {**validate.SOURCE_TABLES, INTERACTIONS.name: strict})
+    write_interactions(data, "alexander,i1,view,2026-01-10T12:00:00Z")
+    settings = make_settings(**declare(), report={"people": people}, quality=LENIENT)
+    take(settings, FIRST)
+    try:
+        (said,) = validate.run(settings, FIRST).facts["warnings"]
+    except Refused as refused:
+        said = str(refused)
+    assert "interactions: expect_column_value_lengths_to_be_between(user_id) fails 1 times" in said
+    assert ("alexander" in said) == bool(people)

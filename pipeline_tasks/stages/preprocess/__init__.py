@@ -62,6 +62,10 @@ def _require_passed(store: Store, run_date: date, inputs: Mapping[str, str]) -> 
         passed = json.loads(store.read(layout.gate(run_date)))
     except Missing:
         passed = None
+    except ValueError as error:
+        raise Refused(
+            f"{store.uri}/{layout.gate(run_date)} is damaged: {error}", f"run validate for {run_date} again"
+        ) from error
     if passed != dict(inputs):
         why = (
             "was stopped by validate" if passed is None else "has been ingested again since it was validated"

@@ -1,0 +1,81 @@
+"""Work of the main thread in, what it returns out; another thread may end it at once, with an error of its choice."""
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import TypeVar
+
+# Spark and torchrun put handlers of their own in the place of SIGINT's; this signal is nobody else's
+SIGNAL = signal.SIGUSR1
+# a signal that was sent is handled as soon as the main thread runs Python again
+HEARD_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+class Interrupted(BaseException):
+    """Ends what the main thread is at; no `except Exception` on its way takes it for a failure of something else."""
+
+
+class Interruption:
+    """What `run` is at ends with the error that `end` is given. Outside `run` nothing is ever interrupted.
+
+    Native code comes back to Python first. Work in another thread than the main one goes on to its end: Python handles
+    signals in the main one alone.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = False
+        self._error: Exception | None = None
+        self._sent = False
+        self._heard = threading.Event()
+
+    def end(self, error: Exception) -> None:
+        """End the work with `error`, at once or as it begins; work that has ended stays as it is."""
+        with self._lock:
+            self._error = error
+            if self._running:
+                self._sent = True
+                signal.pthread_kill(threading.main_thread().ident or 0, SIGNAL)
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns; raises what it raises, and what `end` was given."""
+        if threading.current_thread() is not threading.main_thread():
+            return work()
+        before = signal.signal(SIGNAL, self._hear)
+        try:
+            try:
+                self._begin()
+                return work()
+            finally:  # from here on the handler raises nothing
+                self._running = False
+        except (
+            Interrupted,
+            Exception,
+        ) as error:  # what is tidied up on the way may fail, as Spark's stop does
+            if self._error and self._heard.is_set():
+                raise self._error from error
+            raise
+        finally:
+            self._settle()
+            signal.signal(SIGNAL, before)
+
+    def _begin(self) -> None:
+        with self._lock:
+            self._running = True
+        if self._error:
+            raise self._error
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self._heard.set()
+        if self._running:
+            raise Interrupted
+
+    def _settle(self) -> None:
+        """Wait for a signal that was sent as the work ended: after this its handler is another's."""
+        with self._lock:
+            sent = self._sent
+        if sent:
+            self._heard.wait(HEARD_SECONDS)

@@ -1,0 +1,117 @@
+"""The main thread's work ends at once when another thread says so, and nothing else is interrupted."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from pipeline_tasks.errors import NightjarError
+from pipeline_tasks.interruption import SIGNAL, Interruption
+
+LOST = NightjarError("the lease was lost")
+SOON = 0.05
+
+
+def later(seconds: float, interruption: Interruption) -> threading.Timer:
+    timer = threading.Timer(seconds, interruption.end, [LOST])
+    timer.start()
+    return timer
+
+
+def deaf_to_failures() -> None:
+    """Work that goes on whatever fails in it."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with suppress(Exception):
+            time.sleep(20)
+    raise AssertionError("it was not interrupted")
+
+
+def test_work_is_ended_with_the_error_also_where_it_goes_on_after_failures() -> None:
+    interruption = Interruption()
+    timer = later(SOON, interruption)
+    with pytest.raises(NightjarError) as raised:
+        interruption.run(deaf_to_failures)
+    timer.join()
+    assert raised.value is LOST
+
+
+def test_what_fails_as_the_work_is_left_does_not_hide_why_it_was() -> None:
+    def untidy() -> None:
+        try:
+            deaf_to_failures()
+        finally:
+            raise ZeroDivisionError
+
+    interruption = Interruption()
+    timer = later(SOON, interruption)
+    with pytest.raises(NightjarError) as raised:
+        interruption.run(untidy)
+    timer.join()
+    assert raised.value is LOST
+
+
+def test_work_that_had_not_begun_does_not() -> None:
+    interruption = Interruption()
+    interruption.end(LOST)
+    with pytest.raises(NightjarError, match="was lost"):
+        interruption.run(lambda: pytest.fail("it began"))
+
+
+def test_work_that_has_ended_stays_as_it_is() -> None:
+    before, interruption = signal.getsignal(SIGNAL), Interruption()
+    assert interruption.run(lambda: 3) == 3
+    interruption.end(LOST)
+    time.sleep(SOON)
+    assert signal.getsignal(SIGNAL) == before
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads that take turns as often as they can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_work_that_ends_at_that_very_moment_ends_either_way_and_nothing_comes_after_it() -> None:
+    before, outcomes = signal.getsignal(SIGNAL), set()
+    for steps in range(0, 3000, 3):
+        interruption, ending = Interruption(), threading.Event()
+        other = threading.Thread(target=lambda i=interruption, e=ending: e.wait() and i.end(LOST))
+        other.start()
+
+        def work(ending: threading.Event = ending, steps: int = steps) -> str:
+            ending.set()
+            for _ in range(steps):
+                pass
+            return "done"
+
+        try:
+            outcomes.add(interruption.run(work))
+        except NightjarError as error:
+            outcomes.add(str(error))
+        other.join()
+    assert outcomes <= {"done", str(LOST)}
+    assert signal.getsignal(SIGNAL) == before
+
+
+def test_somebody_who_presses_control_c_is_heard_as_ever() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Interruption().run(lambda: signal.raise_signal(signal.SIGINT))
+
+
+def test_work_in_another_thread_goes_on_to_its_end() -> None:
+    interruption = Interruption()
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(interruption.run, lambda: time.sleep(4 * SOON) or "done")
+        time.sleep(SOON)
+        interruption.end(LOST)
+        assert working.result() == "done"
