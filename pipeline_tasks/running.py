@@ -33,7 +33,8 @@ def run_stage(settings: Settings, stage: str, run_date: date) -> int:
     """Run `stage`, keep its record, print what came out; return 0, 1, 2 or 99 (see errors).
 
     Of several processes the first alone does both; another only says why it failed. A stage that may not begin, since
-    another writer is at work or the night can no longer be run again, leaves the record of its last run as it was.
+    another writer is at work or the night can no longer be run again, leaves the record of its last run as it was; one
+    that another has taken over from leaves it to that one.
     """
     try:
         interruption = Interruption()
@@ -64,6 +65,8 @@ def _run(
         module = importlib.import_module(f"pipeline_tasks.stages.{stage}")
         report = interruption.run(lambda: module.run(settings, run_date))
         require()
+    except Lost:
+        raise
     except Exception as error:  # a stage must end in a line for people, whatever happened
         code, reason = _ended(settings, stage, run_date, error)
     if launching.rank():

@@ -161,17 +161,23 @@ def test_a_record_begins_when_the_stage_does_and_not_when_it_began_to_wait(
     assert datetime.fromisoformat(records.read(lake, D, "train").started) >= ended
 
 
-def test_a_stage_that_lost_its_lease_fails_so_that_it_is_run_again(make_settings, lake, stage) -> None:
+def test_a_stage_that_lost_its_lease_fails_and_leaves_the_record_to_who_took_over(
+    make_settings, lake, stage, capsys
+) -> None:
     def overtaken(settings: Any, run_date: date) -> Report:
-        lake.create(layout.lease("nights", 2), b"{}")
+        lake.create(layout.lease("nights", 3), b"{}")
         return Report("fine")
 
+    stage(lambda s, d: Report("fine"))
+    assert running.run_stage(make_settings(), "train", D) == 0
+    before = lake.read(layout.record(D, "train"))
     stage(overtaken)
     assert running.run_stage(make_settings(), "train", D) == 1
-    assert "the lease 'nights'" in records.read(lake, D, "train").reason
+    assert "the lease 'nights'" in capsys.readouterr().out
+    assert lake.read(layout.record(D, "train")) == before
 
 
-def test_a_stage_that_has_lost_its_lease_ends_at_once(make_settings, lake, stage) -> None:
+def test_a_stage_that_has_lost_its_lease_ends_at_once(make_settings, lake, stage, capsys) -> None:
     def overtaken(settings: Any, run_date: date) -> Report:
         lake.create(layout.lease("nights", 2), b"{}")
         time.sleep(30)
@@ -181,7 +187,7 @@ def test_a_stage_that_has_lost_its_lease_ends_at_once(make_settings, lake, stage
     begun = time.monotonic()
     assert running.run_stage(make_settings(lease={"expires_seconds": 0.4}), "train", D) == 1
     assert time.monotonic() - begun < 15
-    assert "the lease 'nights'" in records.read(lake, D, "train").reason
+    assert "the lease 'nights'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("rank", "held"), [("0", True), ("1", False)])
@@ -217,7 +223,7 @@ def test_who_launches_several_processes_keeps_others_out_before_they_read_and_th
     assert seen == [[layout.lease("nights", 1)]] * 3
 
 
-def test_a_process_whose_launcher_has_died_fails(make_settings, lake, stage, monkeypatch) -> None:
+def test_a_process_whose_launcher_has_died_fails(make_settings, lake, stage, monkeypatch, capsys) -> None:
     def orphaned(settings: Any, run_date: date) -> Report:
         monkeypatch.setenv(launching.LAUNCHED_BY, "0")
         return Report("fine")
@@ -225,7 +231,8 @@ def test_a_process_whose_launcher_has_died_fails(make_settings, lake, stage, mon
     monkeypatch.setenv(launching.LAUNCHED_BY, str(os.getppid()))
     stage(orphaned)
     assert running.run_stage(make_settings(), "train", D) == 1
-    assert "has ended" in records.read(lake, D, "train").reason
+    assert "has ended" in capsys.readouterr().out
+    assert records.read(lake, D, "train") is None
 
 
 def test_a_night_that_retention_has_removed_is_refused(make_settings, lake, stage, capsys) -> None:
