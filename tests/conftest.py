@@ -23,11 +23,14 @@ SHARED_DATA = CHECKOUT.parent / "shared" / "data"
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let a file's tests share a process, and whole nights one that begins with them: they take longest."""
+    """Let a file's tests share a process, whole nights too; the scheduler's and they take longest, and begin."""
+
+    def begins(item: pytest.Item) -> int:
+        return (item.path.name == "test_airflow.py") + 2 * ("end_to_end" in item.path.parts)
+
     for item in items:
-        nights = "end_to_end" in item.path.parts
-        item.add_marker(pytest.mark.xdist_group("nights" if nights else item.path.as_posix()))
-    items.sort(key=lambda item: "end_to_end" not in item.path.parts)
+        item.add_marker(pytest.mark.xdist_group("nights" if begins(item) == 2 else item.path.as_posix()))
+    items.sort(key=begins, reverse=True)
 
 
 @pytest.fixture(autouse=True)

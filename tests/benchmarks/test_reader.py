@@ -35,6 +35,7 @@ def test_each_figure_has_a_median_and_a_95th_percentile(tmp_path: Path, options:
         "open_current": 2,
         "top_n, cold": 2,
         "top_n, warm": 5,
+        "one byte of the file": 5,
         "DuckDB, all files": 5,
         "DuckDB, the user's file": 5,
         "to_arrow": 1,

@@ -1,11 +1,11 @@
 """A small shop with planted signal, and whole nights over it."""
 
-import shutil
+import json
+import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import pytest
 
@@ -47,15 +47,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory, shop: Path, quick: dict[str
     codes = {
         night: {stage: run_stage(loaded, stage, night) for stage in records.STAGES} for night in (END, SECOND)
     }
-    shutil.copytree(root / "lake", root / "kept")
     return loaded, LocalStore(root / "lake"), codes
-
-
-@pytest.fixture(scope="session")
-def kept_lake(nights: Any) -> Path:
-    """The folder of a copy of that lake, as it was after the two nights whatever a test has run since; to be copied."""
-    loaded, _, _ = nights
-    return Path(unquote(urlparse(loaded.lake_uri).path)).with_name("kept")
 
 
 @pytest.fixture
@@ -68,3 +60,17 @@ def run_night(spark: Any) -> Callable[..., dict[str, int]]:
         return {stage: run_stage(settings, stage, night) for stage in stages}
 
     return run
+
+
+def environment(quick: dict[str, Any], shop: Path, lake: str, root: Path) -> dict[str, str]:
+    settings = {f"NIGHTJAR_{name.upper()}": json.dumps(section) for name, section in quick.items()}
+    return {
+        **os.environ,
+        **settings,
+        "NIGHTJAR_DATA": str(shop),
+        "NIGHTJAR_LAKE": lake,
+        "NIGHTJAR_STATE": str(root / "state"),
+        "NIGHTJAR_AIRFLOW__RETRIES": "0",
+        "AIRFLOW_HOME": str(root / "airflow"),
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    }

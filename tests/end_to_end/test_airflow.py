@@ -1,9 +1,8 @@
-"""The real DAG: from a terminal on an S3 lake, and triggered over REST in a real scheduler."""
+"""The real DAG in a real scheduler: backfilled, on its schedule, released by a button, and triggered over REST."""
 
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,7 +20,7 @@ import pytest
 
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.local import LocalStore
-from tests.end_to_end.conftest import END, LAST, SECOND
+from tests.end_to_end.conftest import END, LAST, environment
 from tests.webhook import Webhook, listening
 
 NIGHTLY, CONSUMER = "nightly_recommendations", "example_consumer"
@@ -34,43 +33,6 @@ STARTING_SECONDS, PARSING_SECONDS = 75, 40
 # a message more than one would have come by then
 QUIET_SECONDS = 5
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
-
-
-def environment(quick: dict[str, Any], shop: Path, lake: str, root: Path) -> dict[str, str]:
-    settings = {f"NIGHTJAR_{name.upper()}": json.dumps(section) for name, section in quick.items()}
-    return {
-        **os.environ,
-        **settings,
-        "NIGHTJAR_DATA": str(shop),
-        "NIGHTJAR_LAKE": lake,
-        "NIGHTJAR_STATE": str(root / "state"),
-        "NIGHTJAR_AIRFLOW__RETRIES": "0",
-        "AIRFLOW_HOME": str(root / "airflow"),
-        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-    }
-
-
-def test_a_night_from_the_terminal_on_s3_is_the_same_version_as_on_a_local_lake(
-    s3_lake: Any, shop: Path, quick: dict[str, Any], tmp_path: Path, nights: Any
-) -> None:
-    env = environment(quick, shop, s3_lake.uri, tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline_tasks", "nightly", "--run-date", str(END)],
-        env=env,
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    for stage in ("ingest", "train", "publish", "outcome"):
-        assert f"  {stage}" in done.stdout
-    entry = json.loads(s3_lake.read("recommendations/current.json"))
-    assert entry["version"] in done.stdout
-    _, local, _ = nights
-    first = json.loads(local.read("recommendations/log/0000000001.json"))
-    assert (entry["version"], entry["run_date"]) == (first["version"], str(END))
-    assert "Traceback" not in done.stdout + done.stderr
 
 
 class Standalone:
@@ -108,11 +70,10 @@ class Standalone:
 
 @pytest.fixture(scope="module")
 def standalone(
-    shop: Path, quick: dict[str, Any], kept_lake: Path, tmp_path_factory: pytest.TempPathFactory
+    shop: Path, quick: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Standalone]:
-    """`airflow standalone` with the project's DAGs, switched on, on a free port; its lake has two nights."""
+    """`airflow standalone` with the project's DAGs, switched on, on a free port; its lake is empty."""
     root = tmp_path_factory.mktemp("standalone")
-    shutil.copytree(kept_lake, root / "lake")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -253,18 +214,16 @@ def late(standalone: Standalone) -> str:
 def test_a_backfill_makes_one_night_after_the_other(standalone: Standalone, late: str) -> None:
     """The first goes live; the second is held, since meanwhile somebody has asked for that. Of neither is anybody told."""
     api, lake = standalone.api, standalone.lake
-    before = log(lake)
-    assert [entry["run_date"] for entry in before] == [str(END), str(SECOND)]
     mornings = ("--from-date", str(HELD), "--to-date", f"{HELD + timedelta(days=1)}T23:59")
     standalone.airflow("backfill", "create", "--dag-id", NIGHTLY, *mornings, "--max-active-runs", "1")
     first, second = [run["dag_run_id"] for run in api.runs(NIGHTLY, "backfill")]
     assert (first[:20], second[:20]) == ("backfill__2026-07-01", "backfill__2026-07-02")
-    wait_for("the first night", NIGHT_SECONDS, lambda: log(lake)[len(before) :])
+    wait_for("the first night", NIGHT_SECONDS, lambda: log(lake))
     standalone.configure(publish="hold")
     for run in (first, second):
         ended = wait_for("the night", NIGHT_SECONDS, lambda run=run: api.ended(NIGHTLY, run))
         assert ended == "success", run
-    assert [(each["run_date"], each["who"]) for each in log(lake)[len(before) :]] == [
+    assert [(each["run_date"], each["who"]) for each in log(lake)] == [
         (str(LAST), f"airflow {NIGHTLY} {first}")
     ]
     assert json.loads(lake.read(layout.verdict(HELD)))["passed"]

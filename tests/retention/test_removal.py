@@ -50,7 +50,7 @@ def test_a_kill_at_any_instant_leaves_whole_tables_and_the_next_run_ends_as_an_u
     before = content(lake)
     at, done = 0, False
     while not done:
-        at += 11
+        at += 29
         for key in before.keys() - content(lake).keys():
             lake.write(key, before[key])
         broken: Any = KeyByKey(lake, at, "before" if at % 2 else "after", Killed())

@@ -1,7 +1,7 @@
 """Frames that features are made of: events as known at a moment, and items as known at each stamp."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -31,7 +31,9 @@ def items_at(spark: SparkSession, versions: Sequence[dict[str, Any]]) -> tuple[D
     return found, newest_versions(add_slots(found, WIDTH), "item_id", STAMPS)
 
 
-def by(frame: DataFrame, key: str, stamp: datetime) -> dict[str, dict[str, Any]]:
-    """Return the rows of a stamp by their key."""
-    epoch = F.unix_seconds(F.col(STAMP)) == int(stamp.timestamp())
-    return {row[key]: row.asDict() for row in frame.where(epoch).collect()}
+def at_each_stamp(frame: DataFrame, key: str) -> list[dict[str, dict[str, Any]]]:
+    """Return the rows of each of STAMPS by their key; the frame is made once."""
+    rows = frame.withColumn("epoch", F.unix_seconds(F.col(STAMP))).collect()
+    return [
+        {row[key]: row.asDict() for row in rows if row["epoch"] == int(stamp.timestamp())} for stamp in STAMPS
+    ]

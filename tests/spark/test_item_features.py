@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from pipeline_tasks.spark.item_features import Embedding, make_item_features
 from tests.builders import START
-from tests.spark.feature_frames import STAMPS, WIDTH, by, events, items_at
+from tests.spark.feature_frames import STAMPS, WIDTH, at_each_stamp, events, items_at
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
@@ -25,7 +25,7 @@ def made(spark: SparkSession, versions: list[dict[str, Any]], *rows: dict[str, A
         Embedding("embedding", "embedding", 0, None),
     ]
     features = make_item_features(events(spark, *rows), found, at, embeddings, STAMPS, WIDTH)
-    return [by(features, "item_id", stamp) for stamp in STAMPS]
+    return at_each_stamp(features, "item_id")
 
 
 def test_popularity_counts_events_of_everybody_in_its_windows(spark: SparkSession) -> None:

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from pipeline_tasks.spark.user_features import make_user_features
 from tests.builders import START
-from tests.spark.feature_frames import STAMPS, WIDTH, by, events, items_at
+from tests.spark.feature_frames import STAMPS, WIDTH, at_each_stamp, events, items_at
 from tests.spark.frames import users
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -24,7 +24,7 @@ CATALOGUE = [
 def made(spark: SparkSession, *rows: dict[str, Any], people: Any = ({},)) -> list[dict[str, Any]]:
     _, at = items_at(spark, CATALOGUE)
     features = make_user_features(events(spark, *rows), users(spark, *people), at, STAMPS, WIDTH)
-    return [by(features, "user_id", stamp) for stamp in STAMPS]
+    return at_each_stamp(features, "user_id")
 
 
 def test_activity_recency_and_totals(spark: SparkSession) -> None:
