@@ -177,6 +177,6 @@ class RecommendSettings(Section):
     popular_days: int = Field(7, ge=1)
     """Popular lists count the last days (more, when these are empty)."""
     files: int = Field(4, ge=1)
-    """Files (buckets) of top_n."""
+    """Files (buckets) of top_n; one for every 60,000 users keeps lookups fast also where a store reads whole objects."""
     block_users: int = Field(1024, ge=1)
     """Users scored at a time."""
