@@ -51,10 +51,8 @@ class Interruption:
                 return work()
             finally:  # from here on the handler raises nothing
                 self._running = False
-        except (
-            Interrupted,
-            Exception,
-        ) as error:  # what is tidied up on the way may fail, as Spark's stop does
+        except (Interrupted, Exception) as error:
+            # what is tidied up on the way may fail, as Spark's stop does
             if self._error and self._heard.is_set():
                 raise self._error from error
             raise

@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from pipeline_tasks.errors import Refused
-from pipeline_tasks.lake import layout
+from pipeline_tasks.lake import floors, layout
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.publishing import changes, log, versions
 from pipeline_tasks.publishing.data_file import DataFile
-from pipeline_tasks.retention import floors
 
 if TYPE_CHECKING:
     import pandas as pd

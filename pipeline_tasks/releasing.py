@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from pipeline_tasks.blocked import declared_blocks, of_all_and_pairs, read_blocked
 from pipeline_tasks.errors import Refused
-from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.lake import floors, layout, tables
 from pipeline_tasks.online import put_online
 from pipeline_tasks.publishing import availability, changes, versions, waiting
 from pipeline_tasks.publishing.alone import alone_with_versions
@@ -16,7 +16,6 @@ from pipeline_tasks.publishing.promises import Promised, pair_keys
 from pipeline_tasks.publishing.refill import LISTS
 from pipeline_tasks.publishing.who import who
 from pipeline_tasks.reader import open_version
-from pipeline_tasks.retention import floors
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.spark.staging import Staging, open_staging
 

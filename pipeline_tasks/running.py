@@ -16,12 +16,11 @@ from pathlib import Path
 from pipeline_tasks import __version__, launching
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.interruption import Interruption
-from pipeline_tasks.lake import layout, records
+from pipeline_tasks.lake import floors, layout, records
 from pipeline_tasks.lake.lease import Lost, hold
 from pipeline_tasks.lake.records import Record, Report, Status
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.publishing.who import who
-from pipeline_tasks.retention import floors
 from pipeline_tasks.settings import CHECKOUT, Settings
 
 # stages that only say what the others have done

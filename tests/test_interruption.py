@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -32,26 +32,22 @@ def deaf_to_failures() -> None:
     raise AssertionError("it was not interrupted")
 
 
-def test_work_is_ended_with_the_error_also_where_it_goes_on_after_failures() -> None:
+def untidy() -> None:
+    """Work that also fails as it is left."""
+    try:
+        deaf_to_failures()
+    finally:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("work", [deaf_to_failures, untidy])
+def test_work_is_ended_with_the_error_whatever_fails_in_it_or_as_it_is_left(
+    work: Callable[[], None],
+) -> None:
     interruption = Interruption()
     timer = later(SOON, interruption)
     with pytest.raises(NightjarError) as raised:
-        interruption.run(deaf_to_failures)
-    timer.join()
-    assert raised.value is LOST
-
-
-def test_what_fails_as_the_work_is_left_does_not_hide_why_it_was() -> None:
-    def untidy() -> None:
-        try:
-            deaf_to_failures()
-        finally:
-            raise ZeroDivisionError
-
-    interruption = Interruption()
-    timer = later(SOON, interruption)
-    with pytest.raises(NightjarError) as raised:
-        interruption.run(untidy)
+        interruption.run(work)
     timer.join()
     assert raised.value is LOST
 

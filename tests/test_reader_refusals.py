@@ -8,11 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline_tasks.errors import NightjarError, Refused
-from pipeline_tasks.lake import layout
+from pipeline_tasks.lake import floors, layout
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import changes, data_file, verification
 from pipeline_tasks.reader import Version, open_current
-from pipeline_tasks.retention import floors
 from tests.lists import NIGHT, top_n_files, top_n_rows
 from tests.test_reader import LISTS, MANY, go_live
 

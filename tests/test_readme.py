@@ -74,7 +74,7 @@ ONLINE = example("get_online_features")
 
 @pytest.mark.parametrize("number", [n for n in range(len(EXAMPLES)) if n != ONLINE])
 def test_every_example_runs(number: int, published: Path, spark: Any) -> None:
-    run_example(number, published)
+    assert run_example(number, published)  # what it has named
 
 
 def test_duckdb_and_polars_see_what_is_live(published: Path) -> None:

@@ -12,11 +12,10 @@ import pytest
 
 from pipeline_tasks import __main__, launching, running
 from pipeline_tasks.errors import NightjarError, NothingToDo, Refused
-from pipeline_tasks.lake import layout, records
+from pipeline_tasks.lake import floors, layout, records
 from pipeline_tasks.lake.lease import hold
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import StoreError
-from pipeline_tasks.retention import floors
 
 D = date(2026, 6, 30)
 

@@ -40,8 +40,6 @@ def claim_of(found: bytes) -> Claim | str:
     """Return the claim, or words for one that cannot be read."""
     try:
         return Claim(**json.loads(found))
-    except (
-        ValueError,
-        TypeError,
-    ):  # one of another release of this program, or damaged: it expires like any other
+    except (ValueError, TypeError):
+        # of another release of this program, or damaged: it expires like any other
         return "somebody whose claim cannot be read"

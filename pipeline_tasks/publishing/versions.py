@@ -16,11 +16,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipeline_tasks.errors import Refused
-from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.lake import floors, layout, tables
 from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import AlreadyExists, Missing, Store
 from pipeline_tasks.lake.tables import sha256_of
-from pipeline_tasks.retention import floors
 
 MANIFEST = "manifest.json"
 CHUNK_BYTES = 8 << 20

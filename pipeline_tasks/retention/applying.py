@@ -5,11 +5,11 @@ from datetime import date
 from itertools import groupby
 from operator import attrgetter
 
+from pipeline_tasks.lake import floors
 from pipeline_tasks.lake.lease import hold
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing.alone import alone_with_versions
 from pipeline_tasks.publishing.who import who
-from pipeline_tasks.retention import floors
 from pipeline_tasks.retention.holdings import Piece
 from pipeline_tasks.retention.planning import Plan, plan
 from pipeline_tasks.settings import Settings

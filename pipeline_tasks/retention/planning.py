@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline_tasks.errors import NightjarError, Refused
+from pipeline_tasks.lake import floors
 from pipeline_tasks.lake.store import Store, StoreError
-from pipeline_tasks.retention import floors, needs
+from pipeline_tasks.retention import needs
 from pipeline_tasks.retention.holdings import LAYERS, Holdings, Piece, take_stock
 from pipeline_tasks.retention.needs import Need, Reads
 from pipeline_tasks.retention.serving import Serving

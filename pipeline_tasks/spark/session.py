@@ -32,9 +32,9 @@ LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.files.openCostInBytes": "0",
 }
-# The plain compiler alone: on one machine a night is short, and half of its time went into optimizing code.
+# The plain compiler alone: on one machine a night is short, and half of its time went into optimizing code. With it
+# Java reserves too little for compiled code: a session that makes many plans fills it, and goes on uncompiled.
 # `spark.conf` says otherwise: { "spark.driver.extraJavaOptions" = "-XX:+UseParallelGC -Xss8m" }
-# With it Java reserves too little for compiled code: a session that makes many plans fills it, and goes on uncompiled.
 JAVA_OPTIONS = "-XX:+UseParallelGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -Xss8m"
 # made by class_archive, as set-up does
 CLASS_ARCHIVE = Path(sys.prefix) / "spark.jsa"

@@ -1,9 +1,9 @@
-"""The DAGs: they load, only wire, pass values by environment, and ask the engines for the right thing."""
+"""The DAGs: they load, only wire, and pass values by environment."""
 
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,33 +11,7 @@ from typing import Any
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
-DAGS = CHECKOUT / "dags"
-
-
-@pytest.fixture(scope="module")
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An Airflow home of the tests' own; Airflow reads these variables when it is first imported."""
-    home = tmp_path_factory.mktemp("airflow")
-    os.environ.update(
-        AIRFLOW_HOME=str(home), AIRFLOW__CORE__LOAD_EXAMPLES="False", AIRFLOW__CORE__UNIT_TEST_MODE="True"
-    )
-    sys.path.insert(0, str(DAGS))
-    return home
-
-
-def load(name: str) -> Any:
-    """Load a DAG file anew, as the DAG processor does; return its DAG."""
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(dag_folder=str(DAGS / f"{name}.py"))
-    assert bag.import_errors == {}
-    return bag.dags[name]
-
-
-@pytest.fixture
-def nightly(airflow_home: Path) -> Any:
-    return load("nightly_recommendations")
+from tests.dags.loading import CHECKOUT, DAGS, load
 
 
 def test_the_night_is_one_straight_chain(nightly: Any) -> None:
@@ -142,55 +116,6 @@ def test_the_night_is_the_one_typed_or_the_last_whole_day(nightly: Any, typed, l
     assert (rendered["NIGHTJAR_TRAIN__MODEL"], rendered["NIGHTJAR_PUBLISH__MODE"]) == ("popular", "off")
 
 
-def serialized(dag: Any) -> Any:
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    return DagSerialization.serialize_dag(dag)
-
-
-def test_without_a_deadline_nobody_waits_for_one(nightly: Any) -> None:
-    assert nightly.deadline is None
-
-
-def test_a_deadline_is_so_long_after_the_schedules_moment(
-    airflow_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NIGHTJAR_AIRFLOW__DEADLINE", "06:00")
-    dag = load("nightly_recommendations")
-    (alert,) = dag.deadline
-    assert (alert.interval, alert.name) == (timedelta(hours=4), "tables live by 06:00 UTC")
-    assert alert.reference.reference_name == "DagRunLogicalDateDeadline"
-    assert serialized(dag)["deadline"]
-
-
-def test_airflow_finds_the_callbacks_by_their_names(nightly: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The triggerer imports the deadline's by its path; the DAG processor has the DAG's own at hand."""
-    from airflow.sdk._shared.module_loading import accepts_context, import_string
-
-    from pipeline_tasks.notifying import callbacks
-
-    monkeypatch.setenv("NIGHTJAR_AIRFLOW__DEADLINE", "06:00")
-    (alert,) = load("nightly_recommendations").deadline
-    assert import_string(alert.callback.path) is callbacks.on_missed_deadline
-    assert accepts_context(callbacks.on_missed_deadline)
-    assert nightly.on_failure_callback is callbacks.on_failure
-
-
-def test_a_callbacks_night_is_its_tasks_night(nightly: Any) -> None:
-    from pipeline_tasks.notifying.callbacks import run_of
-
-    moment = datetime(2026, 7, 1, 2, tzinfo=UTC)
-    task, macros = nightly.get_task("train"), __import__("airflow.sdk.execution_time.macros", fromlist=["x"])
-    for logical, typed in ((moment, None), (None, None), (moment, "2018-09-24")):
-        run = SimpleNamespace(
-            run_id="r", run_type="manual", logical_date=logical, run_after=moment, conf={"run_date": typed}
-        )
-        params = {"run_date": typed, "model": "popular", "publish": "off", "why": ""}
-        context = {"params": params, "dag_run": run, "macros": macros}
-        rendered = task.render_template(task.env, context, nightly.get_template_env())
-        assert rendered["NIGHTJAR_RUN_DATE"] == str(run_of(context).night)
-
-
 @pytest.mark.parametrize("typed", ["2018-9-24", "yesterday", "2018-09-24 && true"])
 def test_the_form_refuses_a_malformed_date(nightly: Any, typed: str) -> None:
     from airflow.sdk.exceptions import ParamValidationError
@@ -226,77 +151,6 @@ def test_the_retry_policy_survives_serialization(nightly: Any) -> None:
     from airflow.serialization.serialized_objects import DagSerialization
 
     assert DagSerialization.deserialize_dag(DagSerialization.serialize_dag(nightly)).dag_id == nightly.dag_id
-
-
-def test_the_container_gets_lake_settings_and_gpus(
-    airflow_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NIGHTJAR_TRAIN__LAUNCHER", "docker")
-    monkeypatch.setenv("NIGHTJAR_TRAIN__DOCKER__GPUS", "1")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
-    monkeypatch.setenv("NIGHTJAR_NOTIFY__WEBHOOK", "https://hooks.example.com/hush")
-    dag = load("nightly_recommendations")
-    task = dag.get_task("train")
-    assert type(task).__name__ == "DockerOperator"
-    assert task.command == ["train"]
-    assert task.device_requests[0]["Count"] == 1
-    assert task.shm_size is None
-    assert task.user == f"{os.getuid()}:{os.getgid()}"
-    assert "hush" not in str(task.environment) + str(serialized(dag))
-    assert type(dag.get_task("ingest")).__name__ == "BashOperator"
-
-
-def test_the_pod_asks_for_what_the_settings_say(
-    airflow_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name, value in {
-        "LAKE": "s3://bucket/lake",
-        "TRAIN__LAUNCHER": "kubernetes",
-        "TRAIN__KUBERNETES__GPUS": "1",
-        "TRAIN__KUBERNETES__NAMESPACE": "night",
-        "TRAIN__KUBERNETES__MEMORY": "4Gi",
-        "TRAIN__KUBERNETES__ENVIRONMENT_FROM": "lake-keys",
-        "TRAIN__KUBERNETES__SERVICE_ACCOUNT": "trainer",
-    }.items():
-        monkeypatch.setenv(f"NIGHTJAR_{name}", value)
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path)))
-    task = load("nightly_recommendations").get_task("recommend")
-    pod = task.build_pod_request_obj()
-    container = pod.spec.containers[0]
-    assert pod.metadata.namespace == "night"
-    assert pod.spec.service_account_name == "trainer"
-    assert container.args == ["recommend"]
-    assert container.resources.limits == {"memory": "4Gi", "nvidia.com/gpu": "1"}
-    assert container.resources.requests == {"cpu": "2", "memory": "4Gi"}
-    assert container.env_from[0].secret_ref.name == "lake-keys"
-    assert {entry.name: entry.value for entry in container.env}["NIGHTJAR_LAKE"] == "s3://bucket/lake"
-    assert pod.spec.security_context["runAsNonRoot"] is True
-
-
-def test_several_processes_get_memory_to_share(
-    airflow_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("NIGHTJAR_TRAIN__PROCESSES", "2")
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path)))
-    monkeypatch.setenv("NIGHTJAR_TRAIN__LAUNCHER", "docker")
-    task = load("nightly_recommendations").get_task("train")
-    assert (task.command, task.shm_size) == (["train"], 1 << 30)  # the stage itself starts its processes
-    assert task.environment["NIGHTJAR_TRAIN__PROCESSES"] == "2"
-    monkeypatch.setenv("NIGHTJAR_TRAIN__LAUNCHER", "kubernetes")
-    spec = load("nightly_recommendations").get_task("train").build_pod_request_obj().spec
-    assert [mount.mount_path for mount in spec.containers[0].volume_mounts] == ["/dev/shm"]
-    assert [volume.empty_dir.medium for volume in spec.volumes] == ["Memory"]
-
-
-def kubeconfig(folder: Path) -> Path:
-    """Write a configuration of a cluster that nobody calls: the pod is built, not started."""
-    path = folder / "kubeconfig"
-    path.write_text(
-        "apiVersion: v1\nkind: Config\ncurrent-context: x\n"
-        "clusters: [{name: x, cluster: {server: 'https://127.0.0.1:1'}}]\n"
-        "contexts: [{name: x, context: {cluster: x, user: x}}]\nusers: [{name: x, user: {}}]\n"
-    )
-    return path
 
 
 def test_the_files_of_the_dags_are_thin() -> None:

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from pipeline_tasks.errors import Refused
-from pipeline_tasks.lake import layout
+from pipeline_tasks.lake import floors, layout
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import versions
 from pipeline_tasks.publishing.versions import Manifest, Verdict
-from pipeline_tasks.retention import floors
 from tests.failing_store import FailingStore, Killed, content
 from tests.lists import NIGHT, make_version, top_n_files, top_n_rows
 

@@ -109,3 +109,7 @@ def left(store: Store, prefix: str) -> set[str]:
 
 def _dates(keys: Iterable[str]) -> set[str]:
     return {match[0] for key in keys if (match := re.search(r"\d{4}-\d{2}-\d{2}", key))}
+
+
+def nights(*numbers: int) -> set[str]:
+    return {str(number) for number in numbers}

@@ -1,62 +1,29 @@
 """What stays and what goes: old nights of every layer go, and never what serves or what a later night reads."""
 
-import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from pipeline_tasks.errors import NightjarError, Refused
-from pipeline_tasks.lake import layout
-from pipeline_tasks.lake.local import LocalStore
+from pipeline_tasks.lake import floors, layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import catalogue, changes, verification
-from pipeline_tasks.reader import open_current, open_version
-from pipeline_tasks.retention import floors, needs
+from pipeline_tasks.publishing import changes
+from pipeline_tasks.retention import needs
 from pipeline_tasks.retention.applying import apply
-from pipeline_tasks.retention.planning import Plan, plan
+from pipeline_tasks.retention.planning import plan
 from pipeline_tasks.settings.retention import NIGHTS
-from tests.failing_store import content
 from tests.lists import MODEL
 from tests.retention.lakes import (
     SHORT,
     day,
     left,
+    nights,
     put,
     write_decision,
     write_model,
     write_night,
     write_raw,
 )
-
-TWO = {"nights": dict.fromkeys(NIGHTS, 2)}
-
-
-@pytest.fixture
-def settings(make_settings: Callable[..., Any], lake: Store) -> Any:
-    """Two nights of every layer stay; a night looks back over as little as it can."""
-    return make_settings(**SHORT, retention=TWO)
-
-
-@pytest.fixture(scope="module")
-def eight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """A lake of eight nights, each live in its turn, and their versions."""
-    root = tmp_path_factory.mktemp("eight")
-    store = LocalStore(root / "lake")
-    return root / "lake", [write_night(store, root / "files", number) for number in range(1, 9)]
-
-
-@pytest.fixture
-def versions(lake: LocalStore, eight: tuple[Path, list[str]]) -> list[str]:
-    """The versions of eight nights; the lake is a copy of theirs."""
-    shutil.copytree(eight[0], lake.root)
-    return eight[1]
-
-
-def nights(*numbers: int) -> set[str]:
-    return {str(number) for number in numbers}
 
 
 def test_of_every_layer_the_old_nights_go(lake: Store, versions: list[str], settings: Any) -> None:
@@ -264,89 +231,3 @@ def test_a_budget_of_raw_arrivals_decides_which_nights_can_be_run_again(
     assert found is not None
     assert day(1) < found.floor < day(8)
     assert sum(piece.bytes for piece in found.goes) > 0
-
-
-def test_a_dry_run_changes_nothing(lake: Store, versions: list[str], settings: Any) -> None:
-    before = content(lake)
-    found = plan(lake, settings)
-    assert found is not None
-    assert found.goes
-    assert content(lake) == before
-    assert not lake.keys("leases/")
-
-
-def test_an_empty_lake_has_nothing_to_keep(either_lake: Store, settings: Any) -> None:
-    assert plan(either_lake, settings) is None
-    assert apply(either_lake, settings) is None
-
-
-def test_a_damaged_decision_stops_it_before_anything_is_removed(
-    lake: Store, versions: list[str], settings: Any
-) -> None:
-    lake.write(layout.champion(day(6)), b"{")
-    before = content(lake)
-    with pytest.raises(Refused, match=r"champions/run_date=2026-02-06.json cannot be read"):
-        apply(lake, settings)
-    assert content(lake) == before
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        layout.verdict(day(8)),
-        f"{layout.night('clean/interactions', day(3))}/_commit.json",
-        layout.record(day(8), "evaluate"),
-        layout.log_entry(5),
-    ],
-)
-def test_whatever_is_damaged_it_is_refused(lake: Store, versions: list[str], settings: Any, key: str) -> None:
-    lake.write(key, b"{")
-    with pytest.raises(Refused, match=r"is damaged"):
-        plan(lake, settings)
-
-
-def test_what_has_no_date_is_left_alone(lake: Store, versions: list[str], settings: Any) -> None:
-    strange = ["raw/notes.txt", "models/champions/readme", "identity.json", "features/2026-13-45/x"]
-    for key in strange:
-        lake.write(key, b"!")
-    apply(lake, settings)
-    assert all(lake.exists(key) for key in strange)
-
-
-def test_a_second_run_finds_nothing_more(lake: Store, versions: list[str], settings: Any) -> None:
-    apply(lake, settings)
-    after = content(lake)
-    found = apply(lake, settings)
-    assert found is not None
-    assert found.goes == []
-    assert content(lake) == after
-
-
-def test_who_reads_meanwhile_reads_what_is_live_or_is_told_that_its_version_has_gone(
-    lake: Store, versions: list[str], settings: Any
-) -> None:
-    old, live = open_version(lake.uri, versions[0]), open_current(lake.uri)
-    rows = live.to_arrow("top_n")
-    apply(lake, settings)
-    assert live.to_arrow("top_n").equals(rows)
-    with pytest.raises(NightjarError, match=r"top_n/part-00000.parquet has gone"):
-        old.to_arrow("top_n")
-    with pytest.raises(Refused, match="there is no"):
-        open_version(lake.uri, versions[0])
-    assert list(verification.faults_of_log(lake)) == []
-    assert [each.name for each in catalogue.listed(lake)] == versions[:4:-1]
-
-
-def test_nights_that_were_removed_are_refused_and_the_floor_never_sinks(
-    lake: Store, versions: list[str], settings: Any, make_settings: Callable[..., Any]
-) -> None:
-    apply(lake, settings)
-    assert floors.read(lake) == day(7)
-    floors.refuse_below(lake, day(7))
-    with pytest.raises(
-        Refused, match=r"night 2026-02-06 can no longer be run again.*the oldest that can is 2026-02-07"
-    ):
-        floors.refuse_below(lake, day(6))
-    later: Plan | None = apply(lake, make_settings(**SHORT))
-    assert later is not None
-    assert later.floor == floors.read(lake) == day(7)

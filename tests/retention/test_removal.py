@@ -2,25 +2,15 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.retention.applying import apply, remove
 from pipeline_tasks.retention.planning import plan
-from pipeline_tasks.settings.retention import NIGHTS
 from tests.failing_store import FailingStore, Killed, content
-from tests.retention.lakes import SHORT, left, write_night
-from tests.retention.test_plan import nights
-
-
-@pytest.fixture
-def settings(make_settings: Callable[..., Any], lake: Store) -> Any:
-    """Two nights of every layer stay; a night looks back over as little as it can."""
-    return make_settings(**SHORT, retention={"nights": dict.fromkeys(NIGHTS, 2)})
+from tests.retention.lakes import left, nights, write_night
 
 
 class KeyByKey(FailingStore):

@@ -6,8 +6,8 @@ import pytest
 
 from pipeline_tasks import model_store
 from pipeline_tasks.stages import train
-from tests.stages.test_train_evaluate_recommend import NIGHT, QUICK, run_all, staged
-from tests.training_night import write_training_tables
+from tests.stages.model_night import QUICK, run_all, staged
+from tests.training_night import NIGHT, write_training_tables
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pipeline_tasks.lake import layout, records
 from pipeline_tasks.models.checkpoint import config_bytes, weights_bytes
 from pipeline_tasks.running import run_stage
 from pipeline_tasks.stages import evaluate, recommend, train
-from tests.stages.test_train_evaluate_recommend import NIGHT, QUICK, run_all
-from tests.training_night import write_training_tables
+from tests.stages.model_night import QUICK, run_all
+from tests.training_night import NIGHT, write_training_tables
 
 NEXT = NIGHT + timedelta(days=1)
 STAGES = {"train": train, "evaluate": evaluate, "recommend": recommend}

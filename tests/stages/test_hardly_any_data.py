@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline_tasks.model_store import KINDS
-from tests.stages.test_train_evaluate_recommend import QUICK, N, run_all, staged
+from tests.stages.model_night import QUICK, N, run_all, staged
 from tests.training_night import write_training_tables
 
 MODELS = sorted(KINDS)

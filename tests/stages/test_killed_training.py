@@ -11,8 +11,7 @@ from typing import Any
 from pipeline_tasks.lake import layout
 from pipeline_tasks.settings import CHECKOUT
 from pipeline_tasks.stages import train
-from tests.stages.test_train_evaluate_recommend import NIGHT
-from tests.training_night import write_training_tables
+from tests.training_night import NIGHT, write_training_tables
 
 EPOCHS = {"dim": 16, "epochs": 30, "patience": 30, "batch_events": 16, "device": "cpu"}
 
