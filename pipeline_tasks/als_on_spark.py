@@ -7,6 +7,7 @@ from pipeline_tasks.models.als import Als, AlsConfig
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import Training
 from pipeline_tasks.models.tastes import Tastes, tastes_of
+from pipeline_tasks.scratch import scratch_folder
 from pipeline_tasks.settings import Settings
 
 
@@ -21,7 +22,6 @@ def fit_on_spark(
     # not at the top: the training container has no Spark, and settings that want it there are refused
     from pipeline_tasks.spark.als_factors import als_factors
     from pipeline_tasks.spark.session import spark_session
-    from pipeline_tasks.spark.staging import scratch_folder
 
     known = histories.last(config.max_history)
     tastes, device = tastes_of(known, config.weights), training.device

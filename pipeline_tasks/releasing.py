@@ -2,12 +2,14 @@
 
 from datetime import UTC, date, datetime
 from functools import partial
+from pathlib import Path
 
 import pyarrow.compute as pc
 
 from pipeline_tasks.blocked import declared_blocks, of_all_and_pairs, read_blocked
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import floors, layout, tables
+from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.online import put_online
 from pipeline_tasks.publishing import availability, changes, versions, waiting
 from pipeline_tasks.publishing.alone import alone_with_versions
@@ -16,8 +18,8 @@ from pipeline_tasks.publishing.promises import Promised, pair_keys
 from pipeline_tasks.publishing.refill import LISTS
 from pipeline_tasks.publishing.who import who
 from pipeline_tasks.reader import open_version
+from pipeline_tasks.scratch import scratch_folder
 from pipeline_tasks.settings import Settings
-from pipeline_tasks.spark.staging import Staging, open_staging
 
 NEWER = "let a newer night go live"
 
@@ -28,32 +30,29 @@ def release(settings: Settings, version: str | None, why: str) -> Entry:
     What can be had is read again as it is now, whatever night the version is of: unlike the stages of a night
     this is something that a person does at a moment. Raises Refused where an item of a list has sold out.
     """
-    with (
-        alone_with_versions(settings, "release") as require,
-        open_staging(settings, "release") as staging,
-    ):
-        done = changes.already_made(staging.store, "release", version, who())
+    store = open_store(settings.lake_uri)
+    with alone_with_versions(settings, "release") as require, scratch_folder(settings) as scratch:
+        done = changes.already_made(store, "release", version, who())
         if done:
             return done
-        found = waiting.find(staging.store, version)
+        found = waiting.find(store, version)
         run_date = date.fromisoformat(found.run_date)
-        verdict = versions.require_passed(staging.store, run_date)
+        verdict = versions.require_passed(store, run_date)
         if verdict.version != found.name:
             raise Refused(f"night {run_date} was made again meanwhile: {verdict.version}", "look at that one")
-        _refuse_stale(staging, settings, found.name, run_date)
-        _refuse_blocked(staging, settings, found.name, run_date)
+        _refuse_stale(store, settings, found.name, run_date, scratch)
+        _refuse_blocked(store, settings, found.name, run_date, scratch)
         said = why or "released by hand"
-        push = partial(put_online, settings, staging.store, found.name)
-        return changes.release(staging.store, run_date, verdict, who(), said, require, push)
+        push = partial(put_online, settings, store, found.name)
+        return changes.release(store, run_date, verdict, who(), said, require, push)
 
 
-def _refuse_stale(staging: Staging, settings: Settings, name: str, run_date: date) -> None:
+def _refuse_stale(store: Store, settings: Settings, name: str, run_date: date, scratch: Path) -> None:
     """Raise Refused where a list of the version holds what cannot be had any more."""
-    store = staging.store
     known = tables.read_table(
         store, layout.night("training/items", run_date), "dataset", ["item_id", "item_index"]
     )
-    items = availability.read_anew(staging, settings, known, datetime.now(UTC))
+    items = availability.read_anew(settings, known, datetime.now(UTC), scratch)
     gone = items.filter(pc.invert(items["available"]))["item_id"].combine_chunks()
     version = open_version(store.uri, name)
     for table, lists in LISTS.items():
@@ -74,11 +73,11 @@ def _refuse_stale(staging: Staging, settings: Settings, name: str, run_date: dat
             )
 
 
-def _refuse_blocked(staging: Staging, settings: Settings, name: str, run_date: date) -> None:
+def _refuse_blocked(store: Store, settings: Settings, name: str, run_date: date, scratch: Path) -> None:
     """Raise Refused where a list of the version holds what has been blocked since it was checked."""
-    items, users, pairs = of_all_and_pairs(declared_blocks(settings, read_blocked(settings, staging.scratch)))
+    items, users, pairs = of_all_and_pairs(declared_blocks(settings, read_blocked(settings, scratch)))
     keys = pair_keys(*(pairs[column].combine_chunks() for column in pairs.column_names))
-    version = open_version(staging.store.uri, name)
+    version = open_version(store.uri, name)
     for table, lists in LISTS.items():
         blocks = Promised(items, users, keys) if table == "top_n" else Promised(items)
         batches = version.batches(table, [lists.owner, lists.item])
@@ -88,5 +87,5 @@ def _refuse_blocked(staging: Staging, settings: Settings, name: str, run_date: d
         if blocked:
             raise Refused(
                 f"{blocked:,} places of {table} in version {name} are blocked since it was checked",
-                floors.again(staging.store, run_date, "check", NEWER, ", and release that"),
+                floors.again(store, run_date, "check", NEWER, ", and release that"),
             )

@@ -20,7 +20,7 @@ from tests.test_online import online
 
 
 @pytest.fixture
-def checked(lake: Store, make_settings: Callable[..., Any], tmp_path: Path, spark: Any) -> tuple[Any, str]:
+def checked(lake: Store, make_settings: Callable[..., Any], tmp_path: Path) -> tuple[Any, str]:
     """Settings of a lake whose night has been checked, and its version."""
     from pipeline_tasks.stages import check
 

@@ -3,8 +3,6 @@
 import argparse
 import json
 from dataclasses import asdict
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pipeline_tasks.settings import Settings
 
@@ -21,15 +19,15 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
     from pipeline_tasks.dataset.engine import define, open_engine
     from pipeline_tasks.publishing.comparison import compare
     from pipeline_tasks.reader import open_version
+    from pipeline_tasks.scratch import scratch_folder
 
     named = [open_version(loaded.lake_uri, name) for name in (options.a, options.b)]
-    loaded.state_dir.mkdir(parents=True, exist_ok=True)
     with (
-        TemporaryDirectory(dir=loaded.state_dir) as folder,
-        open_engine(Path(folder), loaded.spark.driver_memory) as engine,
+        scratch_folder(loaded) as folder,
+        open_engine(folder, loaded.spark.driver_memory) as engine,
     ):
         for view, version in zip(("a", "b"), named, strict=True):
-            define(engine, view, version.local_files("top_n", Path(folder) / view))
+            define(engine, view, version.local_files("top_n", folder / view))
         found = compare(engine, "a", "b")
     if options.json:
         print(json.dumps(asdict(found), indent=1, ensure_ascii=False))

@@ -4,19 +4,27 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
+from pipeline_tasks.contracts import ITEMS
+from pipeline_tasks.dataset.engine import open_engine
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.sources import choose, declared, layouts
-from pipeline_tasks.spark.reading import reading, spark_paths, typed_table
-from pipeline_tasks.spark.staging import Staging
+from pipeline_tasks.sources.casting import ARROW_TYPES
+from pipeline_tasks.sources.reading import typed_columns
+
+ASKED = ("item_id", "updated_at", "available")
+# of equally new versions all must be available; one without a moment always held, so every other one is newer
+NEWEST = """
+    SELECT item_id, NOT max({'moment': coalesce(updated_at, '-infinity'), 'gone': available IS FALSE}).gone AS available
+    FROM versions
+    WHERE item_id IS NOT NULL AND (updated_at IS NULL OR epoch_us(updated_at) < $cut_us) GROUP BY item_id"""
 
 
-def read_anew(staging: Staging, settings: Settings, known: pa.Table, end: datetime) -> pa.Table:
+def read_anew(settings: Settings, known: pa.Table, end: datetime, scratch: Path) -> pa.Table:
     """Return `known` (item_id, item_index) by item_id, with `available` as the source says it now.
 
     A version of an item counts up to `check.availability_hours` after `end`, the night's own. An item that
@@ -26,33 +34,24 @@ def read_anew(staging: Staging, settings: Settings, known: pa.Table, end: dateti
     table = declared(choose(settings), "items")
     if table is None:
         return known.append_column("available", pa.repeat(True, known.num_rows)).sort_by("item_id")
-    found = layouts(table)
-    uris = [uri for layout in found for uri in layout.files]
-    paths = spark_paths(table, uris, staging.scratch, cluster=not settings.spark.is_local)
+    schema = pa.schema([(name, ARROW_TYPES[ITEMS.column(name).type]) for name in ASKED])
+    batches = typed_columns(table, layouts(table), ASKED, scratch / "source")
+    versions = pa.Table.from_batches(batches, schema)
     cut = end + timedelta(hours=settings.check.availability_hours)
-    with reading(table):
-        now = available_items(typed_table(staging.spark, table, found, paths), cut).toArrow()
+    now = available_items(versions, cut, scratch, settings.spark.driver_memory)
     joined = known.join(now, "item_id", join_type="left outer")
     place = joined.schema.get_field_index("available")
     return joined.set_column(place, "available", joined["available"].fill_null(False)).sort_by("item_id")
 
 
-def available_items(items: DataFrame, cut: datetime) -> DataFrame:
+def available_items(versions: pa.Table, cut: datetime, scratch: Path, memory: str) -> pa.Table:
     """Return item_id and available of every item by its newest version before `cut`.
 
-    Of equally new versions all must be available. A version without a moment always held, so every other
-    one is newer; one that does not say is available.
+    One that does not say whether it is available is; rows without an id are none.
     """
-    counts = F.col("updated_at").isNull() | (F.col("updated_at") < F.lit(cut))
-    moment = F.coalesce("updated_at", F.timestamp_seconds(F.lit(-(10**10))))
-    gone = ~F.coalesce("available", F.lit(True))
-    newest = F.max(F.struct(moment.alias("moment"), gone.alias("gone")))
-    return (
-        items.where(counts & F.col("item_id").isNotNull())
-        .groupBy("item_id")
-        .agg(newest.alias("newest"))
-        .select("item_id", (~F.col("newest.gone")).alias("available"))
-    )
+    with open_engine(scratch, memory) as engine:
+        engine.register("versions", versions)
+        return engine.sql(NEWEST, params={"cut_us": int(cut.timestamp() * 1_000_000)}).to_arrow_table()
 
 
 def snapshot(unavailable: Sequence[str], known: int) -> dict[str, Any]:

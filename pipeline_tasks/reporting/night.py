@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -23,6 +22,7 @@ from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.records import Record
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import versions
+from pipeline_tasks.scratch import scratch_folder
 from pipeline_tasks.settings import Settings
 
 # who makes the tables of a folder of the lake
@@ -116,10 +116,8 @@ class Night:
 @contextmanager
 def open_night(store: Store, settings: Settings, run_date: date, fresh: dict[str, Record]) -> Iterator[Night]:
     """Give the night with an engine and a scratch folder that are gone at the end."""
-    scratch = settings.state_dir / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
     with (
-        TemporaryDirectory(dir=scratch) as folder,
-        open_engine(Path(folder), settings.spark.driver_memory) as engine,
+        scratch_folder(settings) as folder,
+        open_engine(folder, settings.spark.driver_memory) as engine,
     ):
-        yield Night(store, settings, run_date, fresh, engine, Path(folder))
+        yield Night(store, settings, run_date, fresh, engine, folder)

@@ -6,6 +6,7 @@ import io
 import os
 import posixpath
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -59,8 +60,11 @@ def open_file(uri: str) -> BinaryIO:
 
 
 @contextmanager
-def open_text(uri: str) -> Iterator[TextIO]:
-    """Open a file of the source as UTF-8 text, unpacked where its name ends in .gz or .bz2. Raises Refused."""
+def open_text(uri: str, errors: str = "strict", newline: str | None = "") -> Iterator[TextIO]:
+    """Open a file of the source as UTF-8 text, unpacked where its name ends in .gz or .bz2. Raises Refused.
+
+    `errors` and `newline` are those of `io.TextIOWrapper`.
+    """
     with open_file(uri) as raw:
         stream: Any = raw
         if uri.endswith(".gz"):
@@ -68,9 +72,11 @@ def open_text(uri: str) -> Iterator[TextIO]:
         elif uri.endswith(".bz2"):
             stream = bz2.BZ2File(raw)
         try:
-            yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-        except (UnicodeDecodeError, EOFError, OSError) as error:
+            yield io.TextIOWrapper(stream, encoding="utf-8-sig", errors=errors, newline=newline)
+        except UnicodeDecodeError as error:
             raise Refused(f"{uri} is no UTF-8 text: {error}", "write it again, as UTF-8") from error
+        except (OSError, EOFError, zlib.error) as error:
+            raise Refused(f"{uri} cannot be read: {error}", "it may be damaged: write it again") from error
 
 
 def local_path(uri: str) -> Path | None:

@@ -6,7 +6,8 @@ from pyspark.sql import types as T
 from pyspark.sql.window import Window
 
 from pipeline_tasks.contracts import MAX_ID_CHARACTERS, Contract
-from pipeline_tasks.spark.parsing import REASON, REASONS, ROW, SPARK_TYPES
+from pipeline_tasks.sources.typed import REASON, REASONS, ROW
+from pipeline_tasks.spark.schemas import SPARK_TYPES
 
 ARRIVED = "arrived"  # the UTC date of arrival; null for a rejected row that has no time that can be read
 REJECTED = T.StructType(

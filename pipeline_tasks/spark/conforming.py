@@ -4,7 +4,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipeline_tasks.contracts import Contract
-from pipeline_tasks.spark.parsing import SPARK_TYPES
+from pipeline_tasks.spark.schemas import SPARK_TYPES
 
 
 def conform(frame: DataFrame, contract: Contract) -> DataFrame:

@@ -10,7 +10,7 @@ from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.spark.arrivals import REJECTED
-from pipeline_tasks.spark.parsing import schema
+from pipeline_tasks.spark.schemas import schema
 from pipeline_tasks.spark.staging import Staging
 
 

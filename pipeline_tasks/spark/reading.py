@@ -16,7 +16,8 @@ from pyspark.sql import types as T
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.sources import Declared, Layout, fetch
-from pipeline_tasks.spark.parsing import LINE, Typing, type_batches, type_lines, typed_schema
+from pipeline_tasks.sources.typed import LINE, Typing, type_batches, type_lines, typing_of
+from pipeline_tasks.spark.schemas import typed_schema
 
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/.@+_-]+")
 
@@ -49,11 +50,10 @@ def spark_paths(declared: Declared, uris: list[str], scratch: Path, *, cluster: 
 
 
 def _csv_rows(spark: SparkSession, declared: Declared, layout: Layout, paths: list[str]) -> DataFrame:
-    table = declared.table
-    places = {f"c{n}": name for n, name in enumerate(layout.columns)}
+    table, typing = declared.table, typing_of(declared, layout)
     rows = spark.read.csv(
         paths,
-        schema=T.StructType([T.StructField(field, T.StringType()) for field in [*places, LINE]]),
+        schema=T.StructType([T.StructField(field, T.StringType()) for field in [*typing.names, LINE]]),
         sep=table.delimiter,
         header=table.header,
         quote='"',
@@ -63,30 +63,18 @@ def _csv_rows(spark: SparkSession, declared: Declared, layout: Layout, paths: li
         # texts of items and users may hold line breaks; a file of events is one event a line, and is split
         multiLine=declared.contract.kind == "snapshot",
     )
-    by_name = {name: place for place, name in places.items()}
-    typing = Typing(
-        declared.contract,
-        {column: by_name[name] for column, name in table.columns.items()},
-        {place: name or place for place, name in places.items()},
-        table.list_separator,
-        table.null_values,
-        f"row: it has not the {len(places)} fields of the header",
-    )
     return _typed(rows, type_batches, typing)
 
 
 def _json_rows(spark: SparkSession, declared: Declared, layout: Layout, paths: list[str]) -> DataFrame:
-    table = declared.table
-    fell_apart = "row: it is no JSON object"
-    typing = Typing(declared.contract, table.columns, {}, table.list_separator, table.null_values, fell_apart)
-    return _typed(spark.read.text(paths), type_lines, typing)
+    return _typed(spark.read.text(paths), type_lines, typing_of(declared, layout))
 
 
 def _parquet_rows(spark: SparkSession, declared: Declared, layout: Layout, paths: list[str]) -> DataFrame:
     # what pandas writes; Spark has no such type and takes it for a Unix time
     spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
-    table = declared.table
-    names = dict.fromkeys(table.columns.values())
+    typing = typing_of(declared, layout)
+    names = typing.names
     rows = spark.read.parquet(*paths).select(*(F.col(f"`{name}`") for name in names))
     texts = [
         F.col(f"`{field.name}`").cast(
@@ -95,13 +83,6 @@ def _parquet_rows(spark: SparkSession, declared: Declared, layout: Layout, paths
         for field in rows.schema
     ]
     named = rows.select(*(text.alias(name) for text, name in zip(texts, names, strict=True)))
-    typing = Typing(
-        declared.contract,
-        table.columns,
-        {name: name for name in names},
-        table.list_separator,
-        table.null_values,
-    )
     return _typed(named, type_batches, typing)
 
 

@@ -20,22 +20,12 @@ from pyspark.sql.types import StructType
 from pipeline_tasks.lake import tables
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.lake.tables import Commit
+from pipeline_tasks.scratch import scratch_folder
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.spark.session import spark_session
 
 # how Spark writes a file that Arrow writes anew
 PASSING = {"compression": "none", "parquet.enable.dictionary": "false"}
-
-
-@contextmanager
-def scratch_folder(settings: Settings) -> Iterator[Path]:
-    """Give an empty local folder that is removed at the end."""
-    folder = settings.state_dir / "scratch" / uuid4().hex
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -25,6 +24,7 @@ from pipeline_tasks.featurestore.opening import copies_folder, open_feature_stor
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
+from pipeline_tasks.scratch import scratch_folder
 from pipeline_tasks.settings import Settings, Source, night_end
 from pipeline_tasks.sources import choose
 
@@ -44,13 +44,11 @@ VIEWS = {
 def run(settings: Settings, run_date: date) -> Report:
     """Write the night's training tables; raises Refused where an earlier stage has not run."""
     source = choose(settings).source
-    scratch = settings.state_dir / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
     with (
-        TemporaryDirectory(dir=scratch) as folder,
-        engine.open_engine(Path(folder), settings.spark.driver_memory) as connection,
+        scratch_folder(settings) as folder,
+        engine.open_engine(folder, settings.spark.driver_memory) as connection,
     ):
-        night = _Night(settings, run_date, source, open_store(settings.lake_uri), Path(folder), connection)
+        night = _Night(settings, run_date, source, open_store(settings.lake_uri), folder, connection)
         engine.define(connection, "clean_interactions", night.history())
         for view, (table, stage) in VIEWS.items():
             engine.define(connection, view, night.read(table, stage))

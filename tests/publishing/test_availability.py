@@ -1,19 +1,16 @@
 """What can be had now follows from the newest versions before a moment."""
 
-from typing import Any
+from pathlib import Path
 
-from pipeline_tasks.publishing.availability import snapshot
-from tests import builders
+import pyarrow as pa
+
+from pipeline_tasks.publishing.availability import available_items, snapshot
 from tests.builders import moment
 
 CUT = moment("2026-01-11 00:00")
 
 
-def test_the_newest_version_before_the_cut_decides(spark: Any) -> None:
-    from pipeline_tasks.contracts import ITEMS
-    from pipeline_tasks.publishing.availability import available_items
-    from pipeline_tasks.spark.parsing import schema
-
+def test_the_newest_version_before_the_cut_decides(tmp_path: Path) -> None:
     versions: list[tuple[str | None, str | None, bool | None]] = [
         ("sold", "2026-01-01 00:00", True), ("sold", "2026-01-10 23:59", False),
         ("back", "2026-01-01 00:00", False), ("back", "2026-01-10 00:00", True),
@@ -22,13 +19,15 @@ def test_the_newest_version_before_the_cut_decides(spark: Any) -> None:
         ("always", None, False), ("overruled", None, False), ("overruled", "2020-01-01 00:00", True),
         ("silent", "2026-01-01 00:00", None), ("unborn", "2026-01-12 00:00", True), (None, None, True),
     ]  # fmt: skip
+    schema = pa.schema(
+        [("item_id", "string"), ("updated_at", pa.timestamp("us", "UTC")), ("available", "bool")]
+    )
     rows = [
-        builders.item(item_id=name, updated_at=at and moment(at), available=available)
+        {"item_id": name, "updated_at": at and moment(at), "available": available}
         for name, at, available in versions
     ]
-    contract = schema(ITEMS)
-    frame = spark.createDataFrame([tuple(row[name] for name in contract.names) for row in rows], contract)
-    found = {row["item_id"]: row["available"] for row in available_items(frame, CUT).collect()}
+    items = available_items(pa.Table.from_pylist(rows, schema), CUT, tmp_path, "1g")
+    found = dict(zip(*items.to_pydict().values(), strict=True))
     assert found == {
         "sold": False, "back": True, "later": True, "both": False, "always": False, "overruled": True,
         "silent": True,

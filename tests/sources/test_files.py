@@ -1,5 +1,6 @@
 """A table's files: one file, a folder or a glob, on a local disk and on S3 alike."""
 
+import gzip
 import os
 from pathlib import Path
 from typing import Any
@@ -104,8 +105,23 @@ def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
         open_file((tmp_path / "x.csv").as_uri())
 
 
-@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.csv.bz2"])
-def test_text_that_is_not_utf8_or_not_packed_is_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes("größe".encode("latin-1"))
-    with pytest.raises(Refused, match="is no UTF-8 text"), open_text((tmp_path / name).as_uri()) as text:
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("x.csv", "größe".encode("latin-1"), r"x\.csv is no UTF-8 text"),
+        ("x.csv.gz", b"not packed", r"x\.csv\.gz cannot be read: Not a gzipped file .*damaged"),
+        ("x.csv.bz2", b"not packed", r"x\.csv\.bz2 cannot be read: Invalid data stream"),
+        ("x.csv.gz", gzip.compress(b"x" * 1000)[:-9], "cannot be read: Compressed file ended"),
+        (
+            "x.csv.gz",
+            gzip.compress(b"x")[:10] + b"damaged within",
+            "cannot be read: Error -3 while decompressing",
+        ),
+    ],
+)
+def test_text_that_is_not_utf8_or_not_packed_is_refused(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(Refused, match=said), open_text((tmp_path / name).as_uri()) as text:
         text.read()

@@ -6,7 +6,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from pipeline_tasks.contracts import INTERACTIONS, ITEMS, USERS, Contract
-from pipeline_tasks.spark.parsing import schema
+from pipeline_tasks.spark.schemas import schema
 from tests import builders
 
 

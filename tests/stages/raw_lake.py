@@ -14,8 +14,8 @@ from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.quality.predicates import split
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.spark.arrivals import REJECTED
-from pipeline_tasks.spark.parsing import schema
 from pipeline_tasks.spark.raw_night import read_raw_night
+from pipeline_tasks.spark.schemas import schema
 from pipeline_tasks.spark.staging import open_staging
 from tests import builders
 from tests.sources_on_disk import declare, write_interactions

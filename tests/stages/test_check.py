@@ -22,7 +22,7 @@ GONE = {"item": "i2", "updated_at": "2026-01-10T18:00:00Z", "available": False}
 
 
 @pytest.fixture
-def settings_of(make_settings: Callable[..., Any], tmp_path: Path, spark: Any) -> Callable[..., Any]:
+def settings_of(make_settings: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     """Return a function that gives settings of a lake whose night has been recommended."""
 
     def settings_of(store: Store, *gone: dict[str, Any], **overrides: Any) -> Any:
@@ -266,7 +266,7 @@ def go_live(store: Store, folder: Path, night: date, found: dict[str, Any]) -> s
 
 
 def test_without_staged_lists_the_stage_before_is_named(
-    make_settings: Callable[..., Any], spark: Any
+    make_settings: Callable[..., Any],
 ) -> None:
     with pytest.raises(Refused, match=r"no table .*staged/top_n.*run recommend"):
         check(make_settings(**SETTINGS))
@@ -278,19 +278,18 @@ def test_a_crash_at_any_write_leaves_what_is_live_and_a_rerun_heals(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from pipeline_tasks.spark import staging
     from pipeline_tasks.stages import check as stage
 
     settings = settings_of(lake)
     go_live(lake, tmp_path / "live", NIGHT - timedelta(days=1), LISTS)
     live = content(lake, "recommendations/")
     write_source(Path(settings.data), [GONE])
-    monkeypatch.setattr(stage, "judge", lambda *_: [])
+    monkeypatch.setattr(stage, "broken", lambda *_: [])
     # two files of top_n, one of each other table, the manifest, the verdict; then only the verdict is missing
     for at, when in [*((at, "before") for at in range(1, 7)), (1, "after")]:
         error: BaseException = Killed() if at % 2 else StoreError("No space left on device")
         broken = FailingStore(lake, at, when, error)  # type: ignore[arg-type]
-        monkeypatch.setattr(staging, "open_store", lambda uri, broken=broken: broken)
+        monkeypatch.setattr(stage, "open_store", lambda uri, broken=broken: broken)
         with pytest.raises(type(error)):
             check(settings)
         found = content(lake, "recommendations/")

@@ -29,7 +29,7 @@ from tests.training_night import NIGHT
 
 
 def test_lists_keep_every_rule_after_a_sell_out_and_a_late_block(
-    ruled_night: Callable[..., Any], lake: Store, tmp_path: Path, spark: Any
+    ruled_night: Callable[..., Any], lake: Store, tmp_path: Path
 ) -> None:
     from pipeline_tasks.stages import check
 
@@ -70,7 +70,7 @@ def test_lists_keep_every_rule_after_a_sell_out_and_a_late_block(
 
 
 def test_lists_that_caps_make_short_go_live_and_keep_them_whatever_sold_out(
-    ruled_night: Callable[..., Any], lake: Store, tmp_path: Path, spark: Any
+    ruled_night: Callable[..., Any], lake: Store, tmp_path: Path
 ) -> None:
     from pipeline_tasks.stages import check
 
@@ -90,7 +90,7 @@ def test_lists_that_caps_make_short_go_live_and_keep_them_whatever_sold_out(
 
 
 def test_what_was_seen_is_judged_by_the_events_that_leave_it_out(
-    ruled_night: Callable[..., Any], lake: Store, tmp_path: Path, spark: Any
+    ruled_night: Callable[..., Any], lake: Store, tmp_path: Path
 ) -> None:
     from pipeline_tasks.stages import check
 
@@ -104,7 +104,7 @@ def test_what_was_seen_is_judged_by_the_events_that_leave_it_out(
 
 
 def test_pins_without_effect_are_warned_of(
-    ruled_night: Callable[..., Any], lake: Store, tmp_path: Path, spark: Any
+    ruled_night: Callable[..., Any], lake: Store, tmp_path: Path
 ) -> None:
     from pipeline_tasks.stages import check
 

@@ -16,7 +16,7 @@ from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.settings import Settings
-from pipeline_tasks.spark.parsing import schema
+from pipeline_tasks.spark.schemas import schema
 from pipeline_tasks.stages import ingest, validate
 from tests.sources_on_disk import declare, write_csv, write_interactions, write_items
 

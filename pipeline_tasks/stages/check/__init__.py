@@ -15,16 +15,18 @@ from pipeline_tasks.contracts import PUBLISHED_TABLES
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.records import Report
+from pipeline_tasks.lake.store import open_store
 from pipeline_tasks.lake.tables import Commit
 from pipeline_tasks.publishing import availability, versions
-from pipeline_tasks.publishing.judge import judge
+from pipeline_tasks.publishing.rules import broken
 from pipeline_tasks.publishing.versions import Manifest, Verdict
 from pipeline_tasks.quality.failures import Failure
+from pipeline_tasks.scratch import scratch_folder
 from pipeline_tasks.settings import Settings, night_end
-from pipeline_tasks.spark.staging import open_staging
 from pipeline_tasks.stages.check.counting import Counted, count
 from pipeline_tasks.stages.check.final import STAGED, Final, finish
 from pipeline_tasks.stages.check.ruled import asked_attributes, read_ruled
+from pipeline_tasks.stages.check.work import Work
 
 
 def run(settings: Settings, run_date: date) -> Report:
@@ -32,25 +34,26 @@ def run(settings: Settings, run_date: date) -> Report:
 
     What only its health holds back is done here: `publish` says so.
     """
-    with open_staging(settings, "check") as staging:
-        store = staging.store
+    store = open_store(settings.lake_uri)
+    with scratch_folder(settings) as scratch:
+        work = Work(settings, run_date, store, scratch)
         staged = {
             table: tables.require_commit(store, layout.night(f"{STAGED}/{table}", run_date), "recommend")
             for table in PUBLISHED_TABLES
         }
         columns = ["item_id", "item_index", "first_seen", *asked_attributes(settings)]
         known = tables.read_table(store, layout.night("training/items", run_date), "dataset", columns)
-        items = availability.read_anew(staging, settings, known, night_end(run_date))
+        items = availability.read_anew(settings, known, night_end(run_date), scratch)
         gone = items.filter(pc.invert(items["available"]))["item_id"].combine_chunks()
-        ruled = read_ruled(staging, settings, run_date) if settings.rules.declared else None
+        ruled = read_ruled(work) if settings.rules.declared else None
         promised = ruled.promised(items, staged["top_n"].facts["n"]) if ruled else {}
-        final = finish(staging, settings, run_date, staged, gone, promised)
+        final = finish(work, staged, gone, promised)
         stock = availability.snapshot(gone.to_pylist(), items.num_rows)
         facts = _facts(settings, run_date, staged["top_n"], final, stock)
         manifest = versions.describe(run_date, final.files, facts)
         new = versions.upload(store, manifest, final.files)
-        counted = count(staging, settings, run_date, final, items, facts["model"]["name"], ruled)
-        failures = judge(counted.violations)
+        counted = count(work, final, items, facts["model"]["name"], ruled)
+        failures = broken(counted.violations)
         shown = settings.report.people > 0  # reasons go into reports and messages
         verdict = _verdict(manifest, staged, failures, counted, examples=shown)
         versions.write_verdict(store, run_date, verdict)

@@ -1,7 +1,6 @@
 """The final files and what they must agree with in; what breaks a rule, and how they differ from the live ones, out."""
 
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
 
 import duckdb
@@ -16,11 +15,11 @@ from pipeline_tasks.publishing.comparison import Difference, compare
 from pipeline_tasks.publishing.health import Finding
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.rules import Night, Violations, violations
-from pipeline_tasks.settings import Settings, night_end
+from pipeline_tasks.settings import night_end
 from pipeline_tasks.settings.rules import LIST_TABLES
-from pipeline_tasks.spark.staging import Staging
 from pipeline_tasks.stages.check.final import Final
 from pipeline_tasks.stages.check.ruled import Ruled, share_unkept
+from pipeline_tasks.stages.check.work import Work
 
 LIVE = "live_top_n"
 
@@ -41,39 +40,32 @@ class Counted:
     warnings: list[str] = field(default_factory=list)
 
 
-def count(
-    staging: Staging,
-    settings: Settings,
-    run_date: date,
-    final: Final,
-    items: pa.Table,
-    model: str,
-    ruled: Ruled | None = None,
-) -> Counted:
+def count(work: Work, final: Final, items: pa.Table, model: str, ruled: Ruled | None = None) -> Counted:
     """Count in the final files as they are here; `items` (item_id, item_index, available, first_seen) are known."""
+    settings = work.settings
     night = Night(
         n=final.n,
-        cutoff=night_end(run_date),
+        cutoff=night_end(work.run_date),
         files=len(final.files["top_n"]),
         exclude_seen=settings.recommend.exclude_seen or bool(settings.rules.seen),
         shortfall_budget=settings.check.shortfall_budget,
         ruled=ruled is not None,
         caps={table: settings.rules.cap(table) for table in LIST_TABLES},
     )
-    live = log.newest_before(staging.store, run_date)
-    with open_engine(staging.scratch, settings.spark.driver_memory) as engine:
+    live = log.newest_before(work.store, work.run_date)
+    with open_engine(work.scratch, settings.spark.driver_memory) as engine:
         for table, files in final.files.items():
             engine.read_parquet([str(path) for path in files], filename=True).create_view(table)
         for table in ("users", "sequences"):
-            partition = layout.night(f"training/{table}", run_date)
+            partition = layout.night(f"training/{table}", work.run_date)
             view = table if table == "users" or not settings.rules.seen else "histories"
-            define(engine, view, tables.local_files(staging.store, partition, "dataset", staging.scratch))
+            define(engine, view, tables.local_files(work.store, partition, "dataset", work.scratch))
         engine.register("items", ruled.attributed(items) if ruled else items)
         if ruled:
             ruled.define(engine)
         found = violations(engine, night)
         kept, warnings = (ruled.counted(engine, night), ruled.warnings(engine)) if ruled else ({}, [])
-        manifest, alone = _define_live(engine, staging, live)
+        manifest, alone = _define_live(engine, work, live)
         same = bool(manifest) and manifest["model"]["name"] == model
         difference = compare(engine, LIVE, "top_n") if manifest else None
         measured = health.measure(engine, final.n, "top_n", LIVE if manifest else None, difference, same=same)
@@ -86,14 +78,14 @@ def count(
 
 
 def _define_live(
-    engine: duckdb.DuckDBPyConnection, staging: Staging, live: Entry | None
+    engine: duckdb.DuckDBPyConnection, work: Work, live: Entry | None
 ) -> tuple[dict[str, Any], str | None]:
     """Define the view of the live version's top_n; return its manifest, empty with the reason where it has gone."""
     if live is None:
         return {}, None
     try:
-        manifest = versions.read_manifest(staging.store, live.version, live.manifest_sha256)
-        files = versions.local_files(staging.store, live.version, manifest, "top_n", staging.scratch / "live")
+        manifest = versions.read_manifest(work.store, live.version, live.manifest_sha256)
+        files = versions.local_files(work.store, live.version, manifest, "top_n", work.scratch / "live")
         define(engine, LIVE, files)
     except (Refused, Missing, duckdb.Error) as error:
         return {}, f"no comparison with {live.version}: {error}"

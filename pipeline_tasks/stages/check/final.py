@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
@@ -18,8 +17,7 @@ from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.tables import Commit
 from pipeline_tasks.publishing.promises import Promised
 from pipeline_tasks.publishing.refill import LISTS, Refilled, refill_file
-from pipeline_tasks.settings import Settings
-from pipeline_tasks.spark.staging import Staging
+from pipeline_tasks.stages.check.work import Work
 
 STAGED = "staged"
 # Arrow writes a file in one thread
@@ -36,9 +34,7 @@ class Final:
 
 
 def finish(
-    staging: Staging,
-    settings: Settings,
-    run_date: date,
+    work: Work,
     staged: dict[str, Commit],
     gone: pa.Array,
     promised: Mapping[str, Promised] = MappingProxyType({}),
@@ -49,18 +45,18 @@ def finish(
     """
     places = {
         "top_n": staged["top_n"].facts["n"],
-        "similar_items": settings.recommend.similar,
-        "popular": settings.recommend.popular,
+        "similar_items": work.settings.recommend.similar,
+        "popular": work.settings.recommend.popular,
     }
     files: dict[str, Sequence[Path]] = {}
     counts = {}
     for table, commit in staged.items():
-        folder = staging.scratch / "final" / table
+        folder = work.scratch / "final" / table
         folder.mkdir(parents=True)
 
         def write(number: int, name: str, table: str = table, folder: Path = folder) -> tuple[Path, Refilled]:
             target, copy = folder / f"part-{number:05d}.parquet", folder / f"staged-{number:05d}.parquet"
-            staging.store.download(f"{layout.night(f'{STAGED}/{table}', run_date)}/{name}", copy)
+            work.store.download(f"{layout.night(f'{STAGED}/{table}', work.run_date)}/{name}", copy)
             _require_columns(table, copy)
             counted = refill_file(copy, target, LISTS[table], gone, places[table], promised.get(table))
             copy.unlink()

@@ -19,7 +19,7 @@ from pipeline_tasks.ranking.selection import Cap, least_new
 from pipeline_tasks.seen_events import seen_condition, seen_since
 from pipeline_tasks.settings import Settings, night_end
 from pipeline_tasks.settings.rules import LIST_TABLES, ListTable, Pin
-from pipeline_tasks.spark.staging import Staging
+from pipeline_tasks.stages.check.work import Work
 
 PINS = pa.schema({"say": pa.int32(), "list": pa.string(), "item_id": pa.string(), "rank": pa.int32()})
 SEEN = """
@@ -134,11 +134,12 @@ def share_unkept(kept: dict[str, Any]) -> float:
     return max(shares)
 
 
-def read_ruled(staging: Staging, settings: Settings, run_date: date) -> Ruled:
+def read_ruled(work: Work) -> Ruled:
     """Return the night's rules, with blocks as they are now; raises Refused for files that cannot be read."""
-    sequences = tables.require_commit(staging.store, layout.night("training/sequences", run_date), "dataset")
-    blocks = declared_blocks(settings, read_blocked(settings, staging.scratch))
-    return Ruled(settings, run_date, blocks, sequences.facts.get("event_types", []))
+    place = layout.night("training/sequences", work.run_date)
+    sequences = tables.require_commit(work.store, place, "dataset")
+    blocks = declared_blocks(work.settings, read_blocked(work.settings, work.scratch))
+    return Ruled(work.settings, work.run_date, blocks, sequences.facts.get("event_types", []))
 
 
 def asked_attributes(settings: Settings) -> list[str]:

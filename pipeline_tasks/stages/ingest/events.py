@@ -11,8 +11,8 @@ from pipeline_tasks.contracts import INTERACTIONS
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.sources import Declared
+from pipeline_tasks.sources.typed import REASON, REASONS
 from pipeline_tasks.spark.arrivals import ARRIVED, REJECTED, dated, is_good, not_yet_rejected, rejects
-from pipeline_tasks.spark.parsing import REASON, REASONS
 from pipeline_tasks.spark.reading import reading
 from pipeline_tasks.stages.ingest.plan import Night
 from pipeline_tasks.stages.ingest.reads import Reads

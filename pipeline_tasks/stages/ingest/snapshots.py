@@ -7,9 +7,10 @@ from pipeline_tasks.contracts import SOURCE_TABLES
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.settings import night_end
+from pipeline_tasks.sources.typed import REASONS
 from pipeline_tasks.spark.arrivals import derived, is_good, merged, rejects
-from pipeline_tasks.spark.parsing import REASONS, schema
 from pipeline_tasks.spark.reading import reading
+from pipeline_tasks.spark.schemas import schema
 from pipeline_tasks.stages.ingest.events import Arrived
 from pipeline_tasks.stages.ingest.reads import Reads
 from pipeline_tasks.stages.ingest.writes import Writes

@@ -12,7 +12,7 @@ from pyspark.sql.types import StructType
 from pipeline_tasks.contracts import SOURCE_TABLES
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.spark.arrivals import REJECTED
-from pipeline_tasks.spark.parsing import schema
+from pipeline_tasks.spark.schemas import schema
 from pipeline_tasks.spark.staging import Staging
 from pipeline_tasks.stages.ingest.plan import Night
 

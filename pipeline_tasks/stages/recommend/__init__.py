@@ -5,8 +5,6 @@ Lists are staged with spares, by the source's own ids: `check` reads availabilit
 
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -23,6 +21,7 @@ from pipeline_tasks.ranking.lists import EVERYBODY, PopularLists
 from pipeline_tasks.ranking.rerank import LESS_MEMORY
 from pipeline_tasks.ranking_data import open_reranker
 from pipeline_tasks.rules_data import read_rules
+from pipeline_tasks.scratch import scratch_folder
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.stages.recommend.ruling import told
 from pipeline_tasks.stages.recommend.staged import Staged
@@ -44,10 +43,8 @@ def run(settings: Settings, run_date: date) -> Report:
     reranker = open_reranker(store, run_date, data, ranker, data.holdout.end, candidates)
     if reranker is None:  # who is called what serves
         saved = replace(saved, ranker=None)
-    scratch = settings.state_dir / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=scratch) as folder, memory_explained("ranking", LESS_MEMORY):
-        work = Staged(settings, run_date, store, data, saved, champion["trials"], Path(folder), rules)
+    with scratch_folder(settings) as folder, memory_explained("ranking", LESS_MEMORY):
+        work = Staged(settings, run_date, store, data, saved, champion["trials"], folder, rules)
         outputs = {
             # the popular list is made of all that is known by now, whatever was so when it was fitted
             "staged/top_n": work.top_n(None if saved.name == "popular" else model, reranker, popular),

@@ -10,7 +10,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from pipeline_tasks.contracts import INTERACTIONS, ITEMS, SOURCE_TABLES, USERS
-from pipeline_tasks.spark.parsing import LINE, Typing, schema, type_batch, type_lines, typed_schema
+from pipeline_tasks.sources.typed import LINE, Typing, type_batch, type_lines
+from pipeline_tasks.spark.schemas import schema, typed_schema
 
 
 def typed(typing: Typing, **columns: Any) -> list[dict[str, Any]]:

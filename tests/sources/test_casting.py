@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline_tasks.contracts import ColumnType
-from pipeline_tasks.spark.casting import to_type, without_blanks
+from pipeline_tasks.sources.casting import to_type, without_blanks
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 MOMENTS = {

@@ -1,7 +1,7 @@
 """Contract types: rows as a source writes them in; typed rows, and what could not be typed, out.
 
 Nothing here fails on a value: what cannot be made into its type is null, and the row says so. Plain Arrow,
-batch by batch, so that Spark passes over each value once.
+batch by batch, so that Spark passes over each value once, and what needs no Spark types alike.
 """
 
 import json
@@ -11,20 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import types as T
 
 from pipeline_tasks.contracts import Column, ColumnType, Contract
-from pipeline_tasks.spark.casting import ARROW_TYPES, to_type, without_blanks
+from pipeline_tasks.sources.casting import ARROW_TYPES, to_type, without_blanks
+from pipeline_tasks.sources.columns import Declared, Layout
 
-SPARK_TYPES: dict[ColumnType, T.DataType] = {
-    "string": T.StringType(),
-    "integer": T.LongType(),
-    "float": T.DoubleType(),
-    "boolean": T.BooleanType(),
-    "timestamp": T.TimestampType(),
-    "strings": T.ArrayType(T.StringType()),
-    "vector": T.ArrayType(T.FloatType()),
-}
 NOUNS: dict[ColumnType, str] = {
     "string": "text",
     "integer": "whole number",
@@ -62,17 +53,24 @@ class Typing:
     fell_apart: str = ""
 
 
-def schema(contract: Contract) -> T.StructType:
-    """Return the Spark schema of a contract's typed rows."""
-    return T.StructType([T.StructField(each.name, SPARK_TYPES[each.type]) for each in contract.columns])
+def typing_of(declared: Declared, layout: Layout) -> Typing:
+    """Return how rows of files that are written like `layout` are typed.
 
-
-def typed_schema(contract: Contract) -> T.StructType:
-    """Return the Spark schema of what `type_batches` gives: the contract's columns, row, reason, reasons."""
-    found = schema(contract)
-    return (
-        found.add(ROW, T.StringType()).add(REASON, T.StringType()).add(REASONS, T.ArrayType(T.StringType()))
-    )
+    Raw columns are called as in the source; in CSV, whose columns may have any name, c0, c1, … as they stand.
+    """
+    table, contract = declared.table, declared.contract
+    names = table.columns
+    if table.format == "csv":
+        places = {f"c{n}": name for n, name in enumerate(layout.columns)}
+        by_name = {name: place for place, name in places.items()}
+        columns = {column: by_name[name] for column, name in names.items()}
+        called = {place: name or place for place, name in places.items()}
+        fell_apart = f"row: it has not the {len(places)} fields of the header"
+    elif table.format == "jsonl":
+        columns, called, fell_apart = dict(names), {}, "row: it is no JSON object"
+    else:
+        columns, called, fell_apart = dict(names), {name: name for name in names.values()}, ""
+    return Typing(contract, columns, called, table.list_separator, table.null_values, fell_apart)
 
 
 def type_batches(typing: Typing, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -82,10 +80,12 @@ def type_batches(typing: Typing, batches: Iterator[pa.RecordBatch]) -> Iterator[
 
 
 def type_lines(typing: Typing, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Type batches of one text column that holds a JSON object a line; empty lines are no rows."""
+    """Type batches of one text column without nulls that holds a JSON object a line; empty lines are no rows."""
     names = list(dict.fromkeys(typing.columns.values()))
     for batch in batches:
-        lines = [line.lstrip("\ufeff") for line in batch.column(0).to_pylist() if line and line.strip()]
+        # Spark hands on bytes that are no UTF-8 as they are
+        texts = [line.decode("utf-8", "replace") for line in batch.column(0).cast(pa.binary()).to_pylist()]
+        lines = [line.lstrip("\ufeff") for line in texts if line.strip()]
         rows = [_object(line) for line in lines]
         columns = [[None if row is None else _text(row.get(name)) for row in rows] for name in names]
         broken = [line if row is None else None for line, row in zip(lines, rows, strict=True)]
