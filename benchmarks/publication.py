@@ -31,9 +31,8 @@ import pyarrow.parquet as pq  # noqa: E402
 
 from pipeline_tasks.lake import layout, tables  # noqa: E402
 from pipeline_tasks.lake.local import LocalStore  # noqa: E402
-from pipeline_tasks.publishing.refill import LISTS, refill_file  # noqa: E402
+from pipeline_tasks.publishing.refill import FILES_AT_ONCE, LISTS, refill_file  # noqa: E402
 from pipeline_tasks.reader import bucket_of  # noqa: E402
-from pipeline_tasks.stages.check.final import FILES_AT_ONCE  # noqa: E402
 
 NIGHT = date(2026, 1, 10)
 CUTOFF = datetime(2026, 1, 11, tzinfo=UTC)

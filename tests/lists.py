@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -90,6 +91,31 @@ def top_n_files(
     return paths
 
 
+def ranked_files(
+    folder: Path, similar: dict[str, Iterable[str]], popular: dict[str, Iterable[str]]
+) -> list[Path]:
+    """Write similar_items and popular of these lists beside the files of top_n."""
+    tables = {
+        "similar_items": pa.Table.from_pylist(ranked_rows("item_id", "similar_item_id", similar), SIMILAR),
+        "popular": pa.Table.from_pylist(ranked_rows("list_name", "item_id", popular), POPULAR),
+    }
+    for name, table in tables.items():
+        pq.write_table(table, folder / f"{name}.parquet")
+    return [folder / f"{name}.parquet" for name in tables]
+
+
+def files_in(folder: Path) -> dict[str, list[Path]]:
+    """Return the files that `top_n_files` and `ranked_files` have written, by table."""
+    others = {name: [folder / f"{name}.parquet"] for name in ("similar_items", "popular")}
+    return {"top_n": sorted(folder.glob("part-*.parquet")), **others}
+
+
+def define_views(engine: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Define the views of these files that queries read."""
+    for table, paths in files_in(folder).items():
+        engine.read_parquet([str(path) for path in paths], filename=True).create_view(table)
+
+
 def make_version(
     store: Store,
     folder: Path,
@@ -100,12 +126,8 @@ def make_version(
     group_rows: int | None = None,
 ) -> Manifest:
     """Upload a version of `lists` with small tables beside them; return its manifest."""
-    similar, popular = folder / "similar.parquet", folder / "popular.parquet"
     made = top_n_files(folder / "top_n", top_n_rows(lists, files, night), files, group_rows)
-    rows = ranked_rows("item_id", "similar_item_id", {"i1": ["i2"]})
-    pq.write_table(pa.Table.from_pylist(rows, SIMILAR), similar)
-    rows = ranked_rows("list_name", "item_id", {"all": ["i1", "i2"]})
-    pq.write_table(pa.Table.from_pylist(rows, POPULAR), popular)
+    similar, popular = ranked_files(folder, {"i1": ["i2"]}, {"all": ["i1", "i2"]})
     paths = {"top_n": made, "similar_items": [similar], "popular": [popular]}
     facts = {"n": 2, "users": len(lists), "model": {"name": "popular", "version": MODEL, "cutoff": None}}
     manifest = versions.describe(night, paths, facts)

@@ -16,19 +16,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(loaded: Settings, options: argparse.Namespace) -> int:
-    from pipeline_tasks.dataset.engine import define, open_engine
+    import pyarrow as pa
+
     from pipeline_tasks.publishing.comparison import compare
+    from pipeline_tasks.publishing.list_arrays import Codes
+    from pipeline_tasks.publishing.listed import read_files
+    from pipeline_tasks.publishing.refill import LISTS
     from pipeline_tasks.reader import open_version
     from pipeline_tasks.scratch import scratch_folder
 
     named = [open_version(loaded.lake_uri, name) for name in (options.a, options.b)]
-    with (
-        scratch_folder(loaded) as folder,
-        open_engine(folder, loaded.spark.driver_memory) as engine,
-    ):
-        for view, version in zip(("a", "b"), named, strict=True):
-            define(engine, view, version.local_files("top_n", folder / view))
-        found = compare(engine, "a", "b")
+    codes = Codes(pa.array([], pa.string()))
+    with scratch_folder(loaded) as folder:
+        a, b = (
+            read_files(version.local_files("top_n", folder / str(place)), LISTS["top_n"], codes)
+            for place, version in enumerate(named)
+        )
+    found = compare(a, b, codes)
     if options.json:
         print(json.dumps(asdict(found), indent=1, ensure_ascii=False))
     else:

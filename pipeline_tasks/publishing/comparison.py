@@ -1,29 +1,23 @@
-"""What changed between two versions: views of their top_n in, counts of users and items out."""
+"""What changed between two versions: the lists of their top_n in, counts of users and items out."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass
 
-import duckdb
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-LISTS = """
-    CREATE OR REPLACE TEMP TABLE {table} AS
-    SELECT user_id, list(item_id ORDER BY rank) AS items FROM {view} GROUP BY user_id"""
-USERS = """
-    SELECT count(*) FILTER (b.items IS NULL) AS gone, count(*) FILTER (a.items IS NULL) AS new,
-           count(*) FILTER (a.items = b.items) AS same,
-           count(*) FILTER (a.items <> b.items AND list_sort(a.items) = list_sort(b.items)) AS reordered,
-           count(*) FILTER (list_sort(a.items) <> list_sort(b.items) AND list_has_any(a.items, b.items)) AS changed,
-           count(*) FILTER (NOT list_has_any(a.items, b.items)) AS replaced,
-           avg(len(list_intersect(a.items, b.items)) / greatest(len(a.items), len(b.items)))
-               FILTER (a.items IS NOT NULL AND b.items IS NOT NULL) AS kept
-    FROM lists_a AS a FULL JOIN lists_b AS b USING (user_id)"""
-# of every item how many more lists hold it in b than in a
-ITEMS = """
-    WITH places AS (SELECT unnest(items) AS item_id, -1 AS place FROM lists_a
-                    UNION ALL SELECT unnest(items), 1 FROM lists_b),
-    counted AS (SELECT item_id, sum(place)::BIGINT AS more, bool_or(place < 0) AS before, bool_or(place > 0) AS after
-                FROM places GROUP BY item_id)
-    SELECT * FROM counted"""
+from pipeline_tasks.publishing.list_arrays import (
+    CODE_BITS,
+    Codes,
+    ListArrays,
+    Whole,
+    joined,
+    rows_by_code,
+    shared,
+)
+from pipeline_tasks.publishing.refill import FILES_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -70,23 +64,45 @@ class Difference:
                 yield f"{title:<11}" + ", ".join(f"{item} {more:+,}" for item, more in found)
 
 
-def compare(engine: duckdb.DuckDBPyConnection, a: str, b: str, shown: int = 5) -> Difference:
-    """Compare the lists of the view `a` (user_id, rank, item_id) with those of `b`."""
-    for table, view in (("lists_a", a), ("lists_b", b)):
-        engine.execute(LISTS.format(table=table, view=view))
-    ((gone, new, same, reordered, changed, replaced, kept),) = engine.sql(USERS).fetchall()
-    items = engine.sql(ITEMS).fetchall()
-    moved = sorted((more, item) for item, more, _, _ in items if more)
+@dataclass(frozen=True)
+class _Lists:
+    """How many users' lists became what, and the sum of the shares that stayed."""
+
+    new: int
+    gone: int
+    same: int
+    reordered: int
+    changed: int
+    replaced: int
+    stayed: float
+
+
+def compare(
+    before: Sequence[ListArrays], now: Sequence[ListArrays], codes: Codes, shown: int = 5
+) -> Difference:
+    """Compare two versions' top_n, read file by file with the same `codes`.
+
+    Where both have as many files, a user's lists are in the same of them, and each is compared with its own.
+    """
+    if len(before) != len(now):
+        before, now = [joined(before)], [joined(now)]
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        of_files = [astuple(counts) for counts in pool.map(_count, before, now)]
+    counts = _Lists(*map(sum, zip(*of_files, strict=True)))
+    places_before, places = (rows_by_code(parts, codes) for parts in (before, now))
+    more = places - places_before
+    moved = sorted((int(more[code]), codes.ids[code].as_py()) for code in np.flatnonzero(more))
+    both = counts.same + counts.reordered + counts.changed + counts.replaced
     return Difference(
-        new=new,
-        gone=gone,
-        same=same,
-        reordered=reordered,
-        changed=changed,
-        replaced=replaced,
-        kept=kept or 0.0,
-        new_items=sum(after and not before for _, _, before, after in items),
-        gone_items=sum(before and not after for _, _, before, after in items),
+        new=counts.new,
+        gone=counts.gone,
+        same=counts.same,
+        reordered=counts.reordered,
+        changed=counts.changed,
+        replaced=counts.replaced,
+        kept=counts.stayed / both if both else 0.0,
+        new_items=int(((places > 0) & (places_before == 0)).sum()),
+        gone_items=int(((places == 0) & (places_before > 0)).sum()),
         gained=[
             (item, more)
             for more, item in sorted(moved, key=lambda pair: (-pair[0], pair[1]))[:shown]
@@ -94,3 +110,36 @@ def compare(engine: duckdb.DuckDBPyConnection, a: str, b: str, shown: int = 5) -
         ],
         lost=[(item, more) for more, item in moved[:shown] if more < 0],
     )
+
+
+def _count(a: ListArrays, b: ListArrays) -> _Lists:
+    """Return what became of the lists of `a` in `b`, whose owners come once in each."""
+    in_a = pc.index_in(b.owners, value_set=a.owners).fill_null(-1).to_numpy()
+    both = np.flatnonzero(in_a >= 0)
+    in_b = np.full(len(a.owners), -1, np.int64)
+    in_b[in_a[both]] = both
+    keys = a.keys()
+    list_in_b = in_b[keys >> CODE_BITS]
+    keys = (keys & ((1 << CODE_BITS) - 1)) + (list_in_b << CODE_BITS)
+    stayed = shared(keys[list_in_b >= 0], b.keys(), len(b.owners))[both]
+    sizes, sizes_a = b.sizes[both], a.sizes[in_a[both]]
+    alike = (stayed == sizes) & (stayed == sizes_a)
+    moved = _moved(a, b, in_a, both[alike])
+    return _Lists(
+        new=len(b.owners) - len(both),
+        gone=len(a.owners) - len(both),
+        same=len(moved) - int(moved.sum()),
+        reordered=int(moved.sum()),
+        changed=int(((stayed > 0) & ~alike).sum()),
+        replaced=int((stayed == 0).sum()),
+        stayed=float((stayed / np.maximum(sizes, sizes_a)).sum()),
+    )
+
+
+def _moved(a: ListArrays, b: ListArrays, in_a: Whole, lists: Whole) -> NDArray[np.bool_]:
+    """Return whether each of the `lists` of b, which are as long in a, has an item at another place there."""
+    sizes = b.sizes[lists]
+    number = np.repeat(np.arange(len(lists)), sizes)
+    place = np.arange(len(number)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    there = a.items[a.begins[in_a[lists]][number] + place]
+    return np.bincount(number, there != b.items[b.begins[lists][number] + place], len(lists)) > 0

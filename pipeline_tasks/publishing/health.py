@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import duckdb
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline_tasks.publishing.comparison import Difference
 
@@ -18,26 +20,20 @@ Severity = Literal["stop", "warn"]
 BINS = 10
 EMPTY_SHARE = 1e-4
 
-# of the view {view}; `items` (item_id, available, first_seen) are the catalogue
+# of the lists of {view}, see `listed`; `items` (item_id, available, first_seen) are the catalogue
 LISTS = """
-    SELECT count(*) AS users, avg((size < {n})::INT) AS short, avg((size > 1 AND lowest = highest)::INT) AS flat
-    FROM (SELECT count(*) AS size, min(score) AS lowest, max(score) AS highest FROM {view} GROUP BY user_id)"""
+    SELECT avg((size < {n})::INT) AS short, avg((size > 1 AND lowest = highest)::INT) AS flat FROM {view}_lists"""
 # Gini's coefficient of the places that items have, those with none counted: 0 all alike, 1 one has all
 SHOWN = """
-    WITH shown AS (SELECT count(*) AS places FROM {view} GROUP BY item_id),
+    WITH shown AS (SELECT rows AS places FROM {shown}),
     stock AS (SELECT greatest((SELECT count(*) FROM items WHERE available), (SELECT count(*) FROM shown)) AS items),
     placed AS (SELECT places, items - count(*) OVER () + row_number() OVER (ORDER BY places) AS place, items
                FROM shown CROSS JOIN stock)
     SELECT count(*) AS items, 2 * sum(place * places) / (max(items) * sum(places)) - (max(items) + 1) / max(items)
     AS gini FROM placed"""
 NEWEST = """
-    SELECT (max(first_seen) FILTER (available) - max(first_seen) FILTER (item_id IN (SELECT item_id FROM {view})))
+    SELECT (max(first_seen) FILTER (available) - max(first_seen) FILTER (item_id IN (SELECT item_id FROM {view}_items)))
            / 86400 AS days FROM items"""
-EDGES = "SELECT quantile_cont({column}, {quantiles}) AS edges FROM {live}"
-# values that are null have a bin of their own, the last
-SHARES = """
-    SELECT bin, count(*) / sum(count(*)) OVER () AS share
-    FROM (SELECT coalesce({above}, {bins}) AS bin FROM {view}) GROUP BY bin"""
 
 
 SENTENCES = {
@@ -83,12 +79,14 @@ def measure(
 ) -> dict[str, float]:
     """Return the measures of top_n `view`, by the names of the limits; with `live` also those beside it.
 
+    Besides these views, of which only scores are read, there are the tables that `listed` makes of them.
+
     `difference` is that from `live` to `view`. Scores are compared only where the `same` kind of model made both:
     others' have another scale. What cannot be measured, as the age of items whose first day is not known, is left out.
     """
 
     def one(query: str, of: str = view) -> dict[str, float]:
-        found = engine.sql(query.format(view=of, n=n))
+        found = engine.sql(query.format(view=of, n=n, shown=f"{of}_items"))
         return dict(zip(found.columns, found.fetchall()[0], strict=True))
 
     lists, shown = one(LISTS), one(SHOWN)
@@ -116,16 +114,28 @@ def shares(
     engine: duckdb.DuckDBPyConnection, view: str, live: str, column: str
 ) -> tuple[list[float], list[float]]:
     """Return the shares of a column's values, in `view` and in `live`, by tenths of the latter; nulls come last."""
-    quantiles = [place / BINS for place in range(1, BINS)]
-    ((edges,),) = engine.sql(EDGES.format(live=live, column=column, quantiles=quantiles)).fetchall()
 
-    above = " + ".join(f"({column} > '{edge}'::DOUBLE)::INT" for edge in edges or [math.inf])
+    def values(of: str) -> tuple[NDArray[Any], int]:
+        found = engine.sql(f"SELECT {column} FROM {of}").fetchnumpy()[column]  # noqa: S608 - names are ours
+        return np.sort(np.ma.compressed(found)), len(found)
 
-    def of(each: str) -> list[float]:
-        found = dict(engine.sql(SHARES.format(above=above, view=each, bins=BINS)).fetchall())
-        return [float(found.get(place, 0.0)) for place in range(BINS + 1)]
+    def of(sorted_values: NDArray[Any], rows: int) -> list[float]:
+        above = len(sorted_values) - np.searchsorted(sorted_values, edges, side="right")
+        counts = [*-np.diff([len(sorted_values), *above, 0]), rows - len(sorted_values)]
+        return [float(count / rows) if rows else 0.0 for count in counts]
 
-    return of(view), of(live)
+    now, before = values(view), values(live)
+    edges = _edges(before[0])
+    return of(*now), of(*before)
+
+
+def _edges(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return what lies between tenths of values in order; numpy's quantile would order them again."""
+    if not len(values):
+        return np.full(BINS - 1, math.inf)
+    place = np.arange(1, BINS) / BINS * (len(values) - 1)
+    below, above = (values[whole(place).astype(np.int64)].astype(np.float64) for whole in (np.floor, np.ceil))
+    return below + (place - np.floor(place)) * (above - below)
 
 
 def stability_index(now: Sequence[float], before: Sequence[float]) -> float:

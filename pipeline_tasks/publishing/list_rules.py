@@ -12,10 +12,10 @@ from pipeline_tasks.publishing.places import Night
 from pipeline_tasks.publishing.refill import LISTS
 
 NOT_BLOCKED = """
-    SELECT {owner}, rank, {item} FROM {table}
-    SEMI JOIN blocked_items AS blocked ON blocked.item_id = {table}.{item}"""
+    SELECT {item}, rows FROM {table}_items AS listed
+    SEMI JOIN blocked_items AS blocked ON blocked.item_id = listed.{item}"""
 OF_TOP_N = {
-    "user_is_not_blocked": "SELECT user_id, rank, item_id FROM top_n SEMI JOIN blocked_users USING (user_id)",
+    "user_is_not_blocked": "SELECT user_id, size FROM top_n_lists SEMI JOIN blocked_users USING (user_id)",
     "not_blocked_for_the_user": """
         SELECT user_id, rank, item_id FROM top_n SEMI JOIN blocked_pairs USING (user_id, item_id)""",
 }

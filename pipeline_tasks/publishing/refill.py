@@ -3,6 +3,7 @@
 Lists are streamed: memory is a batch, however long the table.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from pipeline_tasks.publishing.promises import Promised, places_in_lists, whole_lists
 
 BATCH_ROWS = 1 << 17
+# Arrow reads or writes the rows of a file in one thread
+FILES_AT_ONCE = min(8, os.cpu_count() or 1)
 # of a row group: a reader that wants one user's list reads one of them (benchmarks/reader.py), and an engine
 # that scans starts anew at each
 GROUP_ROWS = 1 << 14

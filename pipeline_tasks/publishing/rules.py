@@ -6,13 +6,15 @@ by rule out. DuckDB counts them, since it joins beyond memory, in a tenth of the
 the same on Spark.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import duckdb
 
 from pipeline_tasks.contracts import PUBLISHED_TABLES, ColumnType
 from pipeline_tasks.publishing.list_rules import declared_queries
+from pipeline_tasks.publishing.listed import Listed, define_listed, define_seen
 from pipeline_tasks.publishing.places import Night, define_places
 from pipeline_tasks.publishing.refill import LISTS
 from pipeline_tasks.quality.failures import Failure
@@ -43,23 +45,20 @@ TYPES: dict[ColumnType, tuple[str, ...]] = {
     "timestamp": ("TIMESTAMP WITH TIME ZONE",),
 }
 # {table}, {owner} and {item} are those of LISTS: whose list it is, and what it recommends
-OF_ROWS = {
+OF_ITEMS = {
     "item_is_known": """
-        SELECT {owner}, rank, {item} FROM {table} ANTI JOIN items ON items.item_id = {table}.{item}""",
+        SELECT {item}, rows FROM {table}_items AS listed ANTI JOIN items ON items.item_id = listed.{item}""",
     "item_is_available": """
-        SELECT {owner}, rank, {item} FROM {table}
-        SEMI JOIN (FROM items WHERE NOT available) AS gone ON gone.item_id = {table}.{item}""",
+        SELECT {item}, rows FROM {table}_items AS listed
+        SEMI JOIN (FROM items WHERE NOT available) AS gone ON gone.item_id = listed.{item}""",
+}
+OF_ROWS = {
     "score_is_finite": """
         SELECT {owner}, rank, {item} FROM {table} WHERE NOT isfinite(score)""",
 }
-# what is different in a list is counted in the list: count(DISTINCT …) hashes all rows, and takes twice as long; items by
-# their 64-bit hashes, which takes two thirds of the time and hides no item that comes twice
-LISTED = """
-    CREATE TEMP TABLE {table}_lists AS
-    SELECT {owner}, count(*) AS size, min(rank) AS first, max(rank) AS last, list_unique(list(rank)) AS ranks,
-           list_unique(list(hash({item}))) AS items
-    FROM {table} GROUP BY {owner}"""
 OF_LISTS = {
+    "list_is_in_one_place": """
+        SELECT {owner}, count(*) AS places FROM {table}_lists GROUP BY {owner} HAVING count(*) > 1""",
     "key_is_unique": "SELECT {owner}, size FROM {table}_lists WHERE ranks <> size",
     "ranks_have_no_gaps": "SELECT {owner}, size FROM {table}_lists WHERE first <> 1 OR last <> ranks",
     "items_are_distinct": "SELECT {owner}, size FROM {table}_lists WHERE items <> size",
@@ -75,50 +74,44 @@ OF_POPULAR = {
         AND NOT EXISTS (FROM popular WHERE list_name = 'all')""",
 }
 OF_TOP_N = {
-    "bucket_is_right": """
-        SELECT user_id, rank, item_id FROM top_n
-        WHERE bucket IS DISTINCT FROM ('0x' || left(md5(user_id), 8))::UBIGINT % {files}
-        OR bucket <> regexp_extract(filename, 'part-([0-9]+).parquet$', 1)::BIGINT""",
+    "user_is_in_the_file_of_the_bucket": """
+        SELECT user_id, file FROM top_n_lists WHERE file <> ('0x' || left(md5(user_id), 8))::UBIGINT % {files}""",
+    "bucket_is_the_files": """
+        SELECT user_id, rank, bucket FROM top_n
+        WHERE bucket <> regexp_extract(filename, 'part-([0-9]+).parquet$', 1)::BIGINT""",
     "cutoff_is_the_nights": """
         SELECT user_id, rank, item_id FROM top_n WHERE epoch_us(data_cutoff) IS DISTINCT FROM {cutoff_us}""",
     "user_is_known": "SELECT user_id, size FROM top_n_lists ANTI JOIN users USING (user_id)",
-    "nothing_seen": """
-        WITH listed AS (SELECT user_index, user_id, list(item_index) AS items
-                        FROM top_n JOIN users USING (user_id) JOIN items USING (item_id) GROUP BY ALL)
-        SELECT user_id, len(list_intersect(listed.items, sequences.items)) AS seen
-        FROM listed JOIN sequences USING (user_index)
-        WHERE {exclude_seen} AND list_has_any(listed.items, sequences.items)""",
+    "nothing_seen": "SELECT user_id, seen FROM top_n_seen",
     "user_has_a_list": "SELECT user_id FROM places WHERE size = 0 AND places > 0",
     "list_is_full": "SELECT user_id, size, places FROM places WHERE size < places",
 }
 
 
-def violations(engine: duckdb.DuckDBPyConnection, night: Night) -> list[Violations]:
-    """Return every rule of the three tables, the declared ones among them, with what breaks it.
+def violations(
+    engine: duckdb.DuckDBPyConnection, night: Night, files: Mapping[str, Sequence[Path]]
+) -> tuple[list[Violations], Listed | None]:
+    """Return every rule of the three tables, the declared ones among them, with what breaks it; and their lists.
 
-    Of columns of a wrong type nothing else is asked.
+    Of `files` with columns of a wrong type nothing else is asked, and no lists are made.
     """
     types = [_types(engine, table) for table in LISTS]
     if any(each.count for each in types):
-        return types
+        return types, None
     values = {
-        "n": night.n,
         "files": night.files,
-        "exclude_seen": night.exclude_seen,
         "cutoff_us": int(night.cutoff.timestamp()) * 1_000_000,
     }
-    for table, lists in LISTS.items():
-        engine.execute(LISTED.format(table=table, owner=lists.owner, item=lists.item))
+    listed = define_listed(engine, files)
+    define_seen(engine, listed, asked=night.exclude_seen)
     define_places(engine, night)
     ((users,),) = engine.sql("SELECT count(*) FROM users").fetchall()
     tolerated = {"list_is_full": int(night.shortfall_budget * users)}
-    return [
-        *types,
-        *(
-            _count(engine, table, rule, query.format(**values), tolerated.get(rule, 0))
-            for table, rule, query in (*_queries(), *declared_queries(night))
-        ),
-    ]
+    found = (
+        _count(engine, table, rule, query.format(**values), tolerated.get(rule, 0))
+        for table, rule, query in (*_queries(), *declared_queries(night))
+    )
+    return [*types, *found], listed
 
 
 def broken(found: Iterable[Violations]) -> list[Failure]:
@@ -144,7 +137,7 @@ def _queries() -> Iterator[tuple[str, str, str]]:
     for table, lists in LISTS.items():
         for asked in row_rules(PUBLISHED_TABLES[table]):
             yield table, asked.reason, _of_column(asked, table, lists.owner, lists.item)
-        for rule, query in {**OF_ROWS, **OF_LISTS}.items():
+        for rule, query in {**OF_ITEMS, **OF_ROWS, **OF_LISTS}.items():
             yield table, rule, query.format(table=table, owner=lists.owner, item=lists.item)
     for table, rules in {"top_n": OF_TOP_N, "similar_items": OF_SIMILAR, "popular": OF_POPULAR}.items():
         for rule, query in rules.items():
@@ -161,7 +154,11 @@ def _of_column(rule: Rule, table: str, owner: str, item: str) -> str:
         "out_of_range": f"{column.name} NOT BETWEEN '{least}'::DOUBLE AND '{most}'::DOUBLE",
         "too_long": f"length({column.name}) NOT BETWEEN 1 AND {column.max_characters}",
     }[rule.kind]
-    shown = dict.fromkeys((owner, "rank", item, column.name))
+    shown: Iterable[str] = dict.fromkeys((owner, "rank", item, column.name))
+    if rule.kind == "too_long" and column.name == owner:
+        table, shown = f"{table}_lists", (owner, "size")
+    elif rule.kind == "too_long" and column.name == item:
+        table, shown = f"{table}_items", (item, "rows")
     return f"SELECT {', '.join(shown)} FROM {table} WHERE {wrong}"  # noqa: S608 - names are the contract's
 
 

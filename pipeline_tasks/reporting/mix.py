@@ -30,6 +30,7 @@ ITEMS = """
     SELECT * EXCLUDE (above), CASE WHEN events = 0 THEN 'none' WHEN above < {head} THEN 'head'
                                    WHEN above < {middle} THEN 'middle' ELSE 'tail' END AS band
     FROM summed"""
+PLACED = "(SELECT places AS rows FROM shown_items WHERE places > 0)"
 SHARES = """
     SELECT {by} AS name, count(*) AS items, count(*) FILTER (places > 0) AS shown,
            count(*) / sum(count(*)) OVER () AS of_items, sum(events) / nullif(sum(sum(events)) OVER (), 0) AS of_events,
@@ -100,7 +101,7 @@ def of_lists(night: Night, version: str) -> Mix:
     order = {name: place for place, name in enumerate(("head", "middle", "tail", "none"))}
     bands = sorted(_shares(night, "band"), key=lambda each: order[each.name])
     night.engine.execute("CREATE OR REPLACE TEMP VIEW items AS SELECT item_id, available FROM shown_items")
-    ((_, gini),) = night.engine.sql(health.SHOWN.format(view=top_n)).fetchall()
+    ((_, gini),) = night.engine.sql(health.SHOWN.format(shown=PLACED)).fetchall()
     return Mix(
         version=version,
         categories=_folded(_shares(night, "category")),

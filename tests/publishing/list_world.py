@@ -7,8 +7,8 @@ import duckdb
 import pyarrow as pa
 
 from pipeline_tasks.publishing.places import Night
-from pipeline_tasks.publishing.rules import violations
-from tests.lists import POPULAR, SIMILAR, cutoff, ranked_rows, top_n_files, top_n_rows
+from pipeline_tasks.publishing.rules import Violations, violations
+from tests.lists import cutoff, define_views, files_in, ranked_files, top_n_files, top_n_rows
 
 N = 3
 
@@ -31,9 +31,10 @@ class World:
         )
 
     def open(self) -> duckdb.DuckDBPyConnection:
-        names = [str(path) for path in top_n_files(self.folder, top_n_rows(self.lists, 2), 2)]
+        top_n_files(self.folder, top_n_rows(self.lists, 2), 2)
+        ranked_files(self.folder, self.similar, self.popular)  # type: ignore[arg-type]
         engine = duckdb.connect()
-        engine.read_parquet(names, filename=True).create_view("top_n")
+        define_views(engine, self.folder)
         number = {name: place for place, name in enumerate(self.items, 1)}
         pairs = [(u, i) for u, i in self.blocked if u and i]
         small: dict[str, tuple[list[Any], Any]] = {
@@ -61,15 +62,16 @@ class World:
         for name, (rows, types) in small.items():
             told = [dict(zip(types, row, strict=True)) for row in rows]
             engine.register(name, pa.Table.from_pylist(told, pa.schema(list(types.items()))))
-        near = ranked_rows("item_id", "similar_item_id", self.similar)  # type: ignore[arg-type]
-        engine.register("similar_items", pa.Table.from_pylist(near, SIMILAR))
-        lists = ranked_rows("list_name", "item_id", self.popular)  # type: ignore[arg-type]
-        engine.register("popular", pa.Table.from_pylist(lists, POPULAR))
         return engine
+
+    def violations(self, engine: duckdb.DuckDBPyConnection) -> list[Violations]:
+        """Return what breaks rules, and leave the tables that other queries read."""
+        found, _ = violations(engine, self.night, files_in(self.folder))
+        return found
 
     def broken(self) -> dict[str, int]:
         with self.open() as engine:
-            found = violations(engine, self.night)
+            found = self.violations(engine)
         return {f"{each.table}.{each.rule}": each.count for each in found if each.count}
 
 

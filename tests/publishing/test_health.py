@@ -1,55 +1,66 @@
 """Measures of lists beside the live ones, against a second way of counting; limits, and what they hold back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline_tasks.publishing import health
 from pipeline_tasks.publishing.comparison import compare
 from pipeline_tasks.publishing.health import SENTENCES, judged
+from pipeline_tasks.publishing.list_arrays import Codes, ListArrays
+from pipeline_tasks.publishing.listed import define_facts, read_files
+from pipeline_tasks.publishing.refill import LISTS
 from pipeline_tasks.settings.publishing import CheckSettings, HealthLimits
+from tests.lists import TOP_N
 
 ITEMS = [f"i{n}" for n in range(10)]
 LIMITS = HealthLimits().model_dump()
 
 
+class World:
+    """Lists as the check has them: views of their rows, and the tables and arrays that `listed` makes of them."""
+
+    def __init__(self, engine: duckdb.DuckDBPyConnection, folder: Path) -> None:
+        self.engine, self.folder = engine, folder
+        self.codes = Codes(pa.array(ITEMS))
+        self.parts: dict[str, list[ListArrays]] = {}
+
+    def define(
+        self, view: str, lists: dict[str, list[str]], score: Callable[[int], float] = lambda rank: 1 / rank
+    ) -> None:
+        rows = [
+            {"user_id": user, "rank": rank, "item_id": item, "score": score(rank)}
+            for user, items in lists.items()
+            for rank, item in enumerate(items, 1)
+        ]
+        path = self.folder / f"{view}.parquet"
+        pq.write_table(pa.Table.from_pylist(rows, pa.schema([TOP_N.field(n) for n in range(4)])), path)
+        self.engine.read_parquet(str(path)).create_view(view)
+        self.parts[view] = read_files([path], LISTS["top_n"], self.codes)
+        define_facts(self.engine, view, LISTS["top_n"], self.parts[view], self.codes)
+
+    def define_items(self, gone: tuple[str, ...] = ()) -> None:
+        rows = [
+            {"item_id": item, "available": item not in gone, "first_seen": 86_400 * number}
+            for number, item in enumerate(ITEMS)
+        ]
+        self.engine.register("items", pa.Table.from_pylist(rows))
+
+    def measured(self, n: int, view: str, live: str | None, *, same: bool) -> dict[str, float]:
+        difference = compare(self.parts[live], self.parts[view], self.codes) if live else None
+        return health.measure(self.engine, n, view, live, difference, same=same)
+
+
 @pytest.fixture
-def engine() -> Iterator[duckdb.DuckDBPyConnection]:
+def world(tmp_path: Path) -> Iterator[World]:
     with duckdb.connect() as connection:
-        yield connection
-
-
-def define(
-    engine: duckdb.DuckDBPyConnection, view: str, lists: dict[str, list[str]], shift: float = 0.0
-) -> None:
-    rows = [
-        {"user_id": user, "rank": rank, "item_id": item, "score": np.float32(shift + 1 / rank)}
-        for user, items in lists.items()
-        for rank, item in enumerate(items, 1)
-    ]
-    schema = pa.schema(
-        {"user_id": pa.string(), "rank": pa.int32(), "item_id": pa.string(), "score": pa.float32()}
-    )
-    engine.register(view, pa.Table.from_pylist(rows, schema))
-
-
-def define_items(engine: duckdb.DuckDBPyConnection, gone: tuple[str, ...] = ()) -> None:
-    rows = [
-        {"item_id": item, "available": item not in gone, "first_seen": 86_400 * number}
-        for number, item in enumerate(ITEMS)
-    ]
-    engine.register("items", pa.Table.from_pylist(rows))
-
-
-def measured(
-    engine: duckdb.DuckDBPyConnection, n: int, view: str, live: str | None, *, same: bool
-) -> dict[str, float]:
-    difference = compare(engine, live, view) if live else None
-    return health.measure(engine, n, view, live, difference, same=same)
+        yield World(connection, tmp_path)
 
 
 def gini(lists: dict[str, list[str]], items: int) -> float:
@@ -59,13 +70,13 @@ def gini(lists: dict[str, list[str]], items: int) -> float:
     return float(np.mean(differences) / (2 * np.mean(shown)))
 
 
-def test_every_measure_is_that_of_counting_by_hand(engine: duckdb.DuckDBPyConnection) -> None:
+def test_every_measure_is_that_of_counting_by_hand(world: World) -> None:
     live = {"a": ["i0", "i1"], "b": ["i2", "i3"], "c": ["i4", "i5"], "d": ["i0", "i9"]}
     now = {"a": ["i1", "i0"], "b": ["i0", "i1"], "c": ["i0"], "e": ["i0", "i1"]}
-    define(engine, "live", live)
-    define(engine, "now", now)
-    define_items(engine, gone=("i9",))
-    found = measured(engine, 2, "now", "live", same=False)
+    world.define("live", live)
+    world.define("now", now)
+    world.define_items(gone=("i9",))
+    found = world.measured(2, "now", "live", same=False)
     assert found == {
         "unavailable": 0.1,
         "flat_lists": 0.0,
@@ -79,48 +90,47 @@ def test_every_measure_is_that_of_counting_by_hand(engine: duckdb.DuckDBPyConnec
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_concentration_is_ginis_coefficient(engine: duckdb.DuckDBPyConnection, seed: int) -> None:
+def test_concentration_is_ginis_coefficient(world: World, seed: int) -> None:
     generator = np.random.default_rng(seed)
     drawn = {
         view: {f"u{n}": list(generator.choice(ITEMS, 3, replace=False)) for n in range(6)}
         for view in ("now", "live")
     }
     for view, lists in drawn.items():
-        define(engine, view, lists)
-    define_items(engine)
-    found = measured(engine, 3, "now", "live", same=False)["concentration"]
+        world.define(view, lists)
+    world.define_items()
+    found = world.measured(3, "now", "live", same=False)["concentration"]
     assert found == pytest.approx(gini(drawn["now"], 10) - gini(drawn["live"], 10), abs=1e-6)
 
 
 def test_scores_that_lie_elsewhere_are_a_drift_and_the_same_are_none(
-    engine: duckdb.DuckDBPyConnection,
+    world: World,
 ) -> None:
     lists = {f"u{n}": ITEMS[: 2 + n % 8] for n in range(40)}
-    define(engine, "live", lists)
-    define(engine, "same", lists)
-    define(engine, "moved", lists, shift=0.5)
-    define_items(engine)
-    assert measured(engine, 8, "same", "live", same=True)["score_drift"] == 0.0
-    assert measured(engine, 8, "moved", "live", same=True)["score_drift"] > 0.25
-    assert "score_drift" not in measured(engine, 8, "moved", "live", same=False)
+    world.define("live", lists)
+    world.define("same", lists)
+    world.define("moved", lists, lambda rank: 0.5 + 1 / rank)
+    world.define_items()
+    assert world.measured(8, "same", "live", same=True)["score_drift"] == 0.0
+    assert world.measured(8, "moved", "live", same=True)["score_drift"] > 0.25
+    assert "score_drift" not in world.measured(8, "moved", "live", same=False)
 
 
-def test_lists_of_one_score_are_flat(engine: duckdb.DuckDBPyConnection) -> None:
-    define(engine, "now", {"a": ["i0"], "b": ["i1", "i2"]})
-    engine.execute("CREATE TABLE flat AS SELECT * REPLACE (1.0::FLOAT AS score) FROM now")
-    define_items(engine)
-    assert measured(engine, 2, "now", None, same=False)["flat_lists"] == 0.0
-    assert measured(engine, 2, "flat", None, same=False)["flat_lists"] == 0.5  # one place is no flat list
+def test_lists_of_one_score_are_flat(world: World) -> None:
+    lists = {"a": ["i0"], "b": ["i1", "i2"]}
+    world.define("now", lists)
+    world.define("flat", lists, lambda rank: 1.0)
+    world.define_items()
+    assert world.measured(2, "now", None, same=False)["flat_lists"] == 0.0
+    assert world.measured(2, "flat", None, same=False)["flat_lists"] == 0.5  # one place is no flat list
 
 
 @pytest.mark.parametrize(("now", "live"), [({}, {"a": ["i0"]}), ({"a": ["i0"]}, {}), ({}, {})])
-def test_without_lists_there_is_little_to_measure(
-    engine: duckdb.DuckDBPyConnection, now: Any, live: Any
-) -> None:
-    define(engine, "now", now)
-    define(engine, "live", live)
-    define_items(engine)
-    found = measured(engine, 2, "now", "live", same=True)
+def test_without_lists_there_is_little_to_measure(world: World, now: Any, live: Any) -> None:
+    world.define("now", now)
+    world.define("live", live)
+    world.define_items()
+    found = world.measured(2, "now", "live", same=True)
     assert found.get("users_lost", 0.0) == (1.0 if live and not now else 0.0)
     assert judged(found, LIMITS, CheckSettings().stops, "v")
 

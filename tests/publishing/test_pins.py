@@ -4,7 +4,6 @@ from pathlib import Path
 
 from pipeline_tasks.publishing.list_rules import counted_new
 from pipeline_tasks.publishing.pins import _some_names, counted_pins, without_effect
-from pipeline_tasks.publishing.rules import violations
 from tests.publishing.list_world import PLAIN, World
 
 
@@ -17,7 +16,7 @@ def test_pins_and_new_items_are_counted_where_they_could_have_been(tmp_path: Pat
         pins=[("", "i1", 3), ("country=dan", "i2", 1), ("country=ann", "i4", 2), ("", "nope", 1)],
     )
     with world.open() as engine:
-        violations(engine, world.night)
+        world.violations(engine)
         # bob's is at the end of a list of two; ann's stands higher than it should, dan's is not there
         assert counted_pins(engine, "top_n", world.night) == {"placed": 2, "missing": 3}
         assert counted_new(engine, 1, world.night) == {"lists": 4, "lists_below": 2, "rows": 2}
@@ -34,7 +33,7 @@ def test_a_pin_that_gives_way_to_one_of_an_earlier_say_is_not_missed(tmp_path: P
               ("", "i1", 1), ("", "i2", 2), ("", "i4", 3)],
     )  # fmt: skip
     with world.open() as engine:
-        violations(engine, world.night)
+        world.violations(engine)
         # ann's i3 is placed and her i2 is not; bob's i1 alone is placed; dan's are all missed
         assert counted_pins(engine, "top_n", world.night) == {"placed": 2, "missing": 6}
 
@@ -50,7 +49,7 @@ def test_pins_of_what_is_not_there_are_told_with_their_key_and_what_there_is(tmp
     )
     keys = ["k0", "k1", "k2", "k3", "k4"]
     with world.open() as engine:
-        violations(engine, world.night)
+        world.violations(engine)
         told = without_effect(engine, "top_n", keys)
         assert without_effect(engine, "popular", keys)[0] == (
             "k1: no list of popular is called 'DE' (there are 2: 'all', 'country=ann'), so that the pin of 'i1' has "

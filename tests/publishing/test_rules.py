@@ -11,7 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline_tasks.publishing.rules import Night, Violations, violations
-from tests.lists import NIGHT, POPULAR, SIMILAR, TOP_N, cutoff, ranked_rows, top_n_files, top_n_rows
+from tests.lists import (
+    NIGHT,
+    POPULAR,
+    SIMILAR,
+    TOP_N,
+    cutoff,
+    define_views,
+    files_in,
+    ranked_files,
+    top_n_files,
+    top_n_rows,
+)
 
 N, FILES = 3, 2
 # every item with its index and whether it can be had, every user, and what they have seen
@@ -37,19 +48,17 @@ def database(
     items: dict[str, tuple[int, bool]] | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a database with these tables under the names that the rules know."""
-    names = [str(path) for path in top_n_files(folder, top_n, FILES)]
-    near = ranked_rows("item_id", "similar_item_id", {"i1": ["i2"]} if similar is None else similar)
-    lists = ranked_rows("list_name", "item_id", {"all": ["i1", "i2"]} if popular is None else popular)
+    top_n_files(folder, top_n, FILES)
+    near = {"i1": ["i2"]} if similar is None else similar
+    ranked_files(folder, near, {"all": ["i1", "i2"]} if popular is None else popular)
     known = [(name, *rest) for name, rest in (ITEMS if items is None else items).items()]
     tables = {
-        "similar_items": pa.Table.from_pylist(near, SIMILAR),
-        "popular": pa.Table.from_pylist(lists, POPULAR),
         "users": rows(USERS.items(), user_id=TEXT, user_index=INT),
         "items": rows(known, item_id=TEXT, item_index=INT, available=FLAG),
         "sequences": rows(SEEN.items(), user_index=INT, items=INTS),
     }
     with duckdb.connect() as engine:
-        engine.read_parquet(names, filename=True).create_view("top_n")
+        define_views(engine, folder)
         for name, table in tables.items():
             engine.register(name, table)
         yield engine
@@ -73,16 +82,21 @@ def night(**fields: Any) -> Night:
     )
 
 
+def violated(folder: Path, engine: duckdb.DuckDBPyConnection, **fields: Any) -> list[Violations]:
+    found, _ = violations(engine, night(**fields), files_in(folder))
+    return found
+
+
 def broken(found: list[Violations]) -> dict[str, tuple[int, list[str]]]:
     return {f"{each.table}.{each.rule}": (each.count, each.examples) for each in found if each.count}
 
 
 def test_good_tables_break_nothing(tmp_path: Path) -> None:
     with database(tmp_path, top_n_rows(GOOD, FILES)) as engine:
-        found = violations(engine, night())
+        found = violated(tmp_path, engine)
     assert broken(found) == {}
-    assert len(found) == 56
-    assert len({(each.table, each.rule) for each in found}) == 56
+    assert len(found) == 60
+    assert len({(each.table, each.rule) for each in found}) == 60
 
 
 def test_everything_that_breaks_a_rule_of_top_n_is_found(tmp_path: Path) -> None:
@@ -105,24 +119,29 @@ def test_everything_that_breaks_a_rule_of_top_n_is_found(tmp_path: Path) -> None
     at["who", 1]["data_cutoff"] = cutoff(NIGHT.replace(day=9))
     at["who", 2]["bucket"] = 1 - at["who", 2]["bucket"]
     with database(tmp_path, listed) as engine:
-        found = broken(violations(engine, night()))
+        found = broken(violated(tmp_path, engine))
     assert found == {
-        "top_n.item_is_known": (1, ["user_id='ann' rank='3' item_id='nope'"]),
-        "top_n.item_is_available": (1, ["user_id='ann' rank='2' item_id='i9'"]),
+        "top_n.item_is_known": (1, ["item_id='nope' rows='1'"]),
+        "top_n.item_is_available": (1, ["item_id='i9' rows='1'"]),
         "top_n.score_is_finite": (
             2,
             ["user_id='ann' rank='1' item_id='i1'", "user_id='cat' rank='2' item_id='i1'"],
         ),
         "top_n.missing_score": (1, ["user_id='dan' rank='1' item_id='i2' score='None'"]),
         "top_n.cutoff_is_the_nights": (1, ["user_id='who' rank='1' item_id='i1'"]),
-        "top_n.bucket_is_right": (1, ["user_id='who' rank='2' item_id='i2'"]),
+        # a row that is in another file is a list of its own
+        "top_n.user_is_in_the_file_of_the_bucket": (1, ["user_id='who' file='0'"]),
+        "top_n.list_is_in_one_place": (1, ["user_id='who' places='2'"]),
         "top_n.nothing_seen": (1, ["user_id='bob' seen='1'"]),
         "top_n.items_are_distinct": (1, ["user_id='cat' size='3'"]),
-        "top_n.ranks_have_no_gaps": (1, ["user_id='cat' size='3'"]),
+        "top_n.ranks_have_no_gaps": (
+            3,
+            ["user_id='cat' size='3'", "user_id='who' size='1'", "user_id='who' size='2'"],
+        ),
         "top_n.key_is_unique": (1, ["user_id='dan' size='2'"]),
         "top_n.list_is_full": (2, ["user_id='dan' size='2' places='3'", "user_id='eve' size='0' places='3'"]),
         "top_n.user_has_a_list": (1, ["user_id='eve'"]),
-        "top_n.user_is_known": (1, ["user_id='who' size='3'"]),
+        "top_n.user_is_known": (2, ["user_id='who' size='1'", "user_id='who' size='2'"]),
     }
 
 
@@ -133,8 +152,9 @@ def test_a_user_in_another_buckets_file_is_found(tmp_path: Path) -> None:
     with database(tmp_path, listed) as engine:
         for path, table in zip(paths, swapped, strict=True):
             pq.write_table(table, path)
-        count, _ = broken(violations(engine, night()))["top_n.bucket_is_right"]
-    assert count == len(listed)
+        found = broken(violated(tmp_path, engine))
+    assert found["top_n.user_is_in_the_file_of_the_bucket"][0] == len(GOOD)
+    assert found["top_n.bucket_is_the_files"][0] == len(listed)
 
 
 def test_lists_that_start_late_have_a_gap(tmp_path: Path) -> None:
@@ -142,19 +162,19 @@ def test_lists_that_start_late_have_a_gap(tmp_path: Path) -> None:
     for row in listed:
         row["rank"] += row["user_id"] == "ann"
     with database(tmp_path, listed) as engine:
-        assert set(broken(violations(engine, night()))) == {"top_n.ranks_have_no_gaps"}
+        assert set(broken(violated(tmp_path, engine))) == {"top_n.ranks_have_no_gaps"}
 
 
 def test_a_list_is_full_with_what_is_eligible(tmp_path: Path) -> None:
     """bob has seen all but i8 and the unavailable i9; were seen items allowed, three places were open."""
     with database(tmp_path, top_n_rows(GOOD, FILES)) as engine:
-        found = broken(violations(engine, night(exclude_seen=False)))
+        found = broken(violated(tmp_path, engine, exclude_seen=False))
     assert found == {"top_n.list_is_full": (1, ["user_id='bob' size='1' places='3'"])}
 
 
 def test_seen_items_may_be_listed_where_the_settings_say_so(tmp_path: Path) -> None:
     with database(tmp_path, top_n_rows({**GOOD, "bob": ["i1", "i2", "i3"]}, FILES)) as engine:
-        assert broken(violations(engine, night(exclude_seen=False))) == {}
+        assert broken(violated(tmp_path, engine, exclude_seen=False)) == {}
 
 
 @pytest.mark.parametrize("items", [{}, {name: (index, False) for name, (index, _) in ITEMS.items()}])
@@ -162,22 +182,22 @@ def test_where_nothing_is_available_no_list_is_missing(
     tmp_path: Path, items: dict[str, tuple[int, bool]]
 ) -> None:
     with database(tmp_path, [], {}, {}, items) as engine:
-        assert broken(violations(engine, night())) == {}
+        assert broken(violated(tmp_path, engine)) == {}
 
 
 def test_everything_that_breaks_a_rule_of_the_small_tables_is_found(tmp_path: Path) -> None:
     similar: dict[str, Iterable[str]] = {"i1": ["i1", "i9", "i2", "i2"], "gone": ["i3"], "i2": ["nope"]}
     popular: dict[str, Iterable[str]] = {"country=DE": ["i1", "i9", "nope", "i1"]}
     with database(tmp_path, top_n_rows(GOOD, FILES), similar, popular) as engine:
-        found = broken(violations(engine, night()))
+        found = broken(violated(tmp_path, engine))
     assert found == {
         "similar_items.not_its_own_neighbour": (1, ["item_id='i1' rank='1' similar_item_id='i1'"]),
-        "similar_items.item_is_available": (1, ["item_id='i1' rank='2' similar_item_id='i9'"]),
-        "similar_items.item_is_known": (1, ["item_id='i2' rank='1' similar_item_id='nope'"]),
+        "similar_items.item_is_available": (1, ["similar_item_id='i9' rows='1'"]),
+        "similar_items.item_is_known": (1, ["similar_item_id='nope' rows='1'"]),
         "similar_items.owner_is_known": (1, ["item_id='gone' rank='1' similar_item_id='i3'"]),
         "similar_items.items_are_distinct": (1, ["item_id='i1' size='4'"]),
-        "popular.item_is_available": (1, ["list_name='country=DE' rank='2' item_id='i9'"]),
-        "popular.item_is_known": (1, ["list_name='country=DE' rank='3' item_id='nope'"]),
+        "popular.item_is_available": (1, ["item_id='i9' rows='1'"]),
+        "popular.item_is_known": (1, ["item_id='nope' rows='1'"]),
         "popular.items_are_distinct": (1, ["list_name='country=DE' size='4'"]),
         "popular.the_list_of_all_is_there": (1, ["list_name='all'"]),
     }
@@ -187,11 +207,11 @@ def test_columns_of_another_type_are_found(tmp_path: Path) -> None:
     with database(tmp_path, top_n_rows(GOOD, FILES)) as engine:
         engine.register("wrong", POPULAR.empty_table().cast(POPULAR.set(3, pa.field("score", pa.string()))))
         engine.execute(
-            "CREATE OR REPLACE TEMP VIEW popular AS SELECT * REPLACE (rank::SMALLINT AS rank) FROM wrong"
+            "CREATE OR REPLACE VIEW popular AS SELECT * REPLACE (rank::SMALLINT AS rank) FROM wrong"
         )
         (found,) = [
             each
-            for each in violations(engine, night())
+            for each in violated(tmp_path, engine)
             if each.rule == "types_are_the_contracts" and each.count
         ]
     assert (found.table, found.count) == ("popular", 2)
@@ -203,7 +223,7 @@ def said_of(folder: Path, listed: list[dict[str, Any]], **fields: Any) -> list[s
     from pipeline_tasks.publishing.rules import broken
 
     with database(folder, listed) as engine:
-        return [str(failure) for failure in broken(violations(engine, night(**fields)))]
+        return [str(failure) for failure in broken(violated(folder, engine, **fields))]
 
 
 def test_what_is_broken_is_named_by_table_rule_count_and_examples(tmp_path: Path) -> None:
@@ -218,7 +238,7 @@ def test_what_is_broken_is_named_by_table_rule_count_and_examples(tmp_path: Path
         "top_n: missing_source fails 3 times, as user_id='dan' rank='1' item_id='i2' source='None'; "
         "user_id='dan' rank='2' item_id='i3' source='None'; user_id='dan' rank='3' item_id='i4' source='None'",
         "top_n: rank_out_of_range fails 1 times, as user_id='eve' rank='0' item_id='i4'",
-        "top_n: item_is_available fails 1 times, as user_id='ann' rank='1' item_id='i9'",
+        "top_n: item_is_available fails 1 times, as item_id='i9' rows='1'",
         "top_n: ranks_have_no_gaps fails 1 times, as user_id='eve' size='1'",
         "top_n: list_is_full fails 1 times, as user_id='eve' size='1' places='3'",
     ]
@@ -229,13 +249,13 @@ def test_ids_are_as_long_as_the_contract_allows(tmp_path: Path, name: str) -> No
     listed = top_n_rows(GOOD, FILES)
     listed[0]["item_id"] = name
     with database(tmp_path, listed) as engine:
-        found = broken(violations(engine, night()))
+        found = broken(violated(tmp_path, engine))
     assert set(found) == {"top_n.item_id_too_long", "top_n.item_is_known"}
 
 
 def test_short_lists_are_tolerated_up_to_the_budget(tmp_path: Path) -> None:
     with database(tmp_path, top_n_rows({**GOOD, "ann": ["i1", "i2"]}, FILES)) as engine:
-        found = {each.rule: each for each in violations(engine, night(shortfall_budget=0.2))}
+        found = {each.rule: each for each in violated(tmp_path, engine, shortfall_budget=0.2)}
     assert (found["list_is_full"].count, found["list_is_full"].tolerated) == (1, 1)
     assert found["user_has_a_list"].tolerated == 0
 

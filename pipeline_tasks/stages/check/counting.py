@@ -13,7 +13,10 @@ from pipeline_tasks.lake.store import Missing
 from pipeline_tasks.publishing import health, log, versions
 from pipeline_tasks.publishing.comparison import Difference, compare
 from pipeline_tasks.publishing.health import Finding
+from pipeline_tasks.publishing.list_arrays import Codes, ListArrays
+from pipeline_tasks.publishing.listed import define_facts, read_files
 from pipeline_tasks.publishing.log import Entry
+from pipeline_tasks.publishing.refill import LISTS
 from pipeline_tasks.publishing.rules import Night, Violations, violations
 from pipeline_tasks.settings import night_end
 from pipeline_tasks.settings.rules import LIST_TABLES
@@ -63,11 +66,13 @@ def count(work: Work, final: Final, items: pa.Table, model: str, ruled: Ruled | 
         engine.register("items", ruled.attributed(items) if ruled else items)
         if ruled:
             ruled.define(engine)
-        found = violations(engine, night)
+        found, listed = violations(engine, night, final.files)
+        if listed is None:
+            return Counted(found, [], None, None, None)
         kept, warnings = (ruled.counted(engine, night), ruled.warnings(engine)) if ruled else ({}, [])
-        manifest, alone = _define_live(engine, work, live)
+        manifest, before, alone = _define_live(engine, work, live, listed.codes)
         same = bool(manifest) and manifest["model"]["name"] == model
-        difference = compare(engine, LIVE, "top_n") if manifest else None
+        difference = compare(before, listed.parts["top_n"], listed.codes) if manifest else None
         measured = health.measure(engine, final.n, "top_n", LIVE if manifest else None, difference, same=same)
     if ruled:
         measured["rules_unkept"] = round(share_unkept(kept), 6)
@@ -78,15 +83,17 @@ def count(work: Work, final: Final, items: pa.Table, model: str, ruled: Ruled | 
 
 
 def _define_live(
-    engine: duckdb.DuckDBPyConnection, work: Work, live: Entry | None
-) -> tuple[dict[str, Any], str | None]:
-    """Define the view of the live version's top_n; return its manifest, empty with the reason where it has gone."""
+    engine: duckdb.DuckDBPyConnection, work: Work, live: Entry | None, codes: Codes
+) -> tuple[dict[str, Any], list[ListArrays], str | None]:
+    """Define the live version's top_n; return its manifest and lists, nothing with the reason where it has gone."""
     if live is None:
-        return {}, None
+        return {}, [], None
     try:
         manifest = versions.read_manifest(work.store, live.version, live.manifest_sha256)
         files = versions.local_files(work.store, live.version, manifest, "top_n", work.scratch / "live")
         define(engine, LIVE, files)
-    except (Refused, Missing, duckdb.Error) as error:
-        return {}, f"no comparison with {live.version}: {error}"
-    return manifest, None
+        lists = read_files(files, LISTS["top_n"], codes)
+    except (Refused, Missing, duckdb.Error, pa.ArrowException) as error:
+        return {}, [], f"no comparison with {live.version}: {error}"
+    define_facts(engine, LIVE, LISTS["top_n"], lists, codes)
+    return manifest, lists, None

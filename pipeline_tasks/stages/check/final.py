@@ -1,6 +1,5 @@
 """Staged lists and what cannot be had in, the night's final files out, made on this machine."""
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,12 +15,10 @@ from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.tables import Commit
 from pipeline_tasks.publishing.promises import Promised
-from pipeline_tasks.publishing.refill import LISTS, Refilled, refill_file
+from pipeline_tasks.publishing.refill import FILES_AT_ONCE, LISTS, Refilled, refill_file
 from pipeline_tasks.stages.check.work import Work
 
 STAGED = "staged"
-# Arrow writes a file in one thread
-FILES_AT_ONCE = min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)

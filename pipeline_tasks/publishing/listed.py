@@ -1,0 +1,96 @@
+"""Final lists as queries read them: a table's files in; the tables `{table}_lists` and `{table}_items`, and arrays, out."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from pipeline_tasks.dataset.engine import columns
+from pipeline_tasks.publishing.list_arrays import (
+    Codes,
+    ListArrays,
+    Whole,
+    pair_keys,
+    read_lists,
+    rows_by_code,
+    shared,
+)
+from pipeline_tasks.publishing.refill import FILES_AT_ONCE, LISTS, Lists
+
+HAD = """
+    SELECT list, unnest(items) AS item_index
+    FROM owners JOIN users USING (user_id) JOIN sequences USING (user_index)"""
+UNKNOWN = -2  # no item of a list has it
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The lists of a night's tables by file; their items are told by `codes`."""
+
+    codes: Codes
+    parts: Mapping[str, Sequence[ListArrays]]
+
+
+def define_listed(engine: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]]) -> Listed:
+    """Define {table}_lists (the owner, `file`, facts) and {table}_items (the item, rows) of each table's `files`.
+
+    Reads the view `items`. Facts are those of `ListArrays`.
+    """
+    ids = engine.sql("SELECT item_id FROM items ORDER BY item_index").to_arrow_table()["item_id"]
+    codes = Codes(ids.combine_chunks())
+    parts = {table: read_files(paths, LISTS[table], codes) for table, paths in files.items()}
+    for table, of_files in parts.items():
+        define_facts(engine, table, LISTS[table], of_files, codes)
+    return Listed(codes, parts)
+
+
+def read_files(paths: Sequence[Path], lists: Lists, codes: Codes) -> list[ListArrays]:
+    """Return the lists of each file of a table."""
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        return list(pool.map(lambda path: read_lists(path, lists, codes), paths))
+
+
+def define_facts(
+    engine: duckdb.DuckDBPyConnection, table: str, lists: Lists, parts: Sequence[ListArrays], codes: Codes
+) -> None:
+    """Define {table}_lists and {table}_items of lists that have been read."""
+    of_files = [
+        part.facts.append_column("file", pa.repeat(number, len(part.owners))).append_column(
+            lists.owner, part.owners
+        )
+        for number, part in enumerate(parts)
+    ]
+    rows = rows_by_code(parts, codes)
+    shown = np.flatnonzero(rows)
+    items = pa.table({lists.item: codes.ids.take(pa.array(shown)), "rows": rows[shown]})
+    for name, made in ((f"{table}_lists", pa.concat_tables(of_files)), (f"{table}_items", items)):
+        engine.register("made", made)
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM made")
+        engine.unregister("made")
+
+
+def define_seen(engine: duckdb.DuckDBPyConnection, listed: Listed, *, asked: bool) -> None:
+    """Define top_n_seen (user_id, seen): of whose list how many items its user's `sequences` hold; if `asked`."""
+    known = columns(engine, "SELECT item_index FROM items ORDER BY item_index")["item_index"]
+    code_of = np.full(max(known, default=0) + 1, UNKNOWN, np.int64)
+    code_of[known] = np.arange(len(known))
+    found = [pa.table({"user_id": pa.array([], pa.string()), "seen": pa.array([], pa.int64())})]
+    with ThreadPoolExecutor(1) as pool:  # counts a file's while the engine joins the next one's
+        counted = []
+        for part in listed.parts["top_n"] if asked else ():
+            engine.register("owners", pa.table({"user_id": part.owners, "list": np.arange(len(part.owners))}))
+            had = columns(engine, HAD)
+            counted.append(pool.submit(_seen, part, had["list"], code_of[had["item_index"]]))
+        found += [each.result() for each in counted]
+    engine.register("top_n_seen", pa.concat_tables(found))
+
+
+def _seen(part: ListArrays, lists: Whole, items: Whole) -> pa.Table:
+    """Return the users of lists that hold some of these (list, item), and how many."""
+    seen = shared(part.keys(), pair_keys(lists, items), len(part.owners))
+    some = np.flatnonzero(seen)
+    return pa.table({"user_id": part.owners.take(pa.array(some)), "seen": seen[some]})
