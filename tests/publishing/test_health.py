@@ -116,6 +116,23 @@ def test_scores_that_lie_elsewhere_are_a_drift_and_the_same_are_none(
     assert "score_drift" not in world.measured(8, "moved", "live", same=False)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_shares_by_tenths_are_those_that_sql_counts(world: World, seed: int) -> None:
+    """Whole numbers tie with the tenths; nulls have a share of their own."""
+    generator = np.random.default_rng(seed)
+    for view, high in (("now", 14), ("live", 10)):
+        values = [None if value == 3 else float(value) for value in generator.integers(0, high, 500 + seed)]
+        world.engine.register(view, pa.table({"value": pa.array(values, pa.float32())}))
+    bins = """
+        WITH edges AS (SELECT quantile_cont(value, [.1, .2, .3, .4, .5, .6, .7, .8, .9]) AS edges FROM live)
+        SELECT coalesce(len(list_filter(edges, lambda edge: value > edge)), 10) AS bin, count(*) FROM {} CROSS JOIN edges
+        GROUP BY bin"""
+    counted = [dict(world.engine.sql(bins.format(view)).fetchall()) for view in ("now", "live")]
+    found = health.shares(world.engine, "now", "live", "value")
+    for shares, counts in zip(found, counted, strict=True):
+        assert shares == pytest.approx([counts.get(tenth, 0) / (500 + seed) for tenth in range(11)])
+
+
 def test_lists_of_one_score_are_flat(world: World) -> None:
     lists = {"a": ["i0"], "b": ["i1", "i2"]}
     world.define("now", lists)
