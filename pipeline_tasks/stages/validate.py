@@ -45,10 +45,11 @@ def run(settings: Settings, run_date: date) -> Report:
     quarantine and data docs are written before, so that the reason can be looked at.
     """
     source = choose(settings).source
+    shown = settings.report.people > 0  # reasons go into reports and messages
     with open_staging(settings, "validate") as staging:
         staging.store.delete([layout.gate(run_date)])
         raw = read_raw_night(staging, run_date)
-        gate = Gate(staging.scratch)
+        gate = Gate(staging.scratch, examples=shown)
         judged, tables = {}, {}
         for name, contract in SOURCE_TABLES.items():
             frame = raw.frames[name].persist(StorageLevel.MEMORY_AND_DISK)
@@ -65,7 +66,6 @@ def run(settings: Settings, run_date: date) -> Report:
             tables[name] = _put_aside(staging, raw, run_date, name, frame, rows, source.event_types)
             frame.unpersist()
         docs = _upload(staging.store, gate.data_docs(), layout.data_docs(run_date))
-    shown = settings.report.people > 0  # reasons go into reports and messages
     _stop_on_failures(judged, f"{staging.store.uri}/{docs}", examples=shown)
     _stop_over_budget(tables, settings.quality.quarantine_budget, staging.store.uri, run_date)
     staging.store.write(layout.gate(run_date), json.dumps(raw.inputs, sort_keys=True, indent=1).encode())

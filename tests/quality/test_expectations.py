@@ -65,6 +65,15 @@ def test_its_counts_are_those_of_the_predicates(spark: SparkSession, gate: Gate,
     assert all(name in index for name in ("interactions", "items", "users"))
 
 
+@pytest.mark.parametrize("examples", [True, False])
+def test_pages_show_cases_only_where_they_may(spark: SparkSession, tmp_path: Path, examples: bool) -> None:
+    gate = Gate(tmp_path, examples=examples)
+    judged = judge(gate, frames.interactions(spark, {"user_id": "alexander" * 100}, {}), INTERACTIONS)
+    assert judged.counts["user_id_too_long"] == 1
+    pages = "".join(page.read_text(encoding="utf-8") for page in gate.data_docs().rglob("*.html"))
+    assert ("alexander" in pages) == examples
+
+
 def test_a_table_of_another_shape_stops_the_night(spark: SparkSession, gate: Gate) -> None:
     frame = frames.interactions(spark, {}).withColumnRenamed("value", "worth")
     stops = [str(failure) for failure in judge(gate, frame, INTERACTIONS).failures["stop"]]
