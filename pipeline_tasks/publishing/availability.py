@@ -9,11 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline_tasks.contracts import ITEMS
 from pipeline_tasks.dataset.engine import open_engine
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.sources import choose, declared, layouts
-from pipeline_tasks.sources.casting import ARROW_TYPES
 from pipeline_tasks.sources.reading import typed_columns
 
 ASKED = ("item_id", "updated_at", "available")
@@ -34,9 +32,7 @@ def read_anew(settings: Settings, known: pa.Table, end: datetime, scratch: Path)
     table = declared(choose(settings), "items")
     if table is None:
         return known.append_column("available", pa.repeat(True, known.num_rows)).sort_by("item_id")
-    schema = pa.schema([(name, ARROW_TYPES[ITEMS.column(name).type]) for name in ASKED])
-    batches = typed_columns(table, layouts(table), ASKED, scratch / "source")
-    versions = pa.Table.from_batches(batches, schema)
+    versions = typed_columns(table, layouts(table), ASKED)
     cut = end + timedelta(hours=settings.check.availability_hours)
     now = available_items(versions, cut, scratch, settings.spark.driver_memory)
     joined = known.join(now, "item_id", join_type="left outer")

@@ -1,6 +1,6 @@
 """May these lists go live? The night's top_n beside the live version's in, measures and findings out.
 
-What a contract says of rows holds or does not, and `judge` says so. Here lists that are right in every row are
+What a contract says of rows holds or does not, and `rules.broken` says so. Here lists that are right in every row are
 held against those that people read now: a night that changes them far more than nights do waits for somebody.
 """
 

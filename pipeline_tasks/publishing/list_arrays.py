@@ -2,6 +2,7 @@
 
 Sorting whole numbers takes a small part of the time that hashing ids does. What is asked of every row of a list (is its
 item there twice? was it there before? has its user had it?) is asked here, what is asked of lists and items in SQL.
+A row takes 4 bytes, and what is sorted 8; a version is held as a whole, and sorted file by file.
 """
 
 from collections.abc import Sequence
@@ -16,12 +17,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline_tasks.errors import Refused
 from pipeline_tasks.publishing.refill import Lists
 
 Whole = NDArray[np.int64]
 # a key is a list's number above the code of an item: keys in order are lists in order
 CODE_BITS = 32
 NO_ID = -1
+ALTERED = "it is not as check writes it: verify its version, or make another live"
 
 
 class Codes:
@@ -65,9 +68,14 @@ class ListArrays:
 
 
 def read_lists(path: Path, lists: Lists, codes: Codes) -> ListArrays:
-    """Return the lists of a final file, whose columns have their contract's types."""
-    with pq.ParquetFile(path, read_dictionary=[lists.owner, lists.item]) as file:
-        table = file.read([lists.owner, "rank", lists.item, "score"], use_threads=False)
+    """Return the lists of a final file; raises Refused for one that has other columns or cannot be read."""
+    try:
+        with pq.ParquetFile(path, read_dictionary=[lists.owner, lists.item]) as file:
+            table = file.read([lists.owner, "rank", lists.item, "score"], use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise Refused(f"{path} cannot be read: {error}", ALTERED) from error
+    if not _has_columns(table, lists):
+        raise Refused(f"{path} has other columns than lists have: {table.schema.to_string()}", ALTERED)
     owner, owners = _numbered(table[lists.owner])
     number, ids = _numbered(table[lists.item])
     items = np.append(codes.of(ids), NO_ID).astype(np.int32)[number]  # the last is where NO_ID points to
@@ -112,6 +120,16 @@ def rows_by_code(parts: Sequence[ListArrays], codes: Codes) -> Whole:
     return rows
 
 
+def _has_columns(table: pa.Table, lists: Lists) -> bool:
+    kinds = {field.name: field.type for field in table.schema}
+    ids = (kinds.get(name) for name in (lists.owner, lists.item))
+    return (
+        all(kind and pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type) for kind in ids)
+        and pa.types.is_integer(kinds.get("rank", pa.null()))
+        and pa.types.is_floating(kinds.get("score", pa.null()))
+    )
+
+
 def _numbered(column: pa.ChunkedArray) -> tuple[Whole, pa.Array]:
     """Return each row's place among the column's different values, NO_ID for null, and those values."""
     if not len(column):
@@ -138,7 +156,7 @@ def _facts(begins: Whole, ranks: Whole, items: NDArray[np.int32], scores: NDArra
             "last": np.maximum.reduceat(ranks, starts) if len(starts) else sizes,
             "ranks": sizes if in_order else different(ranks),
             "items": different(items),
-            "lowest": np.minimum.reduceat(scores, starts) if len(starts) else scores,
-            "highest": np.maximum.reduceat(scores, starts) if len(starts) else scores,
+            "lowest": np.fmin.reduceat(scores, starts) if len(starts) else scores,
+            "highest": np.fmax.reduceat(scores, starts) if len(starts) else scores,
         }
     )

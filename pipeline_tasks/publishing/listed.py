@@ -21,9 +21,12 @@ from pipeline_tasks.publishing.list_arrays import (
 )
 from pipeline_tasks.publishing.refill import FILES_AT_ONCE, LISTS, Lists
 
+# what the users of lists had: joined once, then asked file by file
 HAD = """
-    SELECT list, unnest(items) AS item_index
-    FROM owners JOIN users USING (user_id) JOIN sequences USING (user_index)"""
+    CREATE OR REPLACE TEMP TABLE had AS
+    SELECT file, list, sequences.items FROM top_n_lists JOIN users USING (user_id) JOIN sequences USING (user_index)
+    ORDER BY file"""
+HAD_OF_FILE = "SELECT list, unnest(items) AS item_index FROM had WHERE file = ?"
 UNKNOWN = -2  # no item of a list has it
 
 
@@ -36,7 +39,7 @@ class Listed:
 
 
 def define_listed(engine: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]]) -> Listed:
-    """Define {table}_lists (the owner, `file`, facts) and {table}_items (the item, rows) of each table's `files`.
+    """Define {table}_lists (the owner, `file`, `list` in it, facts) and {table}_items (the item, rows) of each table's `files`.
 
     Reads the view `items`. Facts are those of `ListArrays`.
     """
@@ -59,9 +62,9 @@ def define_facts(
 ) -> None:
     """Define {table}_lists and {table}_items of lists that have been read."""
     of_files = [
-        part.facts.append_column("file", pa.repeat(number, len(part.owners))).append_column(
-            lists.owner, part.owners
-        )
+        part.facts.append_column("file", pa.repeat(number, len(part.owners)))
+        .append_column("list", pa.array(np.arange(len(part.owners))))
+        .append_column(lists.owner, part.owners)
         for number, part in enumerate(parts)
     ]
     rows = rows_by_code(parts, codes)
@@ -79,13 +82,12 @@ def define_seen(engine: duckdb.DuckDBPyConnection, listed: Listed, *, asked: boo
     code_of = np.full(max(known, default=0) + 1, UNKNOWN, np.int64)
     code_of[known] = np.arange(len(known))
     found = [pa.table({"user_id": pa.array([], pa.string()), "seen": pa.array([], pa.int64())})]
-    with ThreadPoolExecutor(1) as pool:  # counts a file's while the engine joins the next one's
-        counted = []
-        for part in listed.parts["top_n"] if asked else ():
-            engine.register("owners", pa.table({"user_id": part.owners, "list": np.arange(len(part.owners))}))
-            had = columns(engine, HAD)
-            counted.append(pool.submit(_seen, part, had["list"], code_of[had["item_index"]]))
-        found += [each.result() for each in counted]
+    if asked:
+        engine.execute(HAD)
+    for number, part in enumerate(listed.parts["top_n"] if asked else ()):
+        had = columns(engine, HAD_OF_FILE, [number])
+        found.append(_seen(part, had["list"], code_of[had["item_index"]]))
+    engine.execute("DROP TABLE IF EXISTS had")
     engine.register("top_n_seen", pa.concat_tables(found))
 
 

@@ -2,8 +2,8 @@
 
 The views `top_n` (with `filename`), `similar_items`, `popular`, `users` (user_id, user_index), `items`
 (item_id, item_index, available) and `sequences` (user_index, items: indices of the history) in; violations
-by rule out. DuckDB counts them, since it joins beyond memory, in a tenth of the time that Great Expectations takes for
-the same on Spark.
+by rule out. DuckDB counts them, in a tenth of the time that Great Expectations takes for the same on Spark, and asks of
+every row of a list what `listed` has found by sorting.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What Great Expectations found, for people: a result of GX in; table, expectation, count and examples out."""
+"""A broken rule, for people: a result of GX in, or what a query counted; table, rule, count and examples out."""
 
 from dataclasses import dataclass
 from typing import Any

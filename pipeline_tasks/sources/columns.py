@@ -87,7 +87,7 @@ def _look_at_csv(uri: str, declared: Declared) -> _Seen | None:
     if not head:
         return None
     table = declared.table
-    cells = next(csv.reader(io.StringIO(head), delimiter=table.delimiter), [])
+    cells = next(csv.reader(io.StringIO(head, newline=""), delimiter=table.delimiter), [])
     columns = tuple(cell.strip() for cell in cells) if table.header else _numbered(len(cells))
     if len(columns) == 1 and len(table.columns) > 1:
         _refuse_delimiter(uri, cells[0], declared)

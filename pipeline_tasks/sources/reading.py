@@ -1,4 +1,4 @@
-"""Some columns of a source's table, read on this machine: its declaration and layouts in, typed batches out. No Spark.
+"""Some columns of a source's table, read on this machine: its declaration and layouts in, their typed cells out. No Spark.
 
 For what is read anew of a few columns, where a session takes longer to start than the rows take to read. Cells are
 what they are for Spark (spark/reading.py); tests hold the two against each other.
@@ -7,70 +7,94 @@ what they are for Spark (spark/reading.py); tests hold the two against each othe
 import csv
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings import SourceTable
-from pipeline_tasks.sources.columns import Declared, Layout
-from pipeline_tasks.sources.files import fetch, open_text
+from pipeline_tasks.sources.casting import ARROW_TYPES
+from pipeline_tasks.sources.columns import FILES_AT_ONCE, Declared, Layout
+from pipeline_tasks.sources.files import open_file, open_text
 from pipeline_tasks.sources.typed import Typing, type_batch, type_lines, typing_of
 
-ROWS_AT_ONCE = 1 << 16
+ROWS_AT_ONCE, LINES_AT_ONCE = 1 << 16, 1 << 13
+# stands for a carriage return that ends no row; no text has this code point, which Unicode keeps for such use
+RETURN = "\ufdd0"
 
 
-def typed_columns(
-    declared: Declared, layouts: Sequence[Layout], columns: Sequence[str], scratch: Path
-) -> Iterator[pa.RecordBatch]:
-    """Yield the contract's `columns` of every row that did not fall apart; null is what cannot be typed.
+def typed_columns(declared: Declared, layouts: Sequence[Layout], columns: Sequence[str]) -> pa.Table:
+    """Return the contract's `columns` of every row that did not fall apart; null is what cannot be typed.
 
     Raises Refused, naming the file, for one that cannot be read to its end.
     """
     contract = declared.contract
     asked = replace(contract, columns=tuple(contract.column(name) for name in columns))
-    raw = {"csv": _csv_rows, "jsonl": _lines, "parquet": _parquet_rows}[declared.table.format]
-    for layout in layouts:
-        typing = typing_of(declared, layout)
-        mapped = {column: typing.columns[column] for column in columns if column in typing.columns}
-        typing = replace(typing, contract=asked, columns=mapped)
-        for uri, path in zip(layout.files, fetch(layout.files, scratch), strict=True):
-            with _to_its_end(uri):
-                batches = raw(path, declared.table, typing)
-                typed = (
-                    type_lines(typing, batches)
-                    if declared.table.format == "jsonl"
-                    else (type_batch(batch, typing) for batch in batches)
-                )
-                for batch in typed:
-                    yield batch.select(list(columns))
+    read = {"csv": _csv_rows, "jsonl": _json_rows, "parquet": _parquet_rows}[declared.table.format]
+    batches: list[pa.RecordBatch] = []
+    with _long_fields(), ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        for layout in layouts:
+            typing = typing_of(declared, layout)
+            mapped = {name: typing.columns[name] for name in columns if name in typing.columns}
+            typing = replace(typing, contract=asked, columns=mapped)
+
+            def cells(uri: str, typing: Typing = typing) -> list[pa.RecordBatch]:
+                with _to_its_end(uri):
+                    return [batch.select(list(columns)) for batch in read(uri, declared.table, typing)]
+
+            for of_file in pool.map(cells, layout.files):
+                batches += of_file
+    schema = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in asked.columns])
+    return pa.Table.from_batches(batches, schema)
 
 
-def _csv_rows(path: Path, table: SourceTable, typing: Typing) -> Iterator[pa.RecordBatch]:
-    places = [(column, int(column.removeprefix("c"))) for column in dict.fromkeys(typing.columns.values())]
-    with _long_fields(), open_text(path.as_uri(), errors="replace") as text:
-        rows = csv.reader(text, delimiter=table.delimiter)
-        if table.header:
-            next(rows, None)
-        while block := list(islice(rows, ROWS_AT_ONCE)):
-            whole = [row for row in block if len(row) == len(typing.names)]
-            cells = {column: pa.array([row[place] for row in whole], pa.string()) for column, place in places}
-            yield pa.RecordBatch.from_pydict(cells)
+def _csv_rows(uri: str, table: SourceTable, typing: Typing) -> Iterator[pa.RecordBatch]:
+    places = {column: int(column.removeprefix("c")) for column in typing.columns.values()}
+    rows = csv.reader(_csv_lines(uri), delimiter=table.delimiter)
+    if table.header:
+        next(rows, None)
+    # only what is asked for is kept of a row: beside it there may be long texts
+    while block := [
+        [row[place].replace(RETURN, "\r") for place in places.values()]
+        if len(row) == len(typing.names)
+        else None
+        for row in islice(rows, ROWS_AT_ONCE)
+    ]:
+        whole = [row for row in block if row is not None]
+        cells = zip(*whole, strict=True) if whole else [()] * len(places)
+        found = {name: pa.array(column, pa.string()) for name, column in zip(places, cells, strict=True)}
+        yield type_batch(pa.RecordBatch.from_pydict(found), typing)
 
 
-def _lines(path: Path, table: SourceTable, typing: Typing) -> Iterator[pa.RecordBatch]:
-    with open_text(path.as_uri(), errors="replace", newline=None) as text:
-        while block := list(islice(text, ROWS_AT_ONCE)):
-            yield pa.RecordBatch.from_pydict({"line": pa.array(block, pa.string())})
+def _csv_lines(uri: str) -> Iterator[str]:
+    """Yield the lines of a CSV file, which end as its first one does, or in a newline."""
+    with open_text(uri, errors="replace") as text:
+        first = text.readline()
+    old = first.endswith("\r")
+    end = "\r\n" if first.endswith("\r\n") else "\n"
+    with open_text(uri, errors="replace", newline="" if old else "\n") as text:
+        for line in text:
+            if old or "\r" not in line:
+                yield line
+            else:
+                yield line.removesuffix(end).replace("\r", RETURN) + "\n"
 
 
-def _parquet_rows(path: Path, table: SourceTable, typing: Typing) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(path, coerce_int96_timestamp_unit="us") as file:
-        yield from file.iter_batches(ROWS_AT_ONCE, columns=list(dict.fromkeys(typing.columns.values())))
+def _json_rows(uri: str, table: SourceTable, typing: Typing) -> Iterator[pa.RecordBatch]:
+    with open_text(uri, errors="replace", newline=None) as text:
+        while block := list(islice(text, LINES_AT_ONCE)):
+            lines = pa.RecordBatch.from_pydict({"line": pa.array(block, pa.string())})
+            yield from type_lines(typing, iter([lines]))
+
+
+def _parquet_rows(uri: str, table: SourceTable, typing: Typing) -> Iterator[pa.RecordBatch]:
+    with open_file(uri) as handle, pq.ParquetFile(handle, coerce_int96_timestamp_unit="us") as file:
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=list(dict.fromkeys(typing.columns.values()))):
+            yield type_batch(batch, typing)
 
 
 @contextmanager

@@ -125,7 +125,7 @@ def test_shares_by_tenths_are_those_that_sql_counts(world: World, seed: int) -> 
         world.engine.register(view, pa.table({"value": pa.array(values, pa.float32())}))
     bins = """
         WITH edges AS (SELECT quantile_cont(value, [.1, .2, .3, .4, .5, .6, .7, .8, .9]) AS edges FROM live)
-        SELECT coalesce(len(list_filter(edges, lambda edge: value > edge)), 10) AS bin, count(*) FROM {} CROSS JOIN edges
+        SELECT CASE WHEN value IS NULL THEN 10 ELSE len(list_filter(edges, lambda edge: value > edge)) END AS bin, count(*) FROM {} CROSS JOIN edges
         GROUP BY bin"""
     counted = [dict(world.engine.sql(bins.format(view)).fetchall()) for view in ("now", "live")]
     found = health.shares(world.engine, "now", "live", "value")

@@ -28,13 +28,9 @@ def declared(folder: Path, kind: str, **fields: Any) -> Declared:
     return Declared(table, ITEMS, "sources.tiny.items")
 
 
-def read(of: Declared, scratch: Path) -> list[tuple[Any, ...]]:
+def read(of: Declared) -> list[tuple[Any, ...]]:
     """Return the rows that have an id, in order."""
-    rows = [
-        tuple(row.values())
-        for batch in typed_columns(of, layouts(of), ASKED, scratch)
-        for row in batch.to_pylist()
-    ]
+    rows = [tuple(row.values()) for row in typed_columns(of, layouts(of), ASKED).to_pylist()]
     return sorted((row for row in rows if row[0] is not None), key=str)
 
 
@@ -52,6 +48,10 @@ CSV = {
     "line breaks and quotes": b'id,title,at,ok\ni1,"two\nlines, ""x""",2026-01-01,no\ni2,"a\r\nb",0,yes\n',
     "no newline at the end": b"id,title,at,ok\ni1,t,1767225600,1",
     "windows": b"id,title,at,ok\r\ni1,t,2026-01-01T10:00:00Z,true\r\n\r\ni2,,,\r\n",
+    "returns within": b'id,title,at,ok\ni1,two\rlines,0,no\ni2,"a\rb\r\nc",0,yes\ni3,t,0,1\n',
+    "returns within, windows": b"id,title,at,ok\r\ni1,two\rlines,0,no\r\ni2,t\nx\r\ni3\r4,t,0,1\r\n",
+    "returns at ends": b"ok,title,at,id\nno,t,0,i1\r\nyes,t,0,i2\n",
+    "returns alone": b'id,title,at,ok\ri1,t,0,no\ri2,"a\rb",0,1\r',
     "byte order mark": b"\xef\xbb\xbfid,title,at,ok\ni1,t,0,1\n",
     "rows that fell apart": b"id,title,at,ok\ni1,t,0\ni2,t,0,1\ni3,t,0,1,more\n\n   \ni4,t,0,0\n",
     "quotes where none belong": b'id,title,at,ok\ni1,5" pipe,0,1\ni2,"a",0,"no"\n i3 , "x",0, no \ni4,x"y"z,0,1\n',
@@ -73,7 +73,7 @@ def test_csv(spark: Any, tmp_path: Path, name: str) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").write_bytes(CSV[name])
     of = declared(tmp_path / "in", "csv", null_values=["\\N"])
-    found = read(of, tmp_path / "s")
+    found = read(of)
     assert found == read_by_spark(spark, of, tmp_path / "t")
     assert bool(found) == (name != "a header alone")
 
@@ -83,7 +83,7 @@ def test_csv_of_several_layouts_and_packings(spark: Any, tmp_path: Path) -> None
     (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"ok,at,more,title,id\nno,1,x,t,i2\n"))
     (tmp_path / "c.csv.bz2").write_bytes(bz2.compress(b"id,title,at,ok\ni3,t,2,0\n"))
     of = declared(tmp_path, "csv")
-    found = read(of, tmp_path.parent / "s")
+    found = read(of)
     assert [(row[0], row[2]) for row in found] == [("i1", True), ("i2", False), ("i3", False)]
     assert found == read_by_spark(spark, of, tmp_path.parent / "t")
 
@@ -92,7 +92,7 @@ def test_csv_without_a_header_between_other_marks(spark: Any, tmp_path: Path) ->
     (tmp_path / "a.tsv").write_text("1\ti1\tt\t0\n0\ti2\tt\t1\n")
     columns = {"item_id": "1", "updated_at": "3", "available": "0"}
     of = declared(tmp_path, "csv", delimiter="\t", header=False, columns=columns)
-    found = read(of, tmp_path.parent / "s")
+    found = read(of)
     assert [(row[0], row[2]) for row in found] == [("i1", True), ("i2", False)]
     assert found == read_by_spark(spark, of, tmp_path.parent / "t")
 
@@ -106,7 +106,7 @@ def test_json_lines(spark: Any, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(text, encoding="utf-8", newline="")
     (tmp_path / "b.jsonl").write_bytes(b'{"id": "x"}\n' * 2000 + b'{"id": "caf\xe9"}\n')
     of = declared(tmp_path, "jsonl")
-    found = read(of, tmp_path.parent / "s")
+    found = read(of)
     assert found == read_by_spark(spark, of, tmp_path.parent / "t")
     assert len(found) == 2007
 
@@ -126,7 +126,7 @@ def test_parquet(spark: Any, tmp_path: Path, name: str) -> None:
     titles = ["t"] * len(PARQUET[name]["id"])
     pq.write_table(pa.table({"title": titles, **PARQUET[name]}), tmp_path / "in" / "a.parquet")
     of = declared(tmp_path / "in", "parquet")
-    found = read(of, tmp_path / "s")
+    found = read(of)
     assert found
     assert found == read_by_spark(spark, of, tmp_path / "t")
 
@@ -138,21 +138,31 @@ def test_parquet_as_pandas_writes_it(spark: Any, tmp_path: Path, how: dict[str, 
     frame = pd.DataFrame({"id": pd.Categorical(["a", "b"]), "at": at, "title": "t", "ok": [True, False]})
     frame.to_parquet(tmp_path / "in" / "a.parquet", **how)
     of = declared(tmp_path / "in", "parquet")
-    found = read(of, tmp_path / "s")
+    found = read(of)
     assert [row[0] for row in found] == ["a", "b"]
     assert found == read_by_spark(spark, of, tmp_path / "t")
 
 
 def test_columns_that_the_source_has_not_are_null(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id\ni1\n")
-    assert read(declared(tmp_path, "csv", columns={"item_id": "id"}), tmp_path / "s") == [("i1", None, None)]
+    assert read(declared(tmp_path, "csv", columns={"item_id": "id"})) == [("i1", None, None)]
 
 
-def test_a_source_on_s3_is_read_from_copies(s3_lake: Any, tmp_path: Path) -> None:
-    s3_lake.write("shop/items/a.csv", b"id,title,at,ok\ni1,t,0,no\n")
-    table = SourceTable(uri=f"{s3_lake.uri}/shop/items/*", format="csv", columns=COLUMNS)
-    ((name, _, available),) = read(Declared(table, ITEMS, "sources.tiny.items"), tmp_path / "s")
-    assert (name, available) == ("i1", False)
+def test_a_source_on_s3_is_read_there(s3_lake: Any, tmp_path: Path) -> None:
+    s3_lake.write("csv/a.csv", b"id,title,at,ok\ni1,t,0,no\n")
+    s3_lake.write("csv/b.csv.gz", gzip.compress(b"id,title,at,ok\ni2,t,0,yes\n"))
+    pq.write_table(pa.table({"id": ["i1"], "at": [0], "title": ["t"], "ok": [False]}), tmp_path / "a.parquet")
+    s3_lake.upload(tmp_path / "a.parquet", "parquet/a.parquet")
+    for kind, found in {"csv": [("i1", False), ("i2", True)], "parquet": [("i1", False)]}.items():
+        table = SourceTable(uri=f"{s3_lake.uri}/{kind}/*", format=kind, columns=COLUMNS)  # type: ignore[arg-type]
+        rows = read(Declared(table, ITEMS, "sources.tiny.items"))
+        assert [(name, available) for name, _, available in rows] == found
+    s3_lake.write("csv/b.csv.gz", gzip.compress(b"id,title,at,ok\ni2,t,0,yes\n" * 9)[:-9])
+    of = Declared(
+        SourceTable(uri=f"{s3_lake.uri}/csv/*", format="csv", columns=COLUMNS), ITEMS, "sources.tiny.items"
+    )
+    with pytest.raises(Refused, match=r"s3://.*/csv/b\.csv\.gz cannot be read: Compressed file ended"):
+        read(of)
 
 
 def test_a_file_that_breaks_off_is_refused_by_name(tmp_path: Path) -> None:
@@ -162,11 +172,11 @@ def test_a_file_that_breaks_off_is_refused_by_name(tmp_path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:200] + b"\0" * 2000 + whole[2200:])
     with pytest.raises(Refused, match=r"a\.parquet cannot be read to its end: .*damaged"):
-        read(declared(tmp_path, "parquet"), tmp_path / "s")
+        read(declared(tmp_path, "parquet"))
 
 
 def test_a_packed_file_that_breaks_off_is_refused_by_name(tmp_path: Path) -> None:
     text = "id,title,at,ok\n" + "".join(f"i{n},t{n * n},0,1\n" for n in range(300_000))
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text.encode())[:-100_000])
     with pytest.raises(Refused, match=r"a\.csv\.gz cannot be read: Compressed file ended .*damaged"):
-        read(declared(tmp_path, "csv"), tmp_path / "s")
+        read(declared(tmp_path, "csv"))

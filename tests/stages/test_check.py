@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -251,6 +252,31 @@ def test_a_live_version_whose_files_have_gone_is_no_comparison(
     settings = settings_of(lake)
     name = go_live(lake, tmp_path / "before", NIGHT - timedelta(days=1), LISTS)
     lake.delete([f"{layout.version(name)}/top_n/part-00000.parquet"])
+    facts = check(settings).facts
+    (warning,) = facts["warnings"]
+    assert warning.startswith(f"no comparison with {name}: ")
+    assert (facts["against"], facts["difference"]) == (None, None)
+
+
+@pytest.mark.parametrize("how", ["a page", "its columns", "ids of another type"])
+def test_a_live_version_that_was_altered_is_no_comparison(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path, how: str
+) -> None:
+    settings = settings_of(lake)
+    name = go_live(lake, tmp_path / "before", NIGHT - timedelta(days=1), LISTS)
+    key, path = f"{layout.version(name)}/top_n/part-00000.parquet", tmp_path / "altered.parquet"
+    lake.download(key, path)
+    if how == "a page":
+        whole = path.read_bytes()
+        path.write_bytes(whole[:4] + bytes(byte ^ 255 for byte in whole[4:200]) + whole[200:])
+    else:
+        table = pq.read_table(path)
+        numbers = pa.array(range(len(table)))
+        altered = (
+            table.drop_columns(["score"]) if how == "its columns" else table.set_column(0, "user_id", numbers)
+        )
+        pq.write_table(altered, path)
+    lake.upload(path, key)
     facts = check(settings).facts
     (warning,) = facts["warnings"]
     assert warning.startswith(f"no comparison with {name}: ")
