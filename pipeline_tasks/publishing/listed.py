@@ -79,14 +79,18 @@ def define_facts(
 def define_seen(engine: duckdb.DuckDBPyConnection, listed: Listed, *, asked: bool) -> None:
     """Define top_n_seen (user_id, seen): of whose list how many items its user's `sequences` hold; if `asked`."""
     known = columns(engine, "SELECT item_index FROM items ORDER BY item_index")["item_index"]
-    code_of = np.full(max(known, default=0) + 1, UNKNOWN, np.int64)
+    code_of = np.full(known.max(initial=0) + 1, UNKNOWN, np.int64)
     code_of[known] = np.arange(len(known))
     found = [pa.table({"user_id": pa.array([], pa.string()), "seen": pa.array([], pa.int64())})]
-    if asked:
+    parts = listed.parts["top_n"] if asked else ()
+    if parts:
         engine.execute(HAD)
-    for number, part in enumerate(listed.parts["top_n"] if asked else ()):
-        had = columns(engine, HAD_OF_FILE, [number])
-        found.append(_seen(part, had["list"], code_of[had["item_index"]]))
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        for first in range(0, len(parts), FILES_AT_ONCE):  # no more histories at once than are looked through
+            some = parts[first : first + FILES_AT_ONCE]
+            had = [columns(engine, HAD_OF_FILE, [first + number]) for number in range(len(some))]
+            items = [code_of[each["item_index"]] for each in had]
+            found += pool.map(_seen, some, [each["list"] for each in had], items)
     engine.execute("DROP TABLE IF EXISTS had")
     engine.register("top_n_seen", pa.concat_tables(found))
 

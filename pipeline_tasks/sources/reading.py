@@ -58,15 +58,14 @@ def _csv_rows(uri: str, table: SourceTable, typing: Typing) -> Iterator[pa.Recor
     if table.header:
         next(rows, None)
     # only what is asked for is kept of a row: beside it there may be long texts
-    while block := [
+    whole = (
         [row[place].replace(RETURN, "\r") for place in places.values()]
+        for row in rows
         if len(row) == len(typing.names)
-        else None
-        for row in islice(rows, ROWS_AT_ONCE)
-    ]:
-        whole = [row for row in block if row is not None]
-        cells = zip(*whole, strict=True) if whole else [()] * len(places)
-        found = {name: pa.array(column, pa.string()) for name, column in zip(places, cells, strict=True)}
+    )
+    while block := list(islice(whole, ROWS_AT_ONCE)):
+        cells = zip(places, zip(*block, strict=True), strict=True)
+        found = {name: pa.array(column, pa.string()) for name, column in cells}
         yield type_batch(pa.RecordBatch.from_pydict(found), typing)
 
 
