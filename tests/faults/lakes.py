@@ -70,7 +70,7 @@ def origin(folder: Path) -> Origin:
     made = folder / str(NIGHTS[2])
     files = {
         "top_n": sorted((made / "top_n").glob("*")),
-        "similar_items": [made / "similar.parquet"],
+        "similar_items": [made / "similar_items.parquet"],
         "popular": [made / "popular.parquet"],
     }
     verdict = verdicts[NIGHTS[2]]
