@@ -91,9 +91,7 @@ def top_n_files(
     return paths
 
 
-def ranked_files(
-    folder: Path, similar: dict[str, Iterable[str]], popular: dict[str, Iterable[str]]
-) -> list[Path]:
+def ranked_files(folder: Path, similar: dict[str, Iterable[str]], popular: dict[str, Iterable[str]]) -> None:
     """Write similar_items and popular of these lists beside the files of top_n."""
     tables = {
         "similar_items": pa.Table.from_pylist(ranked_rows("item_id", "similar_item_id", similar), SIMILAR),
@@ -101,13 +99,12 @@ def ranked_files(
     }
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet")
-    return [folder / f"{name}.parquet" for name in tables]
 
 
 def files_in(folder: Path) -> dict[str, list[Path]]:
-    """Return the files that `top_n_files` and `ranked_files` have written, by table."""
+    """Return the files that `top_n_files`, in a folder top_n, and `ranked_files` have written, by table."""
     others = {name: [folder / f"{name}.parquet"] for name in ("similar_items", "popular")}
-    return {"top_n": sorted(folder.glob("part-*.parquet")), **others}
+    return {"top_n": sorted((folder / "top_n").glob("*")), **others}
 
 
 def define_views(engine: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -126,9 +123,9 @@ def make_version(
     group_rows: int | None = None,
 ) -> Manifest:
     """Upload a version of `lists` with small tables beside them; return its manifest."""
-    made = top_n_files(folder / "top_n", top_n_rows(lists, files, night), files, group_rows)
-    similar, popular = ranked_files(folder, {"i1": ["i2"]}, {"all": ["i1", "i2"]})
-    paths = {"top_n": made, "similar_items": [similar], "popular": [popular]}
+    top_n_files(folder / "top_n", top_n_rows(lists, files, night), files, group_rows)
+    ranked_files(folder, {"i1": ["i2"]}, {"all": ["i1", "i2"]})
+    paths = files_in(folder)
     facts = {"n": 2, "users": len(lists), "model": {"name": "popular", "version": MODEL, "cutoff": None}}
     manifest = versions.describe(night, paths, facts)
     versions.upload(store, manifest, paths)

@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline_tasks.publishing.list_arrays import (
-    CODE_BITS,
     Codes,
     ListArrays,
     Whole,
     joined,
+    renumbered,
     rows_by_code,
     shared,
 )
@@ -64,19 +65,6 @@ class Difference:
                 yield f"{title:<11}" + ", ".join(f"{item} {more:+,}" for item, more in found)
 
 
-@dataclass(frozen=True)
-class _Lists:
-    """How many users' lists became what, and the sum of the shares that stayed."""
-
-    new: int
-    gone: int
-    same: int
-    reordered: int
-    changed: int
-    replaced: int
-    stayed: float
-
-
 def compare(
     before: Sequence[ListArrays], now: Sequence[ListArrays], codes: Codes, shown: int = 5
 ) -> Difference:
@@ -87,20 +75,15 @@ def compare(
     if len(before) != len(now):
         before, now = [joined(before)], [joined(now)]
     with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
-        of_files = [astuple(counts) for counts in pool.map(_count, before, now)]
-    counts = _Lists(*map(sum, zip(*of_files, strict=True)))
+        of_files = list(pool.map(_count, before, now))
+    users = {name: sum(counts[name] for counts in of_files) for name in of_files[0]}
+    stayed, both = users.pop("stayed"), sum(len(part.owners) for part in now) - users["new"]
     places_before, places = (rows_by_code(parts, codes) for parts in (before, now))
     more = places - places_before
     moved = sorted((int(more[code]), codes.ids[code].as_py()) for code in np.flatnonzero(more))
-    both = counts.same + counts.reordered + counts.changed + counts.replaced
     return Difference(
-        new=counts.new,
-        gone=counts.gone,
-        same=counts.same,
-        reordered=counts.reordered,
-        changed=counts.changed,
-        replaced=counts.replaced,
-        kept=counts.stayed / both if both else 0.0,
+        **users,
+        kept=stayed / both if both else 0.0,
         new_items=int(((places > 0) & (places_before == 0)).sum()),
         gone_items=int(((places == 0) & (places_before > 0)).sum()),
         gained=[
@@ -112,28 +95,25 @@ def compare(
     )
 
 
-def _count(a: ListArrays, b: ListArrays) -> _Lists:
-    """Return what became of the lists of `a` in `b`, whose owners come once in each."""
+def _count(a: ListArrays, b: ListArrays) -> dict[str, Any]:
+    """Return how many lists of `a` became what in `b`, and the sum of the shares that stayed; owners come once in each."""
     in_a = pc.index_in(b.owners, value_set=a.owners).fill_null(-1).to_numpy()
     both = np.flatnonzero(in_a >= 0)
     in_b = np.full(len(a.owners), -1, np.int64)
     in_b[in_a[both]] = both
-    keys = a.keys()
-    list_in_b = in_b[keys >> CODE_BITS]
-    keys = (keys & ((1 << CODE_BITS) - 1)) + (list_in_b << CODE_BITS)
-    stayed = shared(keys[list_in_b >= 0], b.keys(), len(b.owners))[both]
+    stayed = shared(renumbered(a.keys(), in_b), b.keys(), len(b.owners))[both]
     sizes, sizes_a = b.sizes[both], a.sizes[in_a[both]]
     alike = (stayed == sizes) & (stayed == sizes_a)
     moved = _moved(a, b, in_a, both[alike])
-    return _Lists(
-        new=len(b.owners) - len(both),
-        gone=len(a.owners) - len(both),
-        same=len(moved) - int(moved.sum()),
-        reordered=int(moved.sum()),
-        changed=int(((stayed > 0) & ~alike).sum()),
-        replaced=int((stayed == 0).sum()),
-        stayed=float((stayed / np.maximum(sizes, sizes_a)).sum()),
-    )
+    return {
+        "new": len(b.owners) - len(both),
+        "gone": len(a.owners) - len(both),
+        "same": len(moved) - int(moved.sum()),
+        "reordered": int(moved.sum()),
+        "changed": int(((stayed > 0) & ~alike).sum()),
+        "replaced": int((stayed == 0).sum()),
+        "stayed": float((stayed / np.maximum(sizes, sizes_a)).sum()),
+    }
 
 
 def _moved(a: ListArrays, b: ListArrays, in_a: Whole, lists: Whole) -> NDArray[np.bool_]:

@@ -23,6 +23,7 @@ from pipeline_tasks.publishing.refill import Lists
 Whole = NDArray[np.int64]
 # a key is a list's number above the code of an item: keys in order are lists in order
 CODE_BITS = 32
+CODE = (1 << CODE_BITS) - 1
 NO_ID = -1
 ALTERED = "it is not as check writes it: verify its version, or make another live"
 
@@ -101,9 +102,16 @@ def joined(parts: Sequence[ListArrays]) -> ListArrays:
 
 def pair_keys(lists: Whole, values: NDArray[Any]) -> Whole:
     """Return the keys of these (list, value), each once, in order; values are of 32 bits."""
-    keys = np.sort((lists.astype(np.int64) << CODE_BITS) + (values.astype(np.int64) & ((1 << CODE_BITS) - 1)))
+    keys = np.sort((lists.astype(np.int64) << CODE_BITS) + (values.astype(np.int64) & CODE))
     different: Whole = keys[np.diff(keys, prepend=-1) != 0]
     return different
+
+
+def renumbered(keys: Whole, numbers: Whole) -> Whole:
+    """Return the keys of lists under their new `numbers`, in no order; lists whose number is below 0 are left out."""
+    lists = numbers[keys >> CODE_BITS]
+    moved: Whole = ((lists << CODE_BITS) + (keys & CODE))[lists >= 0]
+    return moved
 
 
 def shared(a: Whole, b: Whole, lists: int) -> Whole:

@@ -17,7 +17,7 @@ from pipeline_tasks.publishing import log, versions
 from pipeline_tasks.publishing.log import Change
 from pipeline_tasks.publishing.versions import Manifest, Verdict
 from tests.failing_store import content
-from tests.lists import NIGHT
+from tests.lists import NIGHT, files_in
 from tests.stages.published_night import HEALTH, write_checked
 
 NIGHTS = [NIGHT + timedelta(days=days) for days in range(4)]
@@ -67,12 +67,7 @@ def origin(folder: Path) -> Origin:
         lists = {user: [first_item(night), "i1"] for user in ("ann", "bob")}
         verdicts[night] = write_checked(store, folder / str(night), night, lists)
     _append(store, [verdicts[night] for night in NIGHTS[:2]])
-    made = folder / str(NIGHTS[2])
-    files = {
-        "top_n": sorted((made / "top_n").glob("*")),
-        "similar_items": [made / "similar_items.parquet"],
-        "popular": [made / "popular.parquet"],
-    }
+    files = files_in(folder / str(NIGHTS[2]))
     verdict = verdicts[NIGHTS[2]]
     manifest = store.read(f"{layout.version(verdict.version)}/{versions.MANIFEST}")
     objects = content(store)

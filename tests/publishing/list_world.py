@@ -31,7 +31,7 @@ class World:
         )
 
     def open(self) -> duckdb.DuckDBPyConnection:
-        top_n_files(self.folder, top_n_rows(self.lists, 2), 2)
+        top_n_files(self.folder / "top_n", top_n_rows(self.lists, 2), 2)
         ranked_files(self.folder, self.similar, self.popular)  # type: ignore[arg-type]
         engine = duckdb.connect()
         define_views(engine, self.folder)

@@ -48,7 +48,7 @@ def database(
     items: dict[str, tuple[int, bool]] | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a database with these tables under the names that the rules know."""
-    top_n_files(folder, top_n, FILES)
+    top_n_files(folder / "top_n", top_n, FILES)
     near = {"i1": ["i2"]} if similar is None else similar
     ranked_files(folder, near, {"all": ["i1", "i2"]} if popular is None else popular)
     known = [(name, *rest) for name, rest in (ITEMS if items is None else items).items()]
@@ -147,7 +147,7 @@ def test_everything_that_breaks_a_rule_of_top_n_is_found(tmp_path: Path) -> None
 
 def test_a_user_in_another_buckets_file_is_found(tmp_path: Path) -> None:
     listed = top_n_rows(GOOD, FILES)
-    paths = top_n_files(tmp_path, listed, FILES)
+    paths = top_n_files(tmp_path / "top_n", listed, FILES)
     swapped = [pq.read_table(path) for path in paths][::-1]
     with database(tmp_path, listed) as engine:
         for path, table in zip(paths, swapped, strict=True):

@@ -1,7 +1,8 @@
-"""What tests of stages share: a night whose lists are staged by rules."""
+"""What tests of stages share: a night whose lists are staged by rules, and a small one to be checked."""
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.stages import evaluate, recommend, train
 from tests.stages.rules_night import LISTS, QUICK, write_world
+from tests.stages.staged_night import SETTINGS, write_source, write_staged
 from tests.training_night import NIGHT
 
 
@@ -26,3 +28,15 @@ def ruled_night(make_settings: Callable[..., Any], lake: Store) -> Callable[...,
         return settings, recommend.run(settings, run_date)
 
     return night
+
+
+@pytest.fixture
+def settings_of(make_settings: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """Return a function that gives settings of a lake whose night has been recommended."""
+
+    def settings_of(store: Store, *gone: dict[str, Any], **overrides: Any) -> Any:
+        write_source(tmp_path / "data", gone)
+        write_staged(store, tmp_path / "staged")
+        return make_settings(lake=store.uri, **{**SETTINGS, **overrides})
+
+    return settings_of

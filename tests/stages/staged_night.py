@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.store import Store
-from tests.lists import MODEL, NIGHT, POPULAR, SIMILAR, TOP_N, ranked_rows, top_n_rows
+from pipeline_tasks.publishing import log
+from tests.lists import MODEL, NIGHT, POPULAR, SIMILAR, TOP_N, make_version, ranked_rows, top_n_rows
 
 N, FILES = 3, 2
 FIRST_SEEN = 1_735_689_600
@@ -110,3 +111,17 @@ def write_lists(store: Store, folder: Path, night: date, rows: list[dict[str, An
 
 def put(store: Store, table: str, night: date, rows: list[dict[str, Any]], schema: Any) -> None:
     tables.write_table(store, layout.night(table, night), pa.Table.from_pylist(rows, pa.schema(schema)))
+
+
+def check(settings: Any, night: date = NIGHT) -> Any:
+    from pipeline_tasks.stages.check import run
+
+    return run(settings, night)
+
+
+def go_live(store: Store, folder: Path, night: date, found: dict[str, Any]) -> str:
+    """Publish a version of these lists and return its name."""
+    manifest = make_version(store, folder, found, night=night)
+    change = log.Change(manifest.version, str(night), manifest.sha256, "publish", "a test", "a night")
+    log.append(store, change, lambda live: None)
+    return manifest.version
