@@ -62,6 +62,7 @@ def fitted(
         asked.seed,
         device,
         precision=torch_precision(wanted.train, device),
+        compiled=wanted.train.torch_compile,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     started = time.monotonic()

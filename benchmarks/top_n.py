@@ -4,7 +4,8 @@
 
 Every contestant runs alone in a process of its own, in turns, `--runs` times; seen items are excluded. It prints
 one JSON line a run, then a table of medians. Lists are compared with ours: where another item stands, how far
-apart the exact scores (in 64 bits) of the two are says whether that is a tie in 32 bits.
+apart the exact scores (in 64 bits) of the two are says whether that is a tie in 32 bits. With `--device cuda` ours
+and torch work on a GPU, without the other libraries.
 """
 
 import argparse
@@ -68,13 +69,18 @@ def compared(ours: NDArray[np.int32], theirs: NDArray[np.int32], arrays: Arrays)
     return {"differ": len(rows), "differ_beyond_ties": int(apart.sum())}
 
 
+def contestants(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return who takes part."""
+    return (OURS, BARE, PLAIN) if options.device == "cuda" else (OURS, BARE, PLAIN, *PEERS)
+
+
 def runs_of(items: int, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield what each contestant took in each run."""
     arrays = problem(options.users, items, options.dim, options.seen)
-    job = {"k": options.top, "threads": options.threads}
+    job = {"k": options.top, "threads": options.threads, "device": options.device}
     for number in range(1, options.runs + 1):
         reference = None
-        for how in (OURS, BARE, PLAIN, *PEERS):
+        for how in contestants(options):
             lists, facts = measure(how, arrays, job)
             line = {"run": number, "items": items, "users": options.users, "how": how, **facts}
             if how == OURS:
@@ -92,7 +98,7 @@ def table(runs: list[dict[str, Any]]) -> str:
     for items in dict.fromkeys(run["items"] for run in runs):
         speeds = {
             how: median(run["users_per_second"] for run in runs if (run["items"], run["how"]) == (items, how))
-            for how in (OURS, BARE, PLAIN, *PEERS)
+            for how in dict.fromkeys(run["how"] for run in runs)
         }
         for how, speed in speeds.items():
             own = [run for run in runs if (run["items"], run["how"]) == (items, how)]
@@ -117,6 +123,7 @@ def main() -> int:
     parser.add_argument("--seen", type=int, default=50)
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     options = parser.parse_args()
     runs = []
     for items in options.items:

@@ -6,6 +6,7 @@
 Both train the same width, blocks, heads, length and number of negatives, in the same threads, in turns. An
 event counts when it is a target that is learnt from; padding never does. RecTools cuts a history to its newest
 length + 1 events, ours cuts it into pieces and learns from all of them: each is divided by its own seconds.
+With `--device cuda` ours trains on a GPU, in bfloat16 where it has that, and alone.
 """
 
 import argparse
@@ -24,10 +25,12 @@ import torch
 import pipeline_tasks  # noqa: F401 - says how torch's threads wait
 from benchmarks.peer import cores, run_peer
 from benchmarks.sequences import read_sequences, without_last
+from pipeline_tasks.model_store import torch_device, torch_precision
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import Training
 from pipeline_tasks.models.network import SequenceConfig
 from pipeline_tasks.models.transformer import Transformer
+from pipeline_tasks.settings import TrainSettings
 
 
 def random_sequences(users: int, items: int, events: int) -> Histories:
@@ -61,7 +64,15 @@ def ours(histories: Histories, n_items: int, options: argparse.Namespace) -> lis
         validation_users=0,
     )
     moments = [time.perf_counter()]
-    training = Training(say=lambda line: moments.append(time.perf_counter()))
+    asked = TrainSettings(device=options.device)
+    device = torch_device(asked)
+
+    def said(line: str) -> None:
+        moments.append(time.perf_counter())
+        if not line.startswith("epoch"):
+            raise SystemExit(f"this run is no measurement: {line}")
+
+    training = Training(device=device, precision=torch_precision(asked, device), say=said)
     catalogue = Catalogue(np.zeros((n_items + 1, 1), np.float32))
     Transformer.fit(histories, catalogue, config, training)
     return np.diff(moments).tolist()
@@ -86,19 +97,24 @@ def theirs(histories: Histories, n_items: int, options: argparse.Namespace) -> d
 
 
 def measured(number: int, histories: Histories, options: argparse.Namespace) -> dict[str, Any]:
-    """Return one run: first ours, then RecTools."""
+    """Return one run: first ours, then, on the CPU, RecTools."""
     n_items = int(histories.items.max())
     tokens = int(np.maximum(histories.lengths - 1, 0).sum())
     seconds = ours(histories, n_items, options)
-    peer = theirs(histories, n_items, options)
     own = tokens / median(seconds)
-    return {
+    line = {
         "run": number,
         "users": len(histories),
         "items": n_items,
         "events": tokens,
         "ours_seconds_per_epoch": [round(value, 3) for value in seconds],
         "ours_tokens_per_second": own,
+    }
+    if options.device == "cuda":
+        return line
+    peer = theirs(histories, n_items, options)
+    return {
+        **line,
         "rectools_seconds_per_epoch": peer["seconds_per_epoch"],
         "rectools_tokens_per_second": peer["tokens_per_second"],
         "ratio": own / peer["tokens_per_second"],
@@ -122,6 +138,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=3, help="of ours a run; RecTools makes one")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--threads", type=int, default=cores())
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="of ours")
     return parser.parse_args()
 
 
@@ -138,9 +155,11 @@ def main() -> int:
         runs.append(measured(number, histories, options))
         print(json.dumps(runs[-1]), flush=True)
     print(f"\n{'':<9} {'events/s':>10}   medians of {options.runs} run(s), {options.threads} threads")
-    for name in ("ours", "rectools"):
+    contestants = ("ours",) if options.device == "cuda" else ("ours", "rectools")
+    for name in contestants:
         print(f"{name:<9} {median(run[f'{name}_tokens_per_second'] for run in runs):>10,.0f}")
-    print(f"{'ratio':<9} {median(run['ratio'] for run in runs):>10.1f}")
+    if len(contestants) > 1:
+        print(f"{'ratio':<9} {median(run['ratio'] for run in runs):>10.1f}")
     return 0
 
 

@@ -86,7 +86,8 @@ def tune(
         tried = settings.model_copy(update={"train": train})
         device = torch_device(tried.train)
         config = model_config(tried, name, weights, cut)
-        training = Training(settings.seed, device, precision=torch_precision(tried.train, device))
+        precision, compiled = torch_precision(tried.train, device), tried.train.torch_compile
+        training = Training(settings.seed, device, precision=precision, compiled=compiled)
         model = KINDS[name].fit(histories, catalogue, config, training)
         return float(model.facts["training"]["best_quality"])
 

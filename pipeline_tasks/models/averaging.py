@@ -36,6 +36,10 @@ class Averages:
         finally:
             self._swap()
 
+    @torch.no_grad()
     def _swap(self) -> None:
-        for number, parameter in enumerate(self._parameters):
-            parameter.data, self.tensors[number] = self.tensors[number], parameter.data
+        """Exchange the values: the memory stays each one's own, which cuDNN's recurrent layers lay out in one piece."""
+        for mean, parameter in zip(self.tensors, self._parameters, strict=True):
+            own = parameter.clone()
+            parameter.copy_(mean)
+            mean.copy_(own)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pipeline_tasks.models.data import Histories, length_batches, pad, training_windows
 from pipeline_tasks.models.devices import made_ahead
+from pipeline_tasks.models.losses import hits_among
 from pipeline_tasks.models.network import SequenceConfig
 from pipeline_tasks.models.processes import Processes
 
@@ -35,6 +36,7 @@ class Batch:
     targets: Tensor  # (targets,), what comes next there
     drawn: Tensor  # (negatives,), none where the loss is over all items
     log_expected: Tensor  # (negatives,), the logarithm of how often each is drawn
+    hits: Tensor  # (2, pairs), which target is which negative
     share: float
     """Of the whole batch's targets."""
     events: int
@@ -98,6 +100,7 @@ class Batches:
             place[wanted[asked]],
             place[drawn],
             log_expected,
+            hits_among(wanted[asked], drawn),
             share=len(asked) / int(self.asked[chosen].sum()),
             events=int(self.windows.lengths[chosen].sum()) - len(chosen),
         )

@@ -41,8 +41,8 @@ class CheckpointPlace(Protocol):
 class Training:
     """How a fit runs, not what comes out of it (the seed, `precision` and `previous` aside).
 
-    `precision` is what a sequence model's dense layers are trained in; `previous` is an earlier model of the same
-    kind to start from; `say` takes progress lines. Of several `processes` the first alone needs a checkpoint.
+    `precision` is what a sequence model's dense layers are trained in, and `compiled` whether its network is compiled
+    on a GPU; `previous` is an earlier model of the same kind to start from; `say` takes progress lines. Of several `processes` the first alone needs a checkpoint.
     """
 
     seed: int = 0
@@ -50,6 +50,7 @@ class Training:
     checkpoint: CheckpointPlace | None = None
     previous: State | None = None
     precision: torch.dtype = torch.float32
+    compiled: bool = False
     processes: Processes = ALONE
     say: Callable[[str], None] = lambda line: None
 

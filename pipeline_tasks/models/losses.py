@@ -64,11 +64,10 @@ class _SampledSoftmax(torch.autograd.Function):
         own = (hidden * positives).sum(1, keepdim=True)  # (t, 1)
         to_hidden, to_own = torch.empty_like(hidden), torch.empty_like(own)
         to_negatives, loss = torch.zeros_like(negatives), hidden.new_zeros(())
-        for start in range(0, len(hidden), rows):
+        for start, here in zip(range(0, len(hidden), rows), _by_chunk(hits, len(hidden), rows), strict=True):
             part = slice(start, start + rows)
-            logits = torch.addmm(-log_expected, hidden[part], negatives.T).masked_fill_(
-                hits[part], -torch.inf
-            )
+            logits = torch.addmm(-log_expected, hidden[part], negatives.T)
+            logits[here[0] - start, here[1]] = -torch.inf
             top = torch.maximum(logits.amax(1, keepdim=True), own[part])
             mine = (own[part] - top).exp()
             total = logits.sub_(top).exp_().sum(1, keepdim=True) + mine
@@ -91,8 +90,8 @@ def sampled_softmax(
 ) -> Tensor:
     """Mean cross-entropy of each target against negatives that the batch shares, with logQ correction.
 
-    `hidden` and `positives` are (t, dim), `negatives` (m, dim); `hits` (t, m) says where a negative is the
-    target itself; `log_expected` (m,) is the logarithm of how often each negative is drawn in m draws. The
+    `hidden` and `positives` are (t, dim), `negatives` (m, dim); `hits` (2, pairs) says, in the order of the targets,
+    which target is which negative itself; `log_expected` (m,) is the logarithm of how often each negative is drawn in m draws. The
     sum over negatives then estimates the sum over the catalogue (Bengio and Senécal 2008, "Adaptive
     importance sampling to accelerate training of a neural probabilistic language model"). Under autocast too it is
     worked out in the type of `hidden`.
@@ -102,6 +101,24 @@ def sampled_softmax(
             hidden, positives.to(hidden.dtype), negatives.to(hidden.dtype), hits, log_expected
         )
     return loss
+
+
+def hits_among(targets: Tensor, drawn: Tensor) -> Tensor:
+    """Return (2, pairs): each target (t,) with each place of `drawn` (m,) that holds the same, in their order."""
+    in_order, places = drawn.sort(stable=True)
+    first, last = (torch.searchsorted(in_order, targets, right=right) for right in (False, True))
+    times = last - first
+    own = torch.repeat_interleave(times)  # (pairs,), which target
+    nth = torch.arange(len(own), device=own.device) - (times.cumsum(0) - times)[own]
+    return torch.stack([own, places[first[own] + nth]])
+
+
+def _by_chunk(hits: Tensor, targets: int, rows: int) -> tuple[Tensor, ...]:
+    """Return the pairs of each `rows` targets."""
+    if rows >= targets:
+        return (hits,) * bool(targets)
+    bounds = torch.searchsorted(hits[0], torch.arange(rows, targets, rows, device=hits.device))
+    return torch.tensor_split(hits, bounds.cpu(), dim=1)
 
 
 def _rows_at_once(hidden: Tensor, columns: int) -> int:

@@ -20,7 +20,7 @@ from torch import Tensor
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import EmbeddingModel, Model
 from pipeline_tasks.ranking.barred import Barred
-from pipeline_tasks.ranking.shelf import ITEMS_A_BLOCK, ROWS_A_BLOCK, Pairs, Ranked, Shelf, best
+from pipeline_tasks.ranking.shelf import ITEMS_A_BLOCK, Pairs, Ranked, Shelf, best
 
 # likenesses of items kept at a time: 128 MiB
 CELLS_AT_ONCE = 1 << 25
@@ -71,14 +71,15 @@ def rank_users(
     def lists(shelf: Shelf, k: int, part: Barred | None, own: Tensor) -> tuple[Tensor, Tensor]:
         columns, values = shelf.best(own, k, _pairs(shelf, part))
         if vectors is not None:
-            values[~own.any(1)] = -torch.inf
+            values.masked_fill_(~own.any(1, keepdim=True), -torch.inf)
         return columns, values
 
+    rows = shelves[0][0].rows
     with side_by_side(shelves[0][0].items.device) as each:
         for first in range(0, len(histories), users_a_block):
             block = histories.rows(slice(first, first + users_a_block))
             whole = model.encode(block) if isinstance(model, EmbeddingModel) else model.score(block)
-            parts = _parts(barred, first, len(block)), torch.split(whole, ROWS_A_BLOCK)
+            parts = _parts(barred, first, len(block), rows), torch.split(whole, rows)
             found = []
             for shelf, size in shelves:
                 if not first:
@@ -88,12 +89,12 @@ def rank_users(
             yield RankedUsers(**vars(_joined(found)), histories=block)
 
 
-def _parts(barred: Barred | None, first: int, rows: int) -> list[Barred | None]:
-    """Return what is barred of the rows from `first`, ROWS_A_BLOCK at a time."""
-    starts = range(first, first + rows, ROWS_A_BLOCK)
+def _parts(barred: Barred | None, first: int, rows: int, at_once: int) -> list[Barred | None]:
+    """Return what is barred of the rows from `first`, so many at a time."""
+    starts = range(first, first + rows, at_once)
     if barred is None:
         return [None for _ in starts]
-    return [barred.rows(slice(start, min(start + ROWS_A_BLOCK, first + rows))) for start in starts]
+    return [barred.rows(slice(start, min(start + at_once, first + rows))) for start in starts]
 
 
 def _pairs(shelf: Shelf, barred: Barred | None) -> Pairs | None:

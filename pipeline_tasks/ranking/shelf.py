@@ -17,12 +17,13 @@ from torch import Tensor
 from pipeline_tasks.ranking.rough import ITEMS_A_CANDIDATE, WIDER, RoughItems, ordered, pays, shown
 from pipeline_tasks.ranking.top_k import LARGEST_GROUP, never, top_k
 
-# Items of a block of scores: with ROWS_A_BLOCK users 128 MiB, for each thread.
+# Items of a block of scores: with ROWS_A_BLOCK users 128 MiB, for each thread; on a GPU, which few rows do not keep
+# busy, 512 MiB.
 ITEMS_A_BLOCK = 131_072
-ROWS_A_BLOCK = 256
+ROWS_A_BLOCK, GPU_ROWS_A_BLOCK = 256, 1_024
 # rows whose lists rough scores must be sure of, as a share: the others are scored twice
 SURE_ENOUGH = 0.75
-# items of a product: more would drive each other's vectors and scores out of the nearest cache
+# items of a processor's product: more would drive each other's vectors and scores out of the nearest cache
 ITEMS_A_PRODUCT = 2_048
 
 Pairs = tuple[Tensor, Tensor]  # rows and columns, (n,) each
@@ -47,6 +48,10 @@ class Shelf:
         self.columns[self.items] = torch.arange(len(self.items), device=device)
         self.width = min(items_a_block, max(1, len(self.items)))
         self.vectors = None if vectors is None else vectors[self.items]
+        # users to rank at a time
+        self.rows, self._product = (
+            (ROWS_A_BLOCK, ITEMS_A_PRODUCT) if device.type == "cpu" else (GPU_ROWS_A_BLOCK, self.width)
+        )
         self.rough: RoughItems | None = None
         self._own = threading.local()
 
@@ -98,8 +103,8 @@ class Shelf:
     def _products(self, rows: Tensor, vectors: Tensor) -> Iterator[Tensor]:
         for block in torch.split(vectors, self.width):
             scores = self._room(vectors)[: len(rows), : len(block)]
-            for start in range(0, len(block), ITEMS_A_PRODUCT):
-                some = slice(start, start + ITEMS_A_PRODUCT)
+            for start in range(0, len(block), self._product):
+                some = slice(start, start + self._product)
                 torch.mm(rows, block[some].T, out=scores[:, some])
             yield scores
 
@@ -108,14 +113,14 @@ class Shelf:
         rooms: dict[torch.dtype, Tensor] = self._own.__dict__.setdefault("rooms", {})
         if vectors.dtype not in rooms:
             stride = -(-self.width // LARGEST_GROUP) * LARGEST_GROUP
-            rooms[vectors.dtype] = vectors.new_empty(ROWS_A_BLOCK, stride)
+            rooms[vectors.dtype] = vectors.new_empty(self.rows, stride)
         return rooms[vectors.dtype]
 
     def pairs(self, rows: NDArray[np.int64], items: NDArray[np.integer]) -> Pairs:
         """Return those of the (row, item) pairs whose item is allowed, by column."""
         column = self.columns[torch.from_numpy(items).to(self.columns.device).long()]
-        row = torch.from_numpy(rows).to(column.device)
-        return row[column >= 0], column[column >= 0]
+        row, kept = torch.from_numpy(rows).to(column.device), (column >= 0).nonzero()[:, 0]
+        return row[kept], column[kept]
 
     def ranked(self, first: int, parts: Sequence[tuple[Tensor, Tensor]], k: int) -> Ranked:
         """Return the parts' columns and values, of consecutive rows, as items and scores."""
@@ -135,7 +140,7 @@ def best(scores: Iterator[Tensor], k: int, masked: Pairs | None) -> tuple[Tensor
     columns = values = None
     for block in scores:
         if masked is not None:
-            here = (masked[1] >= start) & (masked[1] < start + block.shape[1])
+            here = ((masked[1] >= start) & (masked[1] < start + block.shape[1])).nonzero()[:, 0]
             block[masked[0][here], masked[1][here] - start] = never(block.dtype)
         top, found = top_k(block, k)
         found += start

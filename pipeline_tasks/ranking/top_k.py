@@ -2,7 +2,8 @@
 
 To sort out every value of a row takes longer than the product that made it. So columns are grouped: each of
 the k groups with the largest maxima has a value no smaller than the least of these maxima, hence a row's k best
-are no smaller either, and lie in groups whose maximum is not. What is left is little more than k values.
+are no smaller either, and lie in groups whose maximum is not. What is left is little more than k values. A GPU
+sorts out quickly, but takes any of equal values: there only rows that tie at their bound go by groups.
 """
 
 import torch
@@ -33,7 +34,25 @@ def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     if columns <= max(2 * k, SHORT_ROW) or not k or not rows:
         values, order = scores.sort(dim=1, descending=True, stable=True)
         return values[:, :k], order[:, :k]
-    size = _group_size(columns, k)
+    return _by_groups(scores, k) if scores.device.type == "cpu" else _by_torch(scores, k)
+
+
+def _by_torch(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return what `top_k` does, k fewer than the columns, by torch's own, whose equal values are in no order."""
+    values, columns = scores.topk(k + 1, dim=1)
+    tied = (values[:, k] == values[:, k - 1]) & (values[:, k] > never(scores.dtype))
+    columns, order = columns[:, :k].sort(dim=1)
+    values, order = values.gather(1, order).sort(dim=1, descending=True, stable=True)
+    columns = columns.gather(1, order)
+    rows = tied.nonzero()[:, 0]
+    if len(rows):
+        values[rows], columns[rows] = _by_groups(scores[rows], k)
+    return values, columns
+
+
+def _by_groups(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return what `top_k` does of long rows, by groups of columns."""
+    size = _group_size(scores.shape[1], k)
     maxima = _maxima(scores, size)
     bound = maxima.topk(k, dim=1, sorted=False)[0].amin(1)  # (rows,): no smaller is a row's k-th best
     known = torch.finfo(bound.dtype).min if bound.dtype.is_floating_point else never(bound.dtype) + 1

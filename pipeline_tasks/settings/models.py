@@ -51,10 +51,13 @@ class TrainSettings(Section):
     """Processes that train a sequence model together, a GPU each; they divide a step's events."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of a sequence model's dense layers in training; auto takes bfloat16 on a GPU that has it."""
+    torch_compile: bool = False
+    """Compile a sequence model's network on a GPU, for a minute before the first epoch: it pays for wide networks that
+    are trained for long."""
     warm_start: bool = True
     """Start from the champion before the run date when it is of the same shape."""
     threads: int = Field(0, ge=0)
-    """CPU threads of torch; 0 leaves it alone. Same bytes need the same number."""
+    """CPU threads of torch; 0 leaves it alone, beside a GPU takes four at most. Same bytes need the same number."""
     dim: int = Field(64, ge=4)
     """Width of the vectors of sequence models, ncf and mf, which have defaults of their own for what is not set."""
     blocks: int = Field(1, ge=1)

@@ -124,7 +124,7 @@ def test_a_loop_that_stops_early_ends_the_thread() -> None:
 
 
 def test_a_moved_batch_keeps_what_is_no_tensor() -> None:
-    tensors = [torch.arange(3)] * 8
+    tensors = [torch.arange(3)] * 9
     batch = Batch(*tensors, share=0.5, events=7)
     moved = batch.moved(lambda tensor: tensor + 1)
     assert (moved.share, moved.events) == (0.5, 7)

@@ -75,7 +75,8 @@ def test_it_comes_back_from_its_two_files(
     again = read_state(weights_bytes(state.tensors), config_bytes(state.facts))
     restored = type(model).from_state(again, torch.device(device))
     known = checkerboard(10, ITEMS)
-    torch.testing.assert_close(restored.score(known), model.score(known), rtol=0, atol=0)
+    exact = {"rtol": 0, "atol": 0} if device == "cpu" else {}  # a GPU adds up in any order
+    torch.testing.assert_close(restored.score(known), model.score(known), **exact)
     assert weights_bytes(restored.state().tensors) == weights_bytes(state.tensors)
     assert config_bytes(restored.state().facts) == config_bytes(state.facts)
 

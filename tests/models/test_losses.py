@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from pipeline_tasks.models import losses
-from pipeline_tasks.models.losses import bpr, full_softmax, sampled_softmax, squared_error
+from pipeline_tasks.models.losses import bpr, full_softmax, hits_among, sampled_softmax, squared_error
 
 
 def some(seed: int = 0, targets: int = 50, items: int = 30, dim: int = 8) -> tuple[torch.Tensor, ...]:
@@ -42,7 +42,7 @@ def test_sampled_softmax_tends_to_the_full_one_as_negatives_grow() -> None:
         hidden,
         table[targets],
         table[drawn],
-        targets[:, None] == drawn,
+        hits_among(targets, drawn),
         (chances[drawn] * len(drawn)).log(),
     )
     torch.testing.assert_close(loss, F.cross_entropy(hidden @ table.T, targets), rtol=0.01, atol=0)
@@ -55,9 +55,9 @@ def test_sampled_softmax_is_the_cross_entropy_over_target_and_negatives(
     monkeypatch.setattr(losses, "CHUNK_LOGITS", chunk)
     hidden, table, targets = some()
     drawn, log_expected = torch.arange(20) % 12, torch.linspace(-2, 1, 20, dtype=torch.float64)
-    hits = targets[:, None] == drawn
+    hits, is_hit = hits_among(targets, drawn), targets[:, None] == drawn
     own = (hidden * table[targets]).sum(1, keepdim=True)
-    others = (hidden @ table[drawn].T - log_expected).masked_fill(hits, -torch.inf)
+    others = (hidden @ table[drawn].T - log_expected).masked_fill(is_hit, -torch.inf)
     expected = F.cross_entropy(torch.cat([own, others], 1), torch.zeros(len(own), dtype=torch.long))
     wanted = torch.autograd.grad(expected, (hidden, table))
     loss = sampled_softmax(hidden, table[targets], table[drawn], hits, log_expected)
@@ -66,9 +66,16 @@ def test_sampled_softmax_is_the_cross_entropy_over_target_and_negatives(
         torch.testing.assert_close(found, 2 * right)
 
 
+@pytest.mark.parametrize(("targets", "drawn"), [(50, 20), (7, 0), (0, 7), (300, 300), (1, 1)])
+def test_hits_are_where_targets_and_negatives_are_alike(targets: int, drawn: int) -> None:
+    generator = torch.Generator().manual_seed(targets)
+    own, others = (torch.randint(0, 12, (size,), generator=generator) for size in (targets, drawn))
+    assert hits_among(own, others).tolist() == (own[:, None] == others).nonzero().T.tolist()
+
+
 def test_a_target_drawn_as_its_own_negative_does_not_count_against_itself() -> None:
     hidden, table, _ = some(targets=1, items=2)
-    hit = torch.tensor([[True, False]])
+    hit = torch.tensor([[0], [0]])
     nothing = torch.zeros(2, dtype=torch.float64)
     loss = sampled_softmax(hidden, table[:1], table, hit, nothing)
     torch.testing.assert_close(loss, F.cross_entropy(hidden @ table.T, torch.tensor([0])))

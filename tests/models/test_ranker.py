@@ -30,9 +30,10 @@ def examples(*, told_by: int | None = 1, seed: int = 0) -> RankingExamples:
 
 def scores(ranker: Ranker, of: RankingExamples) -> np.ndarray:
     network = ranker.network
+    device = network.retrieval.device
     with torch.inference_mode():
-        users, items = torch.from_numpy(of.users), torch.from_numpy(of.items)
-        return network(network.of_users(users), network.of_items(items), torch.from_numpy(of.pairs)).numpy()
+        users, items, pairs = (torch.from_numpy(part).to(device) for part in (of.users, of.items, of.pairs))
+        return network(network.of_users(users), network.of_items(items), pairs).cpu().numpy()
 
 
 def first_is_best(ranker: Ranker) -> float:

@@ -57,7 +57,11 @@ class Work:
     def training(self, name: str, previous: State | None = None) -> Training:
         """Return how a fit called `name` runs; of several processes, the first alone keeps and says anything."""
         training = Training(
-            seed=self.settings.seed, device=self.device, previous=previous, precision=self.precision
+            seed=self.settings.seed,
+            device=self.device,
+            previous=previous,
+            precision=self.precision,
+            compiled=self.settings.train.torch_compile,
         )
         if self.together.rank:
             return training
