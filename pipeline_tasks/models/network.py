@@ -39,7 +39,7 @@ class SequenceConfig:
     weight_decay: float = 0.01
     batch_events: int = 2048
     epochs: int = 60
-    patience: int = 25
+    patience: int = 12
     full_softmax_items: int = 4_096
     negatives: int = 4_096
     mixed_days: bool = True

@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: at most `epochs`, until `patience` of them bring nothing better."""
+    """How long and how fast: at most `epochs`, until `patience` of them bring nothing better, or as many as the best took.
+
+    What learns slowly is waited for longer: a validation of few users finds its best soon, and goes up and down by
+    chance ever after.
+    """
 
     epochs: int
     patience: int
@@ -36,7 +40,11 @@ class Progress:
 
     def done(self, schedule: Schedule) -> bool:
         """Say whether there is nothing left to do."""
-        return self.epoch >= schedule.epochs or self.epoch - self.best_epoch >= schedule.patience
+        return self.epoch >= self._last(schedule)
+
+    def _last(self, schedule: Schedule) -> int:
+        """Return the epoch that ends the run if none is better than the best so far."""
+        return min(schedule.epochs, self.best_epoch + max(schedule.patience, self.best_epoch))
 
     def judge(self, quality: float | None) -> bool:
         """Take in the epoch's quality, None where there is none; return whether the epoch is the best so far."""
@@ -48,7 +56,7 @@ class Progress:
 
     def line(self, schedule: Schedule, events: int, seconds: float) -> str:
         """Return a line on the last epoch, in which `events` were seen in `seconds`."""
-        left = min(schedule.epochs - self.epoch, self.best_epoch + schedule.patience - self.epoch)
+        left = self._last(schedule) - self.epoch
         quality = self.qualities[-1]
         validation = (
             f", validation {quality:.4f} (best {self.best_quality:.4f})" if quality is not None else ""

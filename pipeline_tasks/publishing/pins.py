@@ -61,6 +61,10 @@ ITEM_SENTENCES = {
     "unavailable": "item {item!r} cannot be had, so that the pin has no effect before it can; pin another item, or "
     "say until when the pin holds",
 }
+ITSELF_SENTENCE = (
+    "no item is its own neighbour, so that the pin of {item!r} in its own list of similar_items has no effect there; "
+    "pin another item, or mend its tables"
+)
 LIST_SENTENCE = (
     "no list of {table} is called {list!r} (there are {names}), so that the pin of {item!r} has no effect there; mend "
     "its list, or its tables"
@@ -79,7 +83,7 @@ def counted_pins(engine: duckdb.DuckDBPyConnection, table: str, night: Night) ->
 
 
 def without_effect(engine: duckdb.DuckDBPyConnection, table: str, keys: Sequence[str]) -> list[str]:
-    """Return a sentence for each of the table's pins whose item, or else whose list, is not there.
+    """Return a sentence for each of the table's pins whose item, or else whose list, is not there, or is the item's own.
 
     `keys` say where the pins are declared, in the order of their say.
     """
@@ -93,6 +97,8 @@ def without_effect(engine: duckdb.DuckDBPyConnection, table: str, keys: Sequence
         elif strange:
             told = LIST_SENTENCE.format(table=table, list=name, names=_some_names(engine), item=item)
             found.append(f"{keys[say]}: {told}")
+        elif table == "similar_items" and name == item:
+            found.append(f"{keys[say]}: {ITSELF_SENTENCE.format(item=item)}")
     return found
 
 

@@ -84,9 +84,9 @@ class TrainSettings(Section):
     batch_events: int = Field(2048, ge=1)
     """Events a step."""
     epochs: int = Field(60, ge=1)
-    """At most; training stops when `patience` epochs bring nothing."""
-    patience: int = Field(25, ge=1)
-    """Epochs without a better validation before training stops."""
+    """At most; see `patience`."""
+    patience: int = Field(12, ge=1)
+    """Epochs without a better validation before training stops, at least; it waits for as many as the best took."""
     full_softmax_items: int = Field(4_096, ge=1)
     """Up to this catalogue the loss is over all items; beyond, over shared negatives."""
     negatives: int = Field(4_096, ge=1)
@@ -143,9 +143,9 @@ class RankingSettings(Section):
     learning_rate: float = Field(2e-3, gt=0)
     """Of AdamW."""
     epochs: int = Field(20, ge=1)
-    """At most; training stops when `patience` epochs bring nothing."""
+    """At most; see `patience`."""
     patience: int = Field(4, ge=1)
-    """Epochs without a better validation before training stops."""
+    """Epochs without a better validation before training stops, at least; it waits for as many as the best took."""
 
 
 class EvaluateSettings(Section):

@@ -63,3 +63,19 @@ def test_pins_of_what_is_not_there_are_told_with_their_key_and_what_there_is(tmp
     assert told[1].startswith("k2: there is no item 'nope', ")
     assert told[2].startswith("k3: item 'i5' is blocked for everybody ")
     assert len(told) == 3
+
+
+def test_a_pin_of_an_item_in_its_own_list_is_told_where_lists_are_of_neighbours(tmp_path: Path) -> None:
+    world = World(
+        tmp_path,
+        {"i1": ["i2"]},
+        items=PLAIN,
+        similar={"i1": ["i2", "i3"], "i2": ["i1"]},
+        pins=[("i1", "i1", 1), ("i1", "i2", 1), ("", "i1", 1)],
+    )
+    with world.open() as engine:
+        world.violations(engine)
+        (told,) = without_effect(engine, "similar_items", ["k0", "k1", "k2"])
+    assert told.startswith(
+        "k0: no item is its own neighbour, so that the pin of 'i1' in its own list of similar_"
+    )
