@@ -35,8 +35,6 @@ KINDS: dict[str, type[Any]] = {
 }
 AGAIN = "run train for its night again"
 WEIGHTS, CONFIG, METRICS = "weights.safetensors", layout.MODEL_CONFIG, "metrics.json"
-# beside a GPU a processor only makes batches ready: more threads get in the way of the one that starts kernels
-THREADS_BESIDE_A_GPU = 4
 # before the names of the ranker's tensors
 RANKER = "ranker."
 
@@ -193,8 +191,6 @@ def torch_device(settings: TrainSettings) -> torch.device:
         return torch.device("cpu")
     if own >= gpus:
         raise Refused(f"process {own} has no GPU: torch finds {gpus}", "lower train.processes")
-    if not settings.threads:
-        torch.set_num_threads(min(THREADS_BESIDE_A_GPU, torch.get_num_threads()))
     torch.cuda.set_device(own)
     return torch.device("cuda", own)
 

@@ -31,17 +31,6 @@ def test_bfloat16_on_a_gpu_without_it_is_refused(monkeypatch: pytest.MonkeyPatch
         torch_precision(TrainSettings(precision="bfloat16"), GPU)
 
 
-def test_beside_a_gpu_torch_takes_few_threads_unless_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda own: None)
-    for threads, set_to, found in ((16, 0, 4), (2, 0, 2), (16, 8, 8)):
-        torch.set_num_threads(threads)
-        torch_device(TrainSettings(threads=set_to))
-        assert torch.get_num_threads() == found
-        torch_device(TrainSettings(device="cpu"))
-        assert torch.get_num_threads() == found
-
-
 def test_each_process_has_a_gpu_of_its_own_or_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[int] = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

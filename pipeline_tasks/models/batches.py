@@ -1,7 +1,7 @@
 """What a sequence model learns from, step by step: histories in, batches of tensors out.
 
 All that needs no network is worked out here, on the CPU: which items a batch is about, where each stands among
-them, and what is asked for. A GPU then never waits for an answer of its own, and a thread can be a step ahead.
+them, and what is asked for. A GPU then hardly waits for an answer of its own, and a thread can be a step ahead.
 """
 
 from collections.abc import Callable, Iterator

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pipeline_tasks.errors import NightjarError
 
 Batch = TypeVar("Batch")
+THREADS_BESIDE_A_GPU = 4
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
@@ -47,6 +48,18 @@ def made_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
         while (batch := following.result()) is not None:
             following = thread.submit(next, batches, None)
             yield batch
+
+
+@contextmanager
+def few_threads(device: torch.device) -> Iterator[None]:
+    """Leave torch few threads while a GPU trains: they only make batches, in the way of the one that starts kernels."""
+    before = torch.get_num_threads()
+    if device.type != "cpu":
+        torch.set_num_threads(min(THREADS_BESIDE_A_GPU, before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

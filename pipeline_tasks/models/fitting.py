@@ -51,9 +51,8 @@ class Fitting:
             return torch.zeros((), device=self.device, requires_grad=True)
         with autocast(self.device, self.training.precision):
             table = self.network.vectors(batch.used)  # (used, dim)
-            states = self.states(
-                F.embedding(batch.items, table), batch.types, batch.gaps
-            )  # (batch, length, dim)
+            events = F.embedding(batch.items, table)  # (batch, length, dim)
+            states = self.states(events, batch.types, batch.gaps)  # (batch, length, dim)
             hidden = states.flatten(0, 1).index_select(0, batch.asked).float()  # (targets, dim)
             if self.made.whole:
                 return batch.share * full_softmax(hidden, table[1:], batch.targets - 1)  # row 0 is padding

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.models import checkpoint
 from pipeline_tasks.models.averaging import Averages
-from pipeline_tasks.models.devices import memory_explained, reproducible
+from pipeline_tasks.models.devices import few_threads, memory_explained, reproducible
 from pipeline_tasks.models.interface import State, Training
 from pipeline_tasks.models.schedule import Progress, Schedule
 
@@ -55,7 +55,7 @@ def fit(
 ) -> dict[str, Any]:
     """Train a module by `config` on what is `learnt`, both dataclasses; return what the model says of it."""
     state = module.state_dict().values()
-    how = training.seed, str(training.precision), LAYOUT
+    how = training.seed, str(training.precision), training.compiled, LAYOUT
     run = checkpoint.fingerprint(asdict(config), how, *vars(learnt).values(), *state)
     progress = train(module, work, schedule, training, run, warm=warm)
     return {"config": asdict(config), "warm_start": warm, "training": asdict(progress)}
@@ -82,7 +82,8 @@ def train(
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
     )
-    with reproducible(training.device), memory_explained("training", schedule.less_memory):
+    explained = memory_explained("training", schedule.less_memory)
+    with few_threads(training.device), reproducible(training.device), explained:
         averages = Averages(module)
         progress, best = _resumed(module, optimizer, averages, training, fingerprint)
         if warm and progress.epoch == 0:

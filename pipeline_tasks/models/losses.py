@@ -90,11 +90,11 @@ def sampled_softmax(
 ) -> Tensor:
     """Mean cross-entropy of each target against negatives that the batch shares, with logQ correction.
 
-    `hidden` and `positives` are (t, dim), `negatives` (m, dim); `hits` (2, pairs) says, in the order of the targets,
-    which target is which negative itself; `log_expected` (m,) is the logarithm of how often each negative is drawn in m draws. The
-    sum over negatives then estimates the sum over the catalogue (Bengio and Senécal 2008, "Adaptive
-    importance sampling to accelerate training of a neural probabilistic language model"). Under autocast too it is
-    worked out in the type of `hidden`.
+    `hidden` and `positives` are (t, dim), `negatives` (m, dim); `hits` (2, pairs) are the targets and negatives
+    that are the same item, in the order of the targets; `log_expected` (m,) is the logarithm of how often each
+    negative is drawn in m draws. The sum over negatives then estimates the sum over the catalogue (Bengio and Senécal
+    2008, "Adaptive importance sampling to accelerate training of a neural probabilistic language model"). Under
+    autocast too it is worked out in the type of `hidden`.
     """
     with torch.autocast(hidden.device.type, enabled=False):
         loss: Tensor = _SampledSoftmax.apply(  # type: ignore[no-untyped-call]

@@ -5,16 +5,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: at most `epochs`, until `patience` of them bring nothing better, or as many as the best took.
-
-    What learns slowly is waited for longer: a validation of few users finds its best soon, and goes up and down by
-    chance ever after.
-    """
+    """How long and how fast: at most `epochs`, until `patience` of them bring nothing better."""
 
     epochs: int
     patience: int
     learning_rate: float
     weight_decay: float
+    waits_as_long: bool = False
+    """Whether as many epochs as the best took are waited for, if these are more: what learns slowly gets its time, and
+    where a validation of few users goes up and down by chance the end comes soon."""
     warmup_steps: int = 50
     """Steps in which the learning rate rises to its value."""
     section: str = "train"
@@ -44,7 +43,8 @@ class Progress:
 
     def _last(self, schedule: Schedule) -> int:
         """Return the epoch that ends the run if none is better than the best so far."""
-        return min(schedule.epochs, self.best_epoch + max(schedule.patience, self.best_epoch))
+        waited = max(schedule.patience, self.best_epoch) if schedule.waits_as_long else schedule.patience
+        return min(schedule.epochs, self.best_epoch + waited)
 
     def judge(self, quality: float | None) -> bool:
         """Take in the epoch's quality, None where there is none; return whether the epoch is the best so far."""

@@ -51,7 +51,8 @@ class SequenceModel:
         warm = _go_on(network, training.previous, config)
         network.to(training.device)
         fitting = Fitting(network, learnt, (known, answers), config, training)
-        schedule = Schedule(config.epochs, config.patience, config.learning_rate, config.weight_decay)
+        rates = config.learning_rate, config.weight_decay
+        schedule = Schedule(config.epochs, config.patience, *rates, waits_as_long=True)
         return cls(network, loop.fit(network, fitting, schedule, config, histories, training, warm=warm))
 
     def state(self) -> State:

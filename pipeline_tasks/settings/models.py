@@ -52,12 +52,12 @@ class TrainSettings(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of a sequence model's dense layers in training; auto takes bfloat16 on a GPU that has it."""
     torch_compile: bool = False
-    """Compile a sequence model's network on a GPU, for a minute before the first epoch: it pays for wide networks that
-    are trained for long."""
+    """Compile a sequence model's network on a GPU, which takes a minute and more before the first epoch and hardly paid
+    where it was measured."""
     warm_start: bool = True
     """Start from the champion before the run date when it is of the same shape."""
     threads: int = Field(0, ge=0)
-    """CPU threads of torch; 0 leaves it alone, beside a GPU takes four at most. Same bytes need the same number."""
+    """CPU threads of torch; 0 leaves it alone. Same bytes need the same number; training on a GPU takes four at most."""
     dim: int = Field(64, ge=4)
     """Width of the vectors of sequence models, ncf and mf, which have defaults of their own for what is not set."""
     blocks: int = Field(1, ge=1)
@@ -86,7 +86,7 @@ class TrainSettings(Section):
     epochs: int = Field(60, ge=1)
     """At most; see `patience`."""
     patience: int = Field(12, ge=1)
-    """Epochs without a better validation before training stops, at least; it waits for as many as the best took."""
+    """Epochs without a better validation before training stops; sequence models wait for as many as the best took."""
     full_softmax_items: int = Field(4_096, ge=1)
     """Up to this catalogue the loss is over all items; beyond, over shared negatives."""
     negatives: int = Field(4_096, ge=1)
@@ -143,9 +143,9 @@ class RankingSettings(Section):
     learning_rate: float = Field(2e-3, gt=0)
     """Of AdamW."""
     epochs: int = Field(20, ge=1)
-    """At most; see `patience`."""
+    """At most; training stops when `patience` epochs bring nothing."""
     patience: int = Field(4, ge=1)
-    """Epochs without a better validation before training stops, at least; it waits for as many as the best took."""
+    """Epochs without a better validation before training stops."""
 
 
 class EvaluateSettings(Section):

@@ -22,9 +22,11 @@ def test_a_module_is_its_mean_for_a_while_only() -> None:
     module = nn.Linear(2, 1)
     averages = Averages(module)
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    place = module.weight.data_ptr()
     with torch.no_grad():
         module.weight.add_(1.0)
     with averages.in_place():
         assert torch.equal(module.weight, before["weight"])
+        assert module.weight.data_ptr() == place
     assert torch.equal(module.weight, before["weight"] + 1.0)
     assert torch.equal(averages.tensors[0], before["weight"])

@@ -71,6 +71,10 @@ def test_processes_divide_a_batch_and_draw_the_same_negatives(config: SequenceCo
             assert share.share == pytest.approx(len(share.targets) / len(batch.targets))
             assert share.used[share.drawn].tolist() == batch.used[batch.drawn].tolist()
             torch.testing.assert_close(share.log_expected, batch.log_expected)
+        for part in (batch, *shares):  # each knows where its own targets are drawn
+            assert part.hits.tolist() == (part.targets[:, None] == part.drawn).nonzero().T.tolist()
+    hits = sum(batch.hits.shape[1] for batch in whole)
+    assert hits == 0 if config.full_softmax_items > 20 else hits > 0
 
 
 def test_each_process_draws_its_own_dropout() -> None:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from pipeline_tasks.models.batches import Batch
-from pipeline_tasks.models.devices import autocast, compiled, made_ahead
+from pipeline_tasks.models.devices import autocast, compiled, few_threads, made_ahead
 from pipeline_tasks.models.interface import Training
 from pipeline_tasks.models.losses import full_softmax
 from pipeline_tasks.models.network import Network
@@ -84,6 +84,14 @@ def test_where_nothing_compiles_training_goes_on_and_says_so(monkeypatch: pytest
     plain, said = network(), []
     assert compiled(plain, events(2, 8), said.append) is plain
     assert said == ["goes on without torch.compile: RuntimeError: no C compiler"]
+
+
+def test_a_gpu_trains_beside_few_threads_and_leaves_as_many_as_there_were() -> None:
+    for device, threads, inside in (("cuda", 16, 4), ("cuda", 2, 2), ("cpu", 16, 16)):
+        torch.set_num_threads(threads)
+        with few_threads(torch.device(device)):
+            assert torch.get_num_threads() == inside
+        assert torch.get_num_threads() == threads
 
 
 def test_batches_are_made_one_ahead_by_a_thread_in_their_order() -> None:

@@ -13,9 +13,12 @@ import torch.nn.functional as F
 
 from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.models.devices import memory_explained
+from pipeline_tasks.models.fitting import Fitting
 from pipeline_tasks.models.interface import Training
 from pipeline_tasks.models.losses import full_softmax, hits_among, sampled_softmax
+from pipeline_tasks.models.network import Network
 from pipeline_tasks.models.ranker import Ranker
+from pipeline_tasks.models.transformer import TransformerEncoder
 from pipeline_tasks.ranking.blocks import rank_similar, rank_users
 from pipeline_tasks.ranking.rerank import Reranker, rank_lists, standing
 from tests.models import test_ranker
@@ -24,15 +27,14 @@ from tests.models.test_resuming import Kept
 from tests.models.worlds import CONFIGS, checkerboard, colours
 from tests.ranking import test_blocks, test_rerank, test_top_k
 
-# pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
 GPU = torch.device("cuda", 0)
 SEQUENCE_MODELS = ["transformer", "gru4rec", "caser", "youtube_dnn"]
 
 
-def moved(model: Any, **tensors: Any) -> Any:
-    """Return the model with its tensors on the GPU."""
-    for name in tensors or ("users", "items"):
-        setattr(model, name, getattr(model, name).to(GPU))
+def moved(model: test_blocks.Vectors) -> Any:
+    """Return the model with its vectors on the GPU."""
+    model.users, model.items = model.users.to(GPU), model.items.to(GPU)
     return model
 
 
@@ -53,6 +55,17 @@ def test_training_comes_to_nearly_the_losses_of_a_cpu(
         losses.append(model.facts["training"]["losses"])
     assert losses[1] == pytest.approx(losses[0], rel=1e-3 if precision == torch.float32 else 0.02)
     assert not [line for line in said if "goes on without" in line]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_network_is_compiled_where_that_is_asked_for(compiled: bool) -> None:
+    _, config = CONFIGS["transformer"]
+    known, items = checkerboard(20, 20), colours(20)
+    network = Network(config, TransformerEncoder, torch.from_numpy(items.content), torch.ones(21) > 0).to(GPU)
+    work = Fitting(
+        network, known, (known, np.ones(20, np.int64)), config, Training(3, GPU, compiled=compiled)
+    )
+    assert (work.states is not network) == compiled
 
 
 def test_recurrent_layers_lie_in_one_piece_in_training(recwarn: pytest.WarningsRecorder) -> None:

@@ -25,8 +25,11 @@ def ended(schedule: Schedule, qualities: list[float | None]) -> tuple[int, int]:
     [(1, 6), (3, 8), (5, 10), (8, 16), (20, 40), (35, 60), (60, 60)],
 )
 def test_it_waits_for_as_many_epochs_as_the_best_took_and_for_patience_at_least(best: int, end: int) -> None:
-    qualities = [float(epoch == best) + (epoch < best) * epoch / 100 for epoch in range(1, 61)]
-    assert ended(Schedule(60, 5, 0.1, 0.0), qualities) == (end, best)
+    qualities: list[float | None] = [
+        float(epoch == best) + (epoch < best) * epoch / 100 for epoch in range(1, 61)
+    ]
+    assert ended(Schedule(60, 5, 0.1, 0.0, waits_as_long=True), qualities) == (end, best)
+    assert ended(Schedule(60, 5, 0.1, 0.0), qualities) == (min(60, best + 5), best)
 
 
 def test_without_a_validation_every_epoch_is_made() -> None:

@@ -140,7 +140,7 @@ def test_training_stops_when_nothing_gets_better_and_keeps_the_best_epoch() -> N
     config = replace(TRANSFORMER, epochs=60, patience=2)
     facts = Transformer.fit(checkerboard(60, ITEMS), colours(ITEMS), config, Training()).facts["training"]
     assert facts["epoch"] < 60
-    assert facts["epoch"] == facts["best_epoch"] + max(2, facts["best_epoch"])
+    assert facts["epoch"] >= facts["best_epoch"] + 2
     assert facts["best_quality"] == max(facts["qualities"])
 
 

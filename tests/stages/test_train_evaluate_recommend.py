@@ -9,7 +9,9 @@ import pytest
 from pipeline_tasks import model_store
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.lake import layout
+from pipeline_tasks.models.processes import ALONE
 from pipeline_tasks.stages import evaluate, recommend, train
+from pipeline_tasks.stages.train.work import Work
 from tests.stages.model_night import QUICK, N, histories, run_all, staged
 from tests.training_night import NIGHT, write_training_tables
 
@@ -198,6 +200,17 @@ def test_what_it_was_trained_on_is_in_the_record(make_settings, lake) -> None:
         asked: train.run(make_settings(train={**QUICK["train"], "epochs": 1, "precision": asked}), NIGHT)
         for asked in ("auto", "bfloat16")
     }
-    assert [on["auto"].facts[key] for key in ("device", "precision", "processes")] == ["cpu", "float32", 1]
+    facts = {key: on["auto"].facts[key] for key in ("device", "precision", "compiled", "processes")}
+    assert facts == {"device": "cpu", "precision": "float32", "compiled": False, "processes": 1}
     assert on["bfloat16"].facts["precision"] == "bfloat16"
     assert on["bfloat16"].facts["challenger"] != on["auto"].facts["challenger"]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_network_is_compiled_where_the_settings_ask_for_it(make_settings, lake, asked) -> None:
+    import torch
+
+    settings = make_settings(train={"torch_compile": asked})
+    work = Work(settings, NIGHT, lake, None, torch.device("cpu"), ALONE)  # type: ignore[arg-type]
+    assert work.training("transformer").compiled == asked
+    assert not work.how()["compiled"]  # a CPU's never is

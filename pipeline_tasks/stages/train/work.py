@@ -81,6 +81,7 @@ class Work:
         return {
             "device": self.device.type,
             "precision": str(self.precision).removeprefix("torch."),
+            "compiled": self.device.type == "cuda" and self.settings.train.torch_compile,
             "processes": self.together.count,
             "als_by_spark": self.settings.als_by_spark,
         }
