@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline_tasks import settings
 from pipeline_tasks.model_configs import model_config
-from pipeline_tasks.model_store import KINDS, torch_device, torch_precision
+from pipeline_tasks.model_store import KINDS, torch_compiles, torch_device, torch_precision
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import Model, Training
 
@@ -62,7 +62,7 @@ def fitted(
         asked.seed,
         device,
         precision=torch_precision(wanted.train, device),
-        compiled=wanted.train.torch_compile,
+        compiled=torch_compiles(wanted.train, device),
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     started = time.monotonic()

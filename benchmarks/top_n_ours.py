@@ -75,7 +75,7 @@ WAYS = {"ours": ours, "torch": plain, "gemm": gemm}
 
 @torch.inference_mode()
 def run(job: Job) -> tuple[Arrays, dict[str, Any]]:
-    device = torch.device(job.options.get("device", "cpu"))
+    device = torch.device(job.options["device"])
     users, vectors = (torch.from_numpy(job.arrays[name]).to(device) for name in ("users", "vectors"))
     torch.set_num_threads(job.options["threads"])
     model = Vectors(users, torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors]))

@@ -153,11 +153,14 @@ def main() -> int:
         runs.append(measured(number, histories, options))
         print(json.dumps(runs[-1]), flush=True)
     print(f"\n{'':<9} {'events/s':>10}   medians of {options.runs} run(s), {options.threads} threads")
-    contestants = ("ours",) if options.device == "cuda" else ("ours", "rectools")
-    for name in contestants:
-        print(f"{name:<9} {median(run[f'{name}_tokens_per_second'] for run in runs):>10,.0f}")
-    if len(contestants) > 1:
-        print(f"{'ratio':<9} {median(run['ratio'] for run in runs):>10.1f}")
+    shown = {
+        "ours_tokens_per_second": ("ours", ",.0f"),
+        "rectools_tokens_per_second": ("rectools", ",.0f"),
+        "ratio": ("ratio", ".1f"),
+    }
+    for key, (name, form) in shown.items():
+        if key in runs[0]:
+            print(f"{name:<9} {median(run[key] for run in runs):>10{form}}")
     return 0
 
 

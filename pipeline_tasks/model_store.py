@@ -203,3 +203,8 @@ def torch_precision(settings: TrainSettings, device: torch.device) -> torch.dtyp
     # a CPU's bytes are promised, and few CPUs are faster in bfloat16
     asked = settings.precision == "bfloat16" or (settings.precision == "auto" and device.type == "cuda")
     return torch.bfloat16 if asked and has else torch.float32
+
+
+def torch_compiles(settings: TrainSettings, device: torch.device) -> bool:
+    """Say whether networks are compiled for the device; for a CPU they never are."""
+    return settings.torch_compile and device.type == "cuda"

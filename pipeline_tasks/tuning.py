@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.model_configs import model_config
-from pipeline_tasks.model_store import KINDS, torch_device, torch_precision
+from pipeline_tasks.model_store import KINDS, torch_compiles, torch_device, torch_precision
 from pipeline_tasks.models.data import Catalogue, Histories
 from pipeline_tasks.models.interface import Training
 from pipeline_tasks.models.sequence_model import SequenceModel
@@ -86,7 +86,7 @@ def tune(
         tried = settings.model_copy(update={"train": train})
         device = torch_device(tried.train)
         config = model_config(tried, name, weights, cut)
-        precision, compiled = torch_precision(tried.train, device), tried.train.torch_compile
+        precision, compiled = torch_precision(tried.train, device), torch_compiles(tried.train, device)
         training = Training(settings.seed, device, precision=precision, compiled=compiled)
         model = KINDS[name].fit(histories, catalogue, config, training)
         return float(model.facts["training"]["best_quality"])

@@ -35,7 +35,7 @@ class Fitting:
         self.made = Batches(histories, len(network.content), config, training.processes)
         self.validation = validation
         self.device = network.content.device
-        self.states = self._compiled() if training.compiled and self.device.type == "cuda" else network
+        self.states = self._compiled() if training.compiled else network
 
     def batches(self, generator: np.random.Generator) -> Iterator[Batch]:
         """Yield the epoch's batches, of each the share of this process."""

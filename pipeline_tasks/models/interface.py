@@ -42,7 +42,7 @@ class Training:
     """How a fit runs, not what comes out of it (the seed, `precision`, `compiled` and `previous` aside).
 
     `precision` is what a sequence model's dense layers are trained in, and `compiled` whether its network is compiled
-    on a GPU; `previous` is an earlier model of the same kind to start from; `say` takes progress lines. Of several
+    first; `previous` is an earlier model of the same kind to start from; `say` takes progress lines. Of several
     `processes` the first alone needs a checkpoint.
     """
 

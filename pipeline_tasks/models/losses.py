@@ -116,7 +116,7 @@ def hits_among(targets: Tensor, drawn: Tensor) -> Tensor:
 def _by_chunk(hits: Tensor, targets: int, rows: int) -> tuple[Tensor, ...]:
     """Return the pairs of each `rows` targets."""
     if rows >= targets:
-        return (hits,) * bool(targets)
+        return (hits,)
     bounds = torch.searchsorted(hits[0], torch.arange(rows, targets, rows, device=hits.device))
     return torch.tensor_split(hits, bounds.cpu(), dim=1)
 

@@ -136,7 +136,7 @@ def _look_at_parquet(uri: str, declared: Declared) -> _Seen | None:
     try:
         with open_file(uri) as handle:
             schema = pq.read_schema(handle)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         reason = _short(str(error).partition("\n")[0])
         raise Refused(
             f"{uri} is no whole Parquet file: {reason}", "it may be truncated: write it again"

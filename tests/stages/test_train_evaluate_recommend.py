@@ -206,11 +206,14 @@ def test_what_it_was_trained_on_is_in_the_record(make_settings, lake) -> None:
     assert on["bfloat16"].facts["challenger"] != on["auto"].facts["challenger"]
 
 
-@pytest.mark.parametrize("asked", [False, True])
-def test_a_network_is_compiled_where_the_settings_ask_for_it(make_settings, lake, asked) -> None:
+@pytest.mark.parametrize(("asked", "device"), [(False, "cuda"), (True, "cuda"), (True, "cpu")])
+def test_a_network_is_compiled_for_a_gpu_where_the_settings_ask_for_it(
+    make_settings, lake, monkeypatch, asked, device
+) -> None:
     import torch
 
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     settings = make_settings(train={"torch_compile": asked})
-    work = Work(settings, NIGHT, lake, None, torch.device("cpu"), ALONE)  # type: ignore[arg-type]
-    assert work.training("transformer").compiled == asked
-    assert not work.how()["compiled"]  # a CPU's never is
+    work = Work(settings, NIGHT, lake, None, torch.device(device), ALONE)  # type: ignore[arg-type]
+    compiled = asked and device == "cuda"
+    assert (work.training("transformer").compiled, work.how()["compiled"]) == (compiled, compiled)

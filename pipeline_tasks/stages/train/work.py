@@ -61,7 +61,7 @@ class Work:
             device=self.device,
             previous=previous,
             precision=self.precision,
-            compiled=self.settings.train.torch_compile,
+            compiled=self.compiled,
         )
         if self.together.rank:
             return training
@@ -76,12 +76,17 @@ class Work:
         """What dense layers are trained in."""
         return model_store.torch_precision(self.settings.train, self.device)
 
+    @property
+    def compiled(self) -> bool:
+        """Whether networks are compiled."""
+        return model_store.torch_compiles(self.settings.train, self.device)
+
     def how(self) -> dict[str, Any]:
         """Return what a fit runs on, for the record."""
         return {
             "device": self.device.type,
             "precision": str(self.precision).removeprefix("torch."),
-            "compiled": self.device.type == "cuda" and self.settings.train.torch_compile,
+            "compiled": self.compiled,
             "processes": self.together.count,
             "als_by_spark": self.settings.als_by_spark,
         }
