@@ -21,6 +21,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.publication_night import Night
+from pipeline_tasks.settings.models import RecommendSettings
 
 
 def main() -> None:
@@ -30,15 +31,16 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--n", type=int, default=20)
-    parser.add_argument("--files", type=int, default=4)
+    parser.add_argument("--files", type=int, help="of top_n; by default as many as recommend makes")
     parser.add_argument(
         "--events", type=int, default=0, help="of each user; with some, the night before is live"
     )
     parser.add_argument("--runs", type=int, default=3)
     asked = parser.parse_args()
+    files = asked.files or RecommendSettings(n=asked.n).files_for(asked.users)
     runs = []
     with tempfile.TemporaryDirectory(prefix="nightjar-benchmark-") as folder:
-        night = Night(Path(folder), asked.users, asked.items, asked.n, asked.files, asked.events)
+        night = Night(Path(folder), asked.users, asked.items, asked.n, files, asked.events)
         night.make()
         if asked.events:
             night.publish_before()

@@ -40,6 +40,7 @@ from pyarrow.fs import S3FileSystem
 from benchmarks.reader_version import publish
 from pipeline_tasks.lake.store import open_store
 from pipeline_tasks.reader import Version, bucket_of, open_current
+from pipeline_tasks.settings.models import RecommendSettings
 
 NIGHT = date(2026, 1, 10)
 BUCKET = "reader"
@@ -218,11 +219,12 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--n", type=int, default=20, help="places in a list")
-    parser.add_argument("--files", type=int, default=4)
+    parser.add_argument("--files", type=int, help="of top_n; by default as many as recommend makes")
     parser.add_argument("--lookups", type=int, default=300, help="random users, warm")
     parser.add_argument("--cold", type=int, default=30, help="of them, by readers just opened")
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
+    options.files = options.files or RecommendSettings(n=options.n).files_for(options.users)
     with TemporaryDirectory(prefix="nightjar-reader-") as folder:
         lines = measure(options, Path(folder))
     print(f"\n{options.users:,} users, N = {options.n}, {os.cpu_count()} cores\n{table(lines)}")

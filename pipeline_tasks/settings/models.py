@@ -10,6 +10,8 @@ MODELS = ("transformer", "gru4rec", "caser", "youtube_dnn", "ncf", "mf", "als", 
 _EITHER = "(" + "|".join(MODELS) + ")"
 # one of them, or several with commas between
 MODEL_PATTERN = f"^{_EITHER}(,{_EITHER})*$"
+# benchmarks/reader.py has what a lookup takes from files of this size, and from larger ones
+PLACES_A_FILE = 1_500_000
 
 
 class DockerSettings(Section):
@@ -180,6 +182,14 @@ class RecommendSettings(Section):
     popular_days: int = Field(7, ge=1)
     """Popular lists count the last days (more, when these are empty)."""
     files: int = Field(4, ge=1)
-    """Files (buckets) of top_n; one for every 60,000 users keeps lookups fast also where a store reads whole objects."""
+    """Files (buckets) of top_n; doubled until 1,500,000 places, some 30 MB, are enough for each, so that lookups stay
+    fast also where a store reads whole objects."""
     block_users: int = Field(1024, ge=1)
     """Users scored at a time."""
+
+    def files_for(self, users: int) -> int:
+        """Return how many files hold the lists of so many users."""
+        files = self.files
+        while users * self.n > files * PLACES_A_FILE:
+            files *= 2
+        return files

@@ -8,8 +8,10 @@ import pytest
 
 from pipeline_tasks import model_store
 from pipeline_tasks.errors import NightjarError, Refused
-from pipeline_tasks.lake import layout
+from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.models.processes import ALONE
+from pipeline_tasks.reader import bucket_of
+from pipeline_tasks.settings import models
 from pipeline_tasks.stages import evaluate, recommend, train
 from pipeline_tasks.stages.train.work import Work
 from tests.stages.model_night import QUICK, N, histories, run_all, staged
@@ -74,13 +76,17 @@ def test_items_without_history_are_recommended_through_their_content(settings, l
     assert all(int(item[1:]) % 2 == 1 for item in nearest)
 
 
-def test_files_are_split_by_bucket_and_sorted(settings, lake) -> None:
-    from pipeline_tasks.reader import bucket_of
-
+@pytest.mark.parametrize(("most", "files"), [(N * 30, 2), (N * 30 - 1, 4), (N * 10, 8)])
+def test_files_are_split_by_bucket_doubled_where_they_would_be_large_and_sorted(
+    settings, lake, monkeypatch, most: int, files: int
+) -> None:
+    monkeypatch.setattr(models, "PLACES_A_FILE", most)
     write_training_tables(lake)
     run_all(settings)
+    partition = layout.night("staged/top_n", NIGHT)
+    assert len(tables.require_commit(lake, partition, "recommend").files) == files
     lists = staged(lake, "top_n")
-    assert lists["bucket"].tolist() == [bucket_of(user, 2) for user in lists["user_id"]]
+    assert lists["bucket"].tolist() == [bucket_of(user, files) for user in lists["user_id"]]
     assert lists.equals(lists.sort_values(["bucket", "user_id", "rank"], ignore_index=True))
 
 

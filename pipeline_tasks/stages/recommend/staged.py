@@ -59,12 +59,13 @@ class Staged:
     def top_n(self, model: Model | None, reranker: Reranker | None, popular: PopularLists) -> tables.Commit:
         """Write the users' lists, a file a bucket, each by user_id and rank."""
         wanted, data = self.settings.recommend, self.data
-        buckets = np.array([bucket_of(user, wanted.files) for user in data.user_ids], dtype=np.int32)
+        files = wanted.files_for(len(self.listed))
+        buckets = np.array([bucket_of(user, files) for user in data.user_ids], dtype=np.int32)
         names = np.array(data.user_ids, dtype=object)
         order = np.array(sorted(self.listed, key=lambda user: (buckets[user], names[user])), dtype=int)
         lists = [*popular.names, *self._pinned_lists(popular)]
         filled = self._filled(model, reranker, popular, order, lists)
-        paths = [self.folder / f"top_n-{bucket}.parquet" for bucket in range(wanted.files)]
+        paths = [self.folder / f"top_n-{bucket}.parquet" for bucket in range(files)]
         writers = [pq.ParquetWriter(path, TOP_N, compression="zstd") for path in paths]
         rows, progress = 0, Progress("lists", len(order), "users")
         for block in filled:
@@ -77,7 +78,11 @@ class Staged:
         for writer in writers:
             writer.close()
         return tables.write_files(
-            self.store, layout.night("staged/top_n", self.run_date), paths, rows=rows, facts=self._facts()
+            self.store,
+            layout.night("staged/top_n", self.run_date),
+            paths,
+            rows=rows,
+            facts=self._facts(files),
         )
 
     @property
@@ -127,10 +132,10 @@ class Staged:
             further=further,
         )
 
-    def _facts(self) -> dict[str, object]:
+    def _facts(self, files: int) -> dict[str, object]:
         return {
             "n": self.settings.recommend.n,
-            "files": self.settings.recommend.files,
+            "files": files,
             "users": len(self.listed),
             "model_version": self.saved.version,
             "model_name": self.saved.label,
