@@ -9,15 +9,8 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline_tasks.publishing.list_arrays import (
-    Codes,
-    ListArrays,
-    Whole,
-    joined,
-    renumbered,
-    rows_by_code,
-    shared,
-)
+from pipeline_tasks.publishing.list_arrays import Codes, ListArrays, joined, rows_by_code
+from pipeline_tasks.publishing.ragged import Whole, shared
 from pipeline_tasks.publishing.refill import FILES_AT_ONCE
 
 
@@ -99,10 +92,8 @@ def _count(a: ListArrays, b: ListArrays) -> dict[str, Any]:
     """Return how many lists of `a` became what in `b`, and the sum of the shares that stayed; owners come once in each."""
     in_a = pc.index_in(b.owners, value_set=a.owners).fill_null(-1).to_numpy()
     both = np.flatnonzero(in_a >= 0)
-    in_b = np.full(len(a.owners), -1, np.int64)
-    in_b[in_a[both]] = both
-    stayed = shared(renumbered(a.keys(), in_b), b.keys(), len(b.owners))[both]
-    sizes, sizes_a = b.sizes[both], a.sizes[in_a[both]]
+    lists_a, lists_b = a.lists.taken(in_a[both]), b.lists.taken(both)
+    stayed, sizes, sizes_a = shared(lists_a, lists_b), lists_b.sizes, lists_a.sizes
     alike = (stayed == sizes) & (stayed == sizes_a)
     moved = _moved(a, b, in_a, both[alike])
     return {

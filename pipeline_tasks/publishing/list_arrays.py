@@ -1,8 +1,7 @@
 """The lists of final files as arrays: Parquet in; whose lists they are, and their items as whole numbers, out.
 
-Sorting whole numbers takes a small part of the time that hashing ids does. What is asked of every row of a list (is its
-item there twice? was it there before? has its user had it?) is asked here, what is asked of lists and items in SQL.
-A row takes 4 bytes, and what is sorted 8; a version is held as a whole, and sorted file by file.
+What is asked of every row of a list (is its item there twice? was it there before? has its user had it?) is asked of
+such arrays, see `ragged`; what is asked of lists and items in SQL. A row takes 4 bytes, and a version is held as a whole.
 """
 
 from collections.abc import Sequence
@@ -18,12 +17,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline_tasks.errors import Refused
+from pipeline_tasks.publishing.ragged import Ragged, Whole, distinct
 from pipeline_tasks.publishing.refill import Lists
 
-Whole = NDArray[np.int64]
-# a key is a list's number above the code of an item: keys in order are lists in order
-CODE_BITS = 32
-CODE = (1 << CODE_BITS) - 1
 NO_ID = -1
 ALTERED = "it is not as check writes it: verify its version, or make another live"
 
@@ -63,9 +59,10 @@ class ListArrays:
     def sizes(self) -> Whole:
         return np.diff(self.begins)
 
-    def keys(self) -> Whole:
-        """Return the keys of all (list, item), each once, in order."""
-        return pair_keys(_numbers(self.begins), self.items)
+    @property
+    def lists(self) -> Ragged:
+        """The lists' items."""
+        return Ragged(self.items, self.begins[:-1], self.sizes)
 
 
 def read_lists(path: Path, lists: Lists, codes: Codes) -> ListArrays:
@@ -100,26 +97,6 @@ def joined(parts: Sequence[ListArrays]) -> ListArrays:
     )
 
 
-def pair_keys(lists: Whole, values: NDArray[Any]) -> Whole:
-    """Return the keys of these (list, value), each once, in order; values are of 32 bits."""
-    keys = np.sort((lists.astype(np.int64) << CODE_BITS) + (values.astype(np.int64) & CODE))
-    different: Whole = keys[np.diff(keys, prepend=-1) != 0]
-    return different
-
-
-def renumbered(keys: Whole, numbers: Whole) -> Whole:
-    """Return the keys of lists under their new `numbers`, in no order; lists whose number is below 0 are left out."""
-    lists = numbers[keys >> CODE_BITS]
-    moved: Whole = ((lists << CODE_BITS) + (keys & CODE))[lists >= 0]
-    return moved
-
-
-def shared(a: Whole, b: Whole, lists: int) -> Whole:
-    """Return how many keys of each list are in both `a` and `b`, which hold each key once."""
-    keys = np.sort(np.concatenate([a, b]))
-    return np.bincount(keys[1:][keys[1:] == keys[:-1]] >> CODE_BITS, minlength=lists)
-
-
 def rows_by_code(parts: Sequence[ListArrays], codes: Codes) -> Whole:
     """Return how many rows hold the item of each code."""
     rows = np.zeros(len(codes.ids), np.int64)
@@ -146,24 +123,16 @@ def _numbered(column: pa.ChunkedArray) -> tuple[Whole, pa.Array]:
     return whole.indices.fill_null(NO_ID).to_numpy().astype(np.int64), whole.dictionary
 
 
-def _numbers(begins: Whole) -> Whole:
-    return np.repeat(np.arange(len(begins) - 1), np.diff(begins))
-
-
 def _facts(begins: Whole, ranks: Whole, items: NDArray[np.int32], scores: NDArray[Any]) -> pa.Table:
-    starts, sizes, lists = begins[:-1], np.diff(begins), _numbers(begins)
-
-    def different(values: NDArray[Any]) -> Whole:
-        return np.bincount(pair_keys(lists, values) >> CODE_BITS, minlength=len(starts))
-
-    in_order = np.array_equal(ranks, np.arange(1, len(ranks) + 1) - starts[lists])
+    starts, sizes = begins[:-1], np.diff(begins)
+    in_order = np.array_equal(ranks, np.arange(1, len(ranks) + 1) - np.repeat(starts, sizes))
     return pa.table(
         {
             "size": sizes,
             "first": np.minimum.reduceat(ranks, starts) if len(starts) else sizes,
             "last": np.maximum.reduceat(ranks, starts) if len(starts) else sizes,
-            "ranks": sizes if in_order else different(ranks),
-            "items": different(items),
+            "ranks": sizes if in_order else distinct(Ragged(ranks, starts, sizes)),
+            "items": distinct(Ragged(items, starts, sizes)),
             "lowest": np.fmin.reduceat(scores, starts) if len(starts) else scores,
             "highest": np.fmax.reduceat(scores, starts) if len(starts) else scores,
         }

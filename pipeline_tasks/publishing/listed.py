@@ -8,17 +8,11 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipeline_tasks.dataset.engine import columns
-from pipeline_tasks.publishing.list_arrays import (
-    Codes,
-    ListArrays,
-    Whole,
-    pair_keys,
-    read_lists,
-    rows_by_code,
-    shared,
-)
+from pipeline_tasks.publishing.list_arrays import Codes, ListArrays, read_lists, rows_by_code
+from pipeline_tasks.publishing.ragged import Ragged, shared
 from pipeline_tasks.publishing.refill import FILES_AT_ONCE, LISTS, Lists
 
 # what the users of lists had: joined once, then asked file by file
@@ -26,7 +20,7 @@ HAD = """
     CREATE OR REPLACE TEMP TABLE had AS
     SELECT file, list, sequences.items FROM top_n_lists JOIN users USING (user_id) JOIN sequences USING (user_index)
     ORDER BY file"""
-HAD_OF_FILE = "SELECT list, unnest(items) AS item_index FROM had WHERE file = ?"
+HAD_OF_FILE = "SELECT list, items FROM had WHERE file = ?"
 UNKNOWN = -2  # no item of a list has it
 
 
@@ -79,7 +73,7 @@ def define_facts(
 def define_seen(engine: duckdb.DuckDBPyConnection, listed: Listed, *, asked: bool) -> None:
     """Define top_n_seen (user_id, seen): of whose list how many items its user's `sequences` hold; if `asked`."""
     known = columns(engine, "SELECT item_index FROM items ORDER BY item_index")["item_index"]
-    code_of = np.full(known.max(initial=0) + 1, UNKNOWN, np.int64)
+    code_of = np.full(known.max(initial=0) + 1, UNKNOWN, np.int32)
     code_of[known] = np.arange(len(known))
     found = [pa.table({"user_id": pa.array([], pa.string()), "seen": pa.array([], pa.int64())})]
     parts = listed.parts["top_n"] if asked else ()
@@ -88,15 +82,17 @@ def define_seen(engine: duckdb.DuckDBPyConnection, listed: Listed, *, asked: boo
     with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
         for first in range(0, len(parts), FILES_AT_ONCE):  # no more histories at once than are looked through
             some = parts[first : first + FILES_AT_ONCE]
-            had = [columns(engine, HAD_OF_FILE, [first + number]) for number in range(len(some))]
-            items = [code_of[each["item_index"]] for each in had]
-            found += pool.map(_seen, some, [each["list"] for each in had], items)
+            had = [engine.sql(HAD_OF_FILE, params=[first + n]).to_arrow_table() for n in range(len(some))]
+            found += pool.map(lambda part, table: _seen(part, table, code_of), some, had)
     engine.execute("DROP TABLE IF EXISTS had")
     engine.register("top_n_seen", pa.concat_tables(found))
 
 
-def _seen(part: ListArrays, lists: Whole, items: Whole) -> pa.Table:
-    """Return the users of lists that hold some of these (list, item), and how many."""
-    seen = shared(part.keys(), pair_keys(lists, items), len(part.owners))
+def _seen(part: ListArrays, had: pa.Table, code_of: NDArray[np.int32]) -> pa.Table:
+    """Return the users of lists that hold some of what they `had` (list, items: indices), and how many."""
+    lists, items = had["list"].to_numpy(), had["items"].combine_chunks()
+    sizes = items.value_lengths().fill_null(0).to_numpy().astype(np.int64)
+    histories = Ragged(code_of[items.flatten().to_numpy()], np.cumsum(sizes) - sizes, sizes)
+    seen = shared(part.lists.taken(lists), histories)
     some = np.flatnonzero(seen)
-    return pa.table({"user_id": part.owners.take(pa.array(some)), "seen": seen[some]})
+    return pa.table({"user_id": part.owners.take(pa.array(lists[some])), "seen": seen[some]})

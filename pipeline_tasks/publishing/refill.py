@@ -69,19 +69,31 @@ def refill_file(
 ) -> Refilled:
     """Write the final lists of one staged Parquet file, which is sorted by owner and rank; return counts."""
     counts = Refilled()
-    with pq.ParquetFile(source) as file:
+    schema = pq.read_schema(source)
+    # a row's texts stay numbers until it is known that it stays: to make them is most of what reading takes
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    with pq.ParquetFile(source, read_dictionary=texts) as file:
         # by its checksum a reader knows a page that has been altered without reading the file
         writer = pq.ParquetWriter(
-            target, file.schema_arrow, compression="zstd", coerce_timestamps="us", write_page_checksum=True
+            target, schema, compression="zstd", coerce_timestamps="us", write_page_checksum=True
         )
         with writer:
             batches: Iterable[pa.RecordBatch] = file.iter_batches(BATCH_ROWS)
             if promised is not None:
-                batches = whole_lists(batches, lists.owner)
-            final = refill(batches, lists, unavailable, places, counts, promised)
+                batches = whole_lists(map(_decoded, batches), lists.owner)
+            final = map(_decoded, refill(batches, lists, unavailable, places, counts, promised))
             for group in groups_of_lists(final, GROUP_ROWS):
                 writer.write_table(group, row_group_size=group.num_rows)
     return counts
+
+
+def _decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the batch with its dictionaries' values in their rows."""
+    columns = {
+        name: column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    }
+    return pa.RecordBatch.from_pydict(columns)
 
 
 def groups_of_lists(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:

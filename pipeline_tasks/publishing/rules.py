@@ -80,7 +80,7 @@ OF_TOP_N = {
         SELECT user_id, rank, bucket FROM top_n
         WHERE bucket <> regexp_extract(filename, 'part-([0-9]+).parquet$', 1)::BIGINT""",
     "cutoff_is_the_nights": """
-        SELECT user_id, rank, item_id FROM top_n WHERE epoch_us(data_cutoff) IS DISTINCT FROM {cutoff_us}""",
+        SELECT user_id, rank, item_id FROM top_n WHERE data_cutoff IS DISTINCT FROM make_timestamptz({cutoff_us})""",
     "user_is_known": "SELECT user_id, size FROM top_n_lists ANTI JOIN users USING (user_id)",
     "nothing_seen": "SELECT user_id, seen FROM top_n_seen",
     "user_has_a_list": "SELECT user_id FROM places WHERE size = 0 AND places > 0",

@@ -1,6 +1,5 @@
 """Lists as arrays say of every list what a loop over its rows says, however the file was written."""
 
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline_tasks.publishing.list_arrays import (
-    Codes,
-    ListArrays,
-    joined,
-    pair_keys,
-    read_lists,
-    rows_by_code,
-    shared,
-)
+from pipeline_tasks.publishing.list_arrays import Codes, ListArrays, joined, read_lists, rows_by_code
 from pipeline_tasks.publishing.refill import LISTS
 from tests.lists import TOP_N
 
@@ -94,9 +85,8 @@ def test_nulls_are_lists_and_items_of_their_own(tmp_path: Path) -> None:
 def test_a_file_without_rows_has_no_lists(tmp_path: Path) -> None:
     codes = Codes(pa.array(["i1"]))
     lists = read(tmp_path / "a.parquet", [], codes)
-    assert (len(lists.owners), lists.facts.num_rows, len(lists.keys())) == (0, 0, 0)
+    assert (len(lists.owners), lists.facts.num_rows, len(lists.lists.sizes)) == (0, 0, 0)
     assert rows_by_code([lists], codes).tolist() == [0]
-    assert shared(lists.keys(), lists.keys(), 0).tolist() == []
 
 
 def test_lists_of_several_files_are_those_of_one(tmp_path: Path) -> None:
@@ -110,22 +100,6 @@ def test_lists_of_several_files_are_those_of_one(tmp_path: Path) -> None:
     assert np.array_equal(one.begins, whole.begins)
     assert np.array_equal(one.items, whole.items)
     assert np.array_equal(rows_by_code(parts, codes), rows_by_code([whole], codes))
-
-
-def test_what_two_sets_of_keys_share_is_counted_by_list() -> None:
-    generator = np.random.default_rng(1)
-    pairs = [{tuple(pair) for pair in generator.integers(0, 30, (400, 2)).tolist()} for _ in "ab"]
-    a, b = (pair_keys(*np.array(sorted(each)).T) for each in pairs)
-    counted: dict[int, int] = defaultdict(int)
-    for number, _ in pairs[0] & pairs[1]:
-        counted[number] += 1
-    assert shared(a, b, 30).tolist() == [counted[number] for number in range(30)]
-
-
-def test_keys_hold_any_value_of_32_bits_apart() -> None:
-    lists = np.array([0, 0, 0, 1, 1, 1])
-    values = np.array([-1, 0, 2**31 - 1, -(2**31), 0, 0])
-    assert len(pair_keys(lists, values)) == 5
 
 
 def test_codes_are_the_same_for_all_threads() -> None:
