@@ -75,7 +75,12 @@ def refill_file(
     with pq.ParquetFile(source, read_dictionary=texts) as file:
         # by its checksum a reader knows a page that has been altered without reading the file
         writer = pq.ParquetWriter(
-            target, schema, compression="zstd", coerce_timestamps="us", write_page_checksum=True
+            target,
+            schema,
+            compression="zstd",
+            use_dictionary=repeated(schema),
+            coerce_timestamps="us",
+            write_page_checksum=True,
         )
         with writer:
             batches: Iterable[pa.RecordBatch] = file.iter_batches(BATCH_ROWS)
@@ -85,6 +90,11 @@ def refill_file(
             for group in groups_of_lists(final, GROUP_ROWS):
                 writer.write_table(group, row_group_size=group.num_rows)
     return counts
+
+
+def repeated(schema: pa.Schema) -> list[str]:
+    """Return the columns whose values come again and again: of scores a dictionary is longer than they are."""
+    return [field.name for field in schema if not pa.types.is_floating(field.type)]
 
 
 def _decoded(batch: pa.RecordBatch) -> pa.RecordBatch:

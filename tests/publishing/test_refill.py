@@ -90,3 +90,12 @@ def test_row_groups_hold_whole_lists_and_the_batches_do_not_matter(
     assert [group.num_rows for group in groups] == [99, 51, 250, 99, 48]
     assert [group.column(0).statistics.min for group in groups] == ["u000", "u033", "u050", "u051", "u084"]
     assert pq.read_table(target, page_checksum_verification=True).num_rows == 547
+
+
+def test_scores_are_written_without_a_dictionary_and_ids_with_one(tmp_path: Path) -> None:
+    source, target = tmp_path / "staged.parquet", tmp_path / "final.parquet"
+    pq.write_table(pa.Table.from_pylist(top_n_rows(STAGED, 1), TOP_N), source)
+    refill_file(source, target, LISTS["top_n"], pa.array([], pa.string()), 2)
+    group = pq.read_metadata(target).row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    assert [each.path_in_schema for each in columns if not each.has_dictionary_page] == ["score"]
