@@ -182,7 +182,7 @@ class RecommendSettings(Section):
     popular_days: int = Field(7, ge=1)
     """Popular lists count the last days (more, when these are empty)."""
     files: int = Field(4, ge=1)
-    """Files (buckets) of top_n; doubled until 1,500,000 places, some 30 MB, are enough for each, so that lookups stay
+    """Files (buckets) of top_n; doubled until 1,500,000 places, some 25 MB, are enough for each, so that lookups stay
     fast also where a store reads whole objects."""
     block_users: int = Field(1024, ge=1)
     """Users scored at a time."""
