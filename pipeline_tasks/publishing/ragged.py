@@ -6,6 +6,7 @@ which is itself a small part of what hashing them takes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 Whole = NDArray[np.int64]
 # of a matrix, so that it stays in the processor's cache while it is sorted
-LISTS_AT_ONCE = 1 << 13
+VALUES_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Ragged:
 def distinct(lists: Ragged) -> Whole:
     """Return how many different values each list has."""
     found = np.zeros(len(lists.sizes), np.int64)
-    for alike in _of_one_kind(lists.sizes):
+    for alike in _of_like_sizes(lists.sizes):
         rows = np.sort(lists.rows(alike), axis=1)
         found[alike] = (rows[:, 1:] != rows[:, :-1]).sum(axis=1) + min(1, rows.shape[1])
     return found
@@ -49,7 +50,7 @@ def shared(a: Ragged, b: Ragged) -> Whole:
     Values are of 31 bits.
     """
     found = np.zeros(len(a.sizes), np.int64)
-    for alike in _of_one_kind(a.sizes * (b.sizes.max(initial=0) + 1) + b.sizes):
+    for alike in _of_like_sizes(a.sizes, b.sizes):
         # the last bit says whose a value is: where a value is both lists', its last of a lies before its first of b
         rows = np.concatenate([a.rows(alike) << 1, (b.rows(alike) << 1) + 1], axis=1)
         rows.sort(axis=1)
@@ -57,10 +58,12 @@ def shared(a: Ragged, b: Ragged) -> Whole:
     return found
 
 
-def _of_one_kind(kinds: Whole) -> Iterator[Whole]:
-    """Yield the places of equal numbers, not too many at a time."""
-    order = np.argsort(kinds, kind="stable")
-    ends = [*(np.flatnonzero(np.diff(kinds[order])) + 1), len(order)]
-    for start, end in zip([0, *ends], ends, strict=False):
-        for first in range(start, end, LISTS_AT_ONCE):
-            yield order[first : min(end, first + LISTS_AT_ONCE)]
+def _of_like_sizes(*sizes: Whole) -> Iterator[Whole]:
+    """Yield the numbers of lists that are alike in each of the sizes, as many at a time as have VALUES_AT_ONCE."""
+    order = np.lexsort(sizes)
+    ordered = np.stack(sizes)[:, order]
+    starts = np.flatnonzero((np.diff(ordered, prepend=-1) != 0).any(axis=0))
+    for start, end in pairwise([*starts, len(order)]):
+        at_once = max(1, VALUES_AT_ONCE // max(1, int(ordered[:, start].sum())))
+        for first in range(start, end, at_once):
+            yield order[first : min(end, first + at_once)]

@@ -19,9 +19,9 @@ def some(seed: int, count: int) -> list[list[int]]:
     return [generator.integers(-2, 9, generator.integers(0, 8)).tolist() for _ in range(count)]
 
 
-@pytest.mark.parametrize("at_once", [3, 1000])
+@pytest.mark.parametrize("at_once", [10, 100_000])
 def test_random_lists_are_counted_as_sets(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
-    monkeypatch.setattr(ragged, "LISTS_AT_ONCE", at_once)
+    monkeypatch.setattr(ragged, "VALUES_AT_ONCE", at_once)
     a, b = some(1, 500), some(2, 500)
     assert distinct(of(a)).tolist() == [len(set(each)) for each in a]
     assert shared(of(a), of(b)).tolist() == [len({*x} & {*y}) for x, y in zip(a, b, strict=True)]
