@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.local import LocalStore
-from pipeline_tasks.publishing.refill import FILES_AT_ONCE, LISTS, refill_file, repeated
+from pipeline_tasks.publishing.refill import FILES_AT_ONCE, LISTS, lists_writer, refill_file
 from pipeline_tasks.reader import bucket_of
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -118,8 +118,7 @@ class Night:
         for number, path in enumerate(paths):
             blocks = self._blocks(by_file[number], number)
             first = next(blocks)
-            how = {"compression": "zstd", "use_dictionary": repeated(first.schema)}
-            with pq.ParquetWriter(path, first.schema, **how) as writer:
+            with lists_writer(path, first.schema) as writer:
                 writer.write_table(first)
                 for block in blocks:
                     writer.write_table(block)

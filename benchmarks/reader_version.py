@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, versions
 from pipeline_tasks.publishing.log import Change
-from pipeline_tasks.publishing.refill import LISTS, refill_file
+from pipeline_tasks.publishing.refill import LISTS, lists_writer, refill_file
 from pipeline_tasks.reader import bucket_of
 from pipeline_tasks.settings import night_end
 from pipeline_tasks.stages.recommend.staged import TOP_N
@@ -57,7 +57,7 @@ def _final(folder: Path, night: date, options: argparse.Namespace) -> list[Path]
     final.mkdir()
     targets = [final / f"part-{bucket:05d}.parquet" for bucket in range(options.files)]
     for bucket, target in enumerate(targets):
-        with pq.ParquetWriter(staged, TOP_N, compression="zstd") as writer:
+        with lists_writer(staged, TOP_N) as writer:
             for rows in _rows(generator, sorted(buckets[bucket]), items, bucket, night, options.n):
                 writer.write_table(rows)
         refill_file(staged, target, LISTS["top_n"], pa.array([], pa.string()), options.n)

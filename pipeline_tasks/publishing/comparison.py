@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from pipeline_tasks.publishing.list_arrays import Codes, ListArrays, joined, rows_by_code
-from pipeline_tasks.publishing.ragged import Whole, shared
+from pipeline_tasks.publishing.ragged import equal, shared
 from pipeline_tasks.publishing.refill import FILES_AT_ONCE
 
 
@@ -95,22 +94,13 @@ def _count(a: ListArrays, b: ListArrays) -> dict[str, Any]:
     lists_a, lists_b = a.lists.taken(in_a[both]), b.lists.taken(both)
     stayed, sizes, sizes_a = shared(lists_a, lists_b), lists_b.sizes, lists_a.sizes
     alike = (stayed == sizes) & (stayed == sizes_a)
-    moved = _moved(a, b, in_a, both[alike])
+    same = int((alike & equal(lists_a, lists_b)).sum())
     return {
         "new": len(b.owners) - len(both),
         "gone": len(a.owners) - len(both),
-        "same": len(moved) - int(moved.sum()),
-        "reordered": int(moved.sum()),
+        "same": same,
+        "reordered": int(alike.sum()) - same,
         "changed": int(((stayed > 0) & ~alike).sum()),
         "replaced": int((stayed == 0).sum()),
         "stayed": float((stayed / np.maximum(sizes, sizes_a)).sum()),
     }
-
-
-def _moved(a: ListArrays, b: ListArrays, in_a: Whole, lists: Whole) -> NDArray[np.bool_]:
-    """Return whether each of the `lists` of b, which are as long in a, has an item at another place there."""
-    sizes = b.sizes[lists]
-    number = np.repeat(np.arange(len(lists)), sizes)
-    place = np.arange(len(number)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    there = a.items[a.begins[in_a[lists]][number] + place]
-    return np.bincount(number, there != b.items[b.begins[lists][number] + place], len(lists)) > 0

@@ -1,4 +1,4 @@
-"""Lists of different lengths in one array in; how many values each has, or two share, out: for all lists at once.
+"""Lists of different lengths in one array in; how many values each has, or what two share, out: for all lists at once.
 
 Lists of one length are a matrix. Numpy sorts its rows in a small part of the time that sorting all values by list takes,
 which is itself a small part of what hashing them takes.
@@ -55,6 +55,14 @@ def shared(a: Ragged, b: Ragged) -> Whole:
         rows = np.concatenate([a.rows(alike) << 1, (b.rows(alike) << 1) + 1], axis=1)
         rows.sort(axis=1)
         found[alike] = ((rows[:, 1:] ^ rows[:, :-1]) == 1).sum(axis=1)
+    return found
+
+
+def equal(a: Ragged, b: Ragged) -> NDArray[np.bool_]:
+    """Return whether each list of `a` has the values, in the order, of the list of `b` that has its number."""
+    found = np.zeros(len(a.sizes), np.bool_)
+    for alike in _of_like_sizes(a.sizes, b.sizes):
+        found[alike] = a.sizes[alike[0]] == b.sizes[alike[0]] and (a.rows(alike) == b.rows(alike)).all(axis=1)
     return found
 
 

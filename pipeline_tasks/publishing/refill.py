@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -74,14 +75,7 @@ def refill_file(
     texts = [field.name for field in schema if pa.types.is_string(field.type)]
     with pq.ParquetFile(source, read_dictionary=texts) as file:
         # by its checksum a reader knows a page that has been altered without reading the file
-        writer = pq.ParquetWriter(
-            target,
-            schema,
-            compression="zstd",
-            use_dictionary=repeated(schema),
-            coerce_timestamps="us",
-            write_page_checksum=True,
-        )
+        writer = lists_writer(target, schema, coerce_timestamps="us", write_page_checksum=True)
         with writer:
             batches: Iterable[pa.RecordBatch] = file.iter_batches(BATCH_ROWS)
             if promised is not None:
@@ -92,9 +86,10 @@ def refill_file(
     return counts
 
 
-def repeated(schema: pa.Schema) -> list[str]:
-    """Return the columns whose values come again and again: of scores a dictionary is longer than they are."""
-    return [field.name for field in schema if not pa.types.is_floating(field.type)]
+def lists_writer(target: Path, schema: pa.Schema, **how: Any) -> pq.ParquetWriter:
+    """Return a writer of lists; a dictionary of scores, which hardly ever come again, would be longer than they are."""
+    repeated = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    return pq.ParquetWriter(target, schema, compression="zstd", use_dictionary=repeated, **how)
 
 
 def _decoded(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline_tasks.publishing import ragged
-from pipeline_tasks.publishing.ragged import Ragged, distinct, shared
+from pipeline_tasks.publishing.ragged import Ragged, distinct, equal, shared
 
 
 def of(lists: list[list[int]]) -> Ragged:
@@ -25,6 +25,10 @@ def test_random_lists_are_counted_as_sets(monkeypatch: pytest.MonkeyPatch, at_on
     a, b = some(1, 500), some(2, 500)
     assert distinct(of(a)).tolist() == [len(set(each)) for each in a]
     assert shared(of(a), of(b)).tolist() == [len({*x} & {*y}) for x, y in zip(a, b, strict=True)]
+    b[::3] = a[::3]
+    same = [x == y for x, y in zip(a, b, strict=True)]
+    assert equal(of(a), of(b)).tolist() == same
+    assert 0 < sum(same) < len(same)
 
 
 def test_lists_are_taken_in_any_order_and_more_than_once() -> None:
@@ -41,5 +45,7 @@ def test_values_of_31_bits_are_kept_apart() -> None:
 
 
 def test_without_lists_there_is_nothing_to_count() -> None:
-    assert distinct(of([])).tolist() == shared(of([]), of([])).tolist() == []
+    assert (
+        distinct(of([])).tolist() == shared(of([]), of([])).tolist() == equal(of([]), of([])).tolist() == []
+    )
     assert distinct(of([[]])).tolist() == shared(of([[]]), of([[]])).tolist() == [0]

@@ -17,7 +17,7 @@ from pipeline_tasks.model_store import Saved
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import Model
 from pipeline_tasks.progress import Progress
-from pipeline_tasks.publishing.refill import repeated
+from pipeline_tasks.publishing.refill import lists_writer
 from pipeline_tasks.ranking.barred import Barred
 from pipeline_tasks.ranking.blocks import rank_similar
 from pipeline_tasks.ranking.filled import MODEL, SOURCES, Filled, filled_of
@@ -67,8 +67,7 @@ class Staged:
         lists = [*popular.names, *self._pinned_lists(popular)]
         filled = self._filled(model, reranker, popular, order, lists)
         paths = [self.folder / f"top_n-{bucket}.parquet" for bucket in range(files)]
-        how = {"compression": "zstd", "use_dictionary": repeated(TOP_N)}
-        writers = [pq.ParquetWriter(path, TOP_N, **how) for path in paths]
+        writers = [lists_writer(path, TOP_N) for path in paths]
         rows, progress = 0, Progress("lists", len(order), "users")
         for block in filled:
             users = order[block.first : block.first + len(block.items)]
