@@ -2,70 +2,38 @@
 
 import contextlib
 import json
-import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import psutil
 import pytest
 
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.local import LocalStore
+from tests.conftest import CHECKOUT
 from tests.end_to_end.conftest import END, LAST, environment
-from tests.webhook import Webhook, listening
+from tests.end_to_end.standalone import (
+    CONSUMER,
+    HALF_A_DAY,
+    NIGHTLY,
+    Standalone,
+    end_session,
+    switch_on,
+    wait_for,
+)
+from tests.webhook import listening
 
-NIGHTLY, CONSUMER = "nightly_recommendations", "example_consumer"
 HELD = LAST + timedelta(days=1)
 NIGHT_SECONDS = 600
 READING_SECONDS = 10
-TRIES = 8
-# that a start takes, and a DAG's new schedule, as a rule; who is slower is scheduled anew
-STARTING_SECONDS, PARSING_SECONDS = 75, 40
 # a message more than one would have come by then
 QUIET_SECONDS = 5
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
-
-
-class Standalone:
-    """A running `airflow standalone`: its environment, its lake, its API, what was posted to its webhook."""
-
-    def __init__(self, root: Path, env: dict[str, str], address: str, webhook: Webhook) -> None:
-        self.env, self.api, self.webhook = env, Api(address), webhook
-        self.root, self.lake, self._config = root, LocalStore(root / "lake"), Path(env["NIGHTJAR_CONFIG"])
-
-    def schedule_in(self, seconds: float) -> None:
-        """Let the nightly DAG start at a whole minute, at least so far ahead, and be live by the next."""
-        self.starts = (datetime.now(UTC) + timedelta(seconds=seconds + 60)).replace(second=0, microsecond=0)
-        self.deadline = self.starts + timedelta(minutes=1)
-        self.configure()
-
-    def configure(self, publish: str = "auto") -> None:
-        """Write the settings anew, as somebody would; each task reads them when it starts."""
-        shipped = (CHECKOUT / "nightjar.toml").read_text()
-        dates = f"[airflow]\nschedule = '{self.starts:%M %H * * *}'\ndeadline = '{self.deadline:%H:%M}'\n"
-        written = self._config.with_suffix(".new")
-        written.write_text(f"{shipped}\n{dates}\n[publish]\nmode = '{publish}'\n")
-        written.replace(self._config)
-
-    def airflow(self, *words: str) -> None:
-        """Run a command as a person would, again while SQLite is somebody else's: such a command has made nothing."""
-        command = [sys.executable, "-m", "pipeline_tasks", "airflow", *words]
-        for _ in range(TRIES):
-            done = subprocess.run(
-                command, env=self.env, cwd=CHECKOUT, capture_output=True, text=True, check=False
-            )
-            if "database is locked" not in done.stderr:
-                break
-        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +63,7 @@ def standalone(
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         }
         started = Standalone(root, env, address, webhook)
-        started.schedule_in(STARTING_SECONDS)
+        started.schedule_in(HALF_A_DAY)
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline_tasks", "airflow", "standalone"],
             env=env,
@@ -105,92 +73,10 @@ def standalone(
             start_new_session=True,
         )
         try:
-            _switch_on(started.api)
+            switch_on(started.api)
             yield started
         finally:
             end_session(process)
-
-
-def _switch_on(api: "Api") -> None:
-    api.token = wait_for("the API", 120, lambda: api.call("GET", "/auth/token").get("access_token"))
-    for dag in (CONSUMER, "release_recommendations", NIGHTLY):
-        wait_for(f"the DAG {dag}", 120, lambda dag=dag: api.call("GET", f"/api/v2/dags/{dag}"))
-        api.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
-
-
-def end_session(leader: "subprocess.Popen[bytes]") -> None:
-    """End a process and all that it started: standalone leaves its children behind when it is killed."""
-    members = [each for each in psutil.process_iter() if _session_of(each.pid) == leader.pid]
-    for each in members:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            each.terminate()
-    for each in psutil.wait_procs(members, timeout=20)[1]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            each.kill()
-    leader.wait(20)
-
-
-def _session_of(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return None
-
-
-class Api:
-    """The few calls of Airflow's REST API that a person's click on Trigger makes."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.token = ""
-
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        request = urllib.request.Request(
-            self.address + path,
-            method=method,
-            data=json.dumps(body).encode() if body is not None else None,
-            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as reply:
-            return json.loads(reply.read() or b"{}")
-
-    def trigger(self, dag: str, conf: dict[str, Any]) -> str:
-        """Start a run and return its id."""
-        body = {"logical_date": None, "conf": conf}
-        run: str = self.call("POST", f"/api/v2/dags/{dag}/dagRuns", body)["dag_run_id"]
-        return run
-
-    def ended(self, dag: str, run: str) -> str | None:
-        """Return how a run ended, None while it goes on."""
-        state: str = self.call("GET", f"/api/v2/dags/{dag}/dagRuns/{quote(run)}")["state"]
-        return state if state in ("success", "failed") else None
-
-    def runs(self, dag: str, kind: str) -> list[dict[str, Any]]:
-        """Return the DAG's runs that were started in one way (scheduled, manual, backfill, …), oldest first."""
-        found = self.call("GET", f"/api/v2/dags/{dag}/dagRuns?order_by=run_after")["dag_runs"]
-        return [run for run in found if run["run_type"] == kind]
-
-    def workers(self, slots: int) -> None:
-        """Let so many tasks run at a time."""
-        self.call("PATCH", "/api/v2/pools/default_pool?update_mask=slots", {"slots": slots})
-
-    def missed(self, dag: str, run: str) -> list[bool]:
-        """Say of each deadline of a run whether it was missed, as Airflow's own pages do."""
-        found = self.call("GET", f"/ui/dags/{dag}/dagRuns/{quote(run)}/deadlines")
-        return [deadline["missed"] for deadline in found["deadlines"]]
-
-
-def wait_for(what: str, seconds: float, ready: Any) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            found = ready()
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            found = None
-        if found:
-            return found
-        time.sleep(1)
-    raise AssertionError(f"waited {seconds:.0f} s for {what}")
 
 
 def log(lake: LocalStore) -> list[dict[str, Any]]:
@@ -201,9 +87,8 @@ def log(lake: LocalStore) -> list[dict[str, Any]]:
 def late(standalone: Standalone) -> str:
     """A scheduled run whose deadline passes while it waits for a worker; somebody ends it, as it need not run to be late."""
     api = standalone.api
-    if standalone.starts < datetime.now(UTC) + timedelta(seconds=PARSING_SECONDS):
-        standalone.schedule_in(PARSING_SECONDS)
     api.workers(0)
+    standalone.let_it_start()
     run: str = wait_for("the scheduled run", 150, lambda: api.runs(NIGHTLY, "scheduled"))[0]["dag_run_id"]
     api.call("PATCH", f"/api/v2/dags/{NIGHTLY}/dagRuns/{quote(run)}", {"state": "failed"})
     api.workers(8)
