@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,12 @@ class Gate:
             result_format={"result_format": "BASIC", "partial_unexpected_count": self._examples},
         )
         found = checkpoint.run(batch_parameters={"dataframe": frame})
-        (result,) = found.run_results.values()
-        return _judged(contract, result.results)
+        ((key, result),) = found.run_results.items()
+        judged = _judged(contract, result.results)
+        for each in result.results:
+            each.result, each.exception_info = _as_html(each.result), _as_html(each.exception_info)
+        self._context.validation_results_store.set(key, result)  # what the pages are made of
+        return judged
 
     def data_docs(self) -> Path:
         """Build the HTML pages of all tables judged so far; return their folder."""
@@ -126,6 +131,15 @@ def _of_freshness(contract: Contract, since: datetime | None) -> list[Any]:
 def _meant(expectation: Any, severity: Severity, reason: str = "") -> Any:
     expectation.meta = {"severity": severity, "reason": reason}
     return expectation
+
+
+def _as_html(found: Any) -> Any:
+    """Escape every text in what GX found: its templates put what events hold into pages as it is."""
+    if isinstance(found, dict):
+        return {key: _as_html(value) for key, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [_as_html(value) for value in found]
+    return escape(found) if isinstance(found, str) else found
 
 
 def _judged(contract: Contract, results: Sequence[Any]) -> Judged:

@@ -70,8 +70,25 @@ def test_pages_show_cases_only_where_they_may(spark: SparkSession, tmp_path: Pat
     gate = Gate(tmp_path, examples=examples)
     judged = judge(gate, frames.interactions(spark, {"user_id": "alexander" * 100}, {}), INTERACTIONS)
     assert judged.counts["user_id_too_long"] == 1
+    judge(gate, frames.users(spark, {"user_id": "alexander"}, {"user_id": "alexander"}), USERS)
     pages = "".join(page.read_text(encoding="utf-8") for page in gate.data_docs().rglob("*.html"))
     assert ("alexander" in pages) == examples
+
+
+def test_what_an_event_holds_is_text_on_the_pages_and_as_it_is_in_messages(
+    spark: SparkSession, gate: Gate
+) -> None:
+    attack = "<img src=x onerror=alert(1)>"
+    columns = tuple(
+        replace(column, severity="stop") if column.name == "event_type" else column
+        for column in INTERACTIONS.columns
+    )
+    events = frames.interactions(spark, {"event_type": attack}, {"user_id": attack * 100}, {})
+    (stop,) = judge(gate, events, replace(INTERACTIONS, columns=columns)).failures["stop"]
+    assert stop.examples == [f"event_type={attack!r}"]
+    pages = "".join(page.read_text(encoding="utf-8") for page in gate.data_docs().rglob("*.html"))
+    assert "<img src=x" not in pages
+    assert "&lt;img src=x onerror=alert(1)&gt;" in pages
 
 
 def test_a_table_of_another_shape_stops_the_night(spark: SparkSession, gate: Gate) -> None:
