@@ -1,10 +1,10 @@
 """The settings of retention: how much of each layer of the lake stays."""
 
-from typing import Any, Self
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from pipeline_tasks.settings.source import Section
+from pipeline_tasks.settings.source import Section, filled_up
 
 # nights of each layer that stay, where nobody has set another number
 NIGHTS = {
@@ -22,7 +22,7 @@ NIGHTS = {
 
 
 class RetentionSettings(Section):
-    nights: dict[str, int] = NIGHTS
+    nights: Annotated[dict[str, int], filled_up(NIGHTS)] = NIGHTS
     """Newest nights of each layer to keep; layers that are not named keep these defaults. A night whose raw arrivals stay
     can be run again, and keeps all but its records and reports, whatever the other numbers say."""
     bytes: dict[str, int] = {}
@@ -32,11 +32,6 @@ class RetentionSettings(Section):
     """When the retention DAG starts (cron, UTC)."""
     apply: bool = False
     """Whether the DAG's runs remove, or only say what they would."""
-
-    @field_validator("nights", mode="before")
-    @classmethod
-    def _others_keep_their_default(cls, given: Any) -> Any:
-        return {**NIGHTS, **given} if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _layers_are_layers(self) -> Self:

@@ -1,14 +1,20 @@
 """The settings that declare a source: where its tables lie, what its columns mean, how they are cleaned."""
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pipeline_tasks.contracts import SOURCE_TABLES
 
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def filled_up(defaults: Mapping[str, Any]) -> BeforeValidator:
+    """Return what lets those keys of a dictionary that nobody has named keep their defaults."""
+    return BeforeValidator(lambda given: {**defaults, **given} if isinstance(given, dict) else given)
 
 
 class SourceTable(Section):

@@ -3,11 +3,15 @@
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from pipeline_tasks.settings.source import Section
+from pipeline_tasks.contracts import SOURCE_TABLES
+from pipeline_tasks.settings.source import Section, filled_up
+
+# share of a source table's rows that may be bad, where nobody has set another
+BUDGET = dict.fromkeys(SOURCE_TABLES, 0.05)
 
 
 class AirflowSettings(Section):
@@ -59,10 +63,20 @@ class SparkSettings(Section):
 
 
 class QualitySettings(Section):
-    quarantine_budget: dict[str, float] = {"interactions": 0.05, "items": 0.05, "users": 0.05}
-    """Share of a table's rows that may be rejected or quarantined before the night stops."""
+    quarantine_budget: Annotated[dict[str, float], filled_up(BUDGET)] = BUDGET
+    """Share of a table's rows that may be rejected or quarantined before the night stops; tables that are not named
+    keep this default."""
     freshness_days: float = Field(2.0, gt=0)
     """Warn when the newest event is older than this before the end of the run date."""
+
+    @model_validator(mode="after")
+    def _budgets_are_shares_of_tables(self) -> Self:
+        for name, share in self.quarantine_budget.items():
+            if name not in BUDGET:
+                raise ValueError(f"quarantine_budget: {name!r} is no table; there are {', '.join(BUDGET)}")
+            if not 0 <= share <= 1:
+                raise ValueError(f"quarantine_budget.{name}: {share} is no share from 0 to 1")
+        return self
 
 
 class PreprocessSettings(Section):

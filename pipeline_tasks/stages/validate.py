@@ -117,12 +117,12 @@ def _stop_over_budget(
     tables: Mapping[str, _Table], budget: Mapping[str, float], lake: str, run_date: date
 ) -> None:
     for name, table in tables.items():
-        if table.share > budget.get(name, 0.0):
+        if table.share > budget[name]:
             said = ", ".join(f"{reason} {count:,}" for reason, count in list(table.reasons.items())[:5])
             rejected = f"{table.rejected:,} rejected" if table.rejected else ""
             raise Refused(
                 f"{name}: {table.share:.1%} of {table.rows + table.rejected:,} rows are bad, "
-                f"{budget.get(name, 0.0):.1%} are allowed ({', '.join(filter(None, (rejected, said)))})",
+                f"{budget[name]:.1%} are allowed ({', '.join(filter(None, (rejected, said)))})",
                 f"see {lake}/{layout.night(f'quarantine/{name}', run_date)}, mend the source, "
                 f"or raise quality.quarantine_budget.{name}",
             )

@@ -33,6 +33,14 @@ def test_the_environment_goes_before_the_file(config: Path, monkeypatch: pytest.
             "[publish]\nmode = 'maybe'\n",
             ["publish.mode", "'auto', 'hold', 'force' or 'off'", "found 'maybe'"],
         ),
+        (
+            "[quality.quarantine_budget]\nitem = 0.1\n",
+            ["quarantine_budget: 'item' is no table; there are interactions, items, users"],
+        ),
+        (
+            "[quality.quarantine_budget]\nitems = 5\n",
+            ["quarantine_budget.items: 5.0 is no share from 0 to 1"],
+        ),
         ("[check]\nstops = ['lost']\n", ["stops: 'lost' is no limit", "users_lost"]),
         ("[train\n", ["not valid TOML", "line 1"]),
         (
@@ -121,6 +129,14 @@ def test_a_variable_that_is_not_json_is_named(
     assert str(caught.value).startswith(f"NIGHTJAR_{name} in the environment is not valid JSON (")
     assert "\n" not in str(caught.value)
     assert value not in "".join(traceback.format_exception(caught.value))
+
+
+def test_tables_without_a_budget_of_their_own_keep_the_default(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text("[quality.quarantine_budget]\nitems = 0.2\n")
+    monkeypatch.setenv("NIGHTJAR_QUALITY__QUARANTINE_BUDGET__USERS", "0.5")
+    assert settings.load().quality.quarantine_budget == {"interactions": 0.05, "items": 0.2, "users": 0.5}
 
 
 def test_an_unknown_variable_is_refused(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
