@@ -3,7 +3,6 @@
 Arrow arrays throughout. What is well formed is cast at once; only what is left is looked at value by value.
 """
 
-import json
 import re
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline_tasks.contracts import ColumnType
+from pipeline_tasks.sources.texts import in_utf8, is_text, to_lists
 
 ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     "string": pa.string(),
@@ -45,9 +45,9 @@ def without_blanks(values: pa.Array, null_values: Collection[str] = ()) -> pa.Ar
         values = values.dictionary_decode()
     if pa.types.is_floating(values.type):
         return pc.if_else(pc.is_nan(values), None, values)
-    if not _is_text(values.type):
-        return values
-    text = values.cast(pa.string())
+    text = in_utf8(values)
+    if not is_text(text.type):
+        return text
     blank = pc.is_in(pc.utf8_trim_whitespace(text), value_set=pa.array(["", *null_values], pa.string()))
     return pc.if_else(blank, None, text)
 
@@ -79,7 +79,7 @@ def to_text(values: pa.Array) -> pa.Array:
 
 def to_numbers(values: pa.Array) -> pa.Array:
     """Return finite numbers as float64: native ones, or text such as 12, -0.5, 1e3."""
-    if _is_text(values.type):
+    if is_text(values.type):
         text = _only(pc.utf8_trim_whitespace(values), NUMBER)
         numbers = _cast_each(pc.replace_substring_regex(text, r"^\+", ""), pa.float64(), float)
     elif _is_number(values.type):
@@ -96,7 +96,7 @@ def to_whole_numbers(values: pa.Array) -> pa.Array:
     numbers = to_numbers(values)
     exact = pc.and_(pc.equal(pc.floor(numbers), numbers), pc.less(pc.abs(numbers), EXACT_BELOW))
     rounded = pc.if_else(exact, numbers, None).cast(pa.int64())
-    if not _is_text(values.type):
+    if not is_text(values.type):
         return rounded
     digits = _only(pc.utf8_trim_whitespace(values), r"^[+-]?\d{1,19}$")
     return pc.coalesce(
@@ -122,7 +122,7 @@ def to_timestamps(values: pa.Array) -> pa.Array:
     kind = ARROW_TYPES["timestamp"]
     if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
         return values.cast(pa.timestamp("us", getattr(values.type, "tz", None)), safe=False).cast(kind)
-    if not _is_text(values.type):
+    if not is_text(values.type):
         return _unix_times(values)
     text = pc.utf8_trim_whitespace(values)
     compact = pc.match_substring_regex(text, COMPACT_DATE)
@@ -153,28 +153,10 @@ def moment(text: str | None) -> datetime | None:
         return None
 
 
-def to_lists(values: pa.Array, separator: str, null_values: Collection[str]) -> pa.Array:
-    """Return lists of trimmed, non-empty texts: native lists, JSON arrays, or text between separators."""
-    nothing = {"", *null_values}
-
-    def parts(value: Any) -> list[str] | None:
-        if value is None:
-            return None
-        found = value if isinstance(value, list) else _json_list(value)
-        trimmed = (
-            str(each).strip()
-            for each in (value.split(separator) if found is None else found)
-            if each is not None
-        )
-        return [each for each in trimmed if each not in nothing]
-
-    return pa.array([parts(value) for value in values.to_pylist()], ARROW_TYPES["strings"])
-
-
 def to_vectors(values: pa.Array) -> pa.Array:
     """Return lists of finite float32: native lists, JSON arrays, or text with numbers between commas,
     semicolons, bars or spaces; null for one with anything else in it."""
-    if _is_text(values.type):
+    if is_text(values.type):
         text = pc.utf8_trim(values.cast(pa.string()), AROUND_NUMBERS)
         parts = pc.split_pattern_regex(text, BETWEEN_NUMBERS)
         values = pc.if_else(pc.equal(text, ""), pa.scalar([], parts.type), parts)
@@ -188,16 +170,6 @@ def to_vectors(values: pa.Array) -> pa.Array:
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
     nothing = pc.or_(pa.array(broken), pc.is_null(lists))
     return pc.if_else(nothing, None, pa.ListArray.from_arrays(offsets, pa.array(single)))
-
-
-def _json_list(text: str) -> list[Any] | None:
-    if not text.lstrip().startswith("["):
-        return None
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    return found if isinstance(found, list) else None
 
 
 def _unix_times(values: pa.Array) -> pa.Array:
@@ -247,13 +219,6 @@ def _cast_each(values: pa.Array, kind: pa.DataType, one: Callable[[Any], Any]) -
         return values.cast(kind)
     except pa.ArrowInvalid:
         return pa.array([None if v is None else one(v) for v in values.to_pylist()], kind)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    types = pa.types
-    return any(
-        test(kind) for test in (types.is_string, types.is_large_string, types.is_binary, types.is_null)
-    )
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -21,6 +21,7 @@ from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings import SourceTable
 from pipeline_tasks.sources.choice import ChosenSource
 from pipeline_tasks.sources.files import files, open_file, open_text
+from pipeline_tasks.sources.texts import is_list, is_text
 
 HEAD_CHARACTERS = 1 << 20
 SAMPLE_LINES = 1000
@@ -128,7 +129,7 @@ def _look_at_json(uri: str, declared: Declared) -> _Seen | None:
 def _json(line: str) -> Any:
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -157,13 +158,10 @@ def _usable(kind: pa.DataType, wanted: ColumnType) -> bool:
     """Say whether values of an Arrow type can be made into values of the contract's type."""
     if pa.types.is_dictionary(kind):
         return _usable(kind.value_type, wanted)
-    types = pa.types
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+    if is_list(kind):
         of: dict[ColumnType, ColumnType] = {"strings": "string", "vector": "float"}
         return wanted in of and _usable(kind.value_type, of[wanted])
-    text = (
-        types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind) or types.is_null(kind)
-    )
+    types = pa.types
     number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
     day = types.is_timestamp(kind) or types.is_date(kind)
     others: dict[ColumnType, bool] = {
@@ -173,7 +171,7 @@ def _usable(kind: pa.DataType, wanted: ColumnType) -> bool:
         "float": number,
         "boolean": types.is_boolean(kind) or types.is_integer(kind),
     }
-    return text or others.get(wanted, False)
+    return is_text(kind) or others.get(wanted, False)
 
 
 def _require(uri: str, found: tuple[str, ...], declared: Declared, names: Iterable[str]) -> None:

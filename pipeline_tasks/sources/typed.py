@@ -5,7 +5,7 @@ batch by batch, so that Spark passes over each value once, and what needs no Spa
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pipeline_tasks.contracts import Column, ColumnType, Contract
 from pipeline_tasks.sources.casting import ARROW_TYPES, to_type, without_blanks
 from pipeline_tasks.sources.columns import Declared, Layout
+from pipeline_tasks.sources.texts import in_utf8, whole_characters
 
 NOUNS: dict[ColumnType, str] = {
     "string": "text",
@@ -86,27 +87,26 @@ def type_lines(typing: Typing, batches: Iterator[pa.RecordBatch]) -> Iterator[pa
         # Spark hands on bytes that are no UTF-8 as they are
         texts = [line.decode("utf-8", "replace") for line in batch.column(0).cast(pa.binary()).to_pylist()]
         lines = [line.lstrip("\ufeff") for line in texts if line.strip()]
-        rows = [_object(line) for line in lines]
-        columns = [[None if row is None else _text(row.get(name)) for row in rows] for name in names]
+        rows = [_cells(line, names) for line in lines]
+        columns = [[None if row is None else row[place] for row in rows] for place in range(len(names))]
         broken = [line if row is None else None for line, row in zip(lines, rows, strict=True)]
         arrays = [pa.array(column, pa.string()) for column in (*columns, broken, lines)]
         yield type_batch(pa.RecordBatch.from_arrays(arrays, [*names, LINE, WHOLE]), typing)
 
 
-def _object(line: str) -> dict[str, Any] | None:
-    """Return the object that a line holds, its numbers as they are written, or None."""
+def _cells(line: str, names: Sequence[str]) -> list[str | None] | None:
+    """Return the values of an object's keys as texts, numbers as they are written; None for a line without an object."""
     try:
         found = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+        return [_text(found.get(name)) for name in names] if isinstance(found, dict) else None
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
 
 
 def _text(value: Any) -> str | None:
     if value is None:
         return None
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()  # half of a pair is no text
+    return whole_characters(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def type_batch(raw: pa.RecordBatch, typing: Typing) -> pa.RecordBatch:
@@ -173,7 +173,7 @@ def _rejected(
 
 def _as_json(raw: pa.RecordBatch, index: int, typing: Typing) -> str:
     def cell(name: str) -> Any:
-        return raw.column(name)[index].as_py() if name in raw.schema.names else None
+        return in_utf8(raw.column(name).slice(index, 1))[0].as_py() if name in raw.schema.names else None
 
     if cell(LINE) is not None:
         return json.dumps({"line": cell(LINE)}, ensure_ascii=False)

@@ -132,6 +132,13 @@ def test_lists_come_from_text_json_and_arrays() -> None:
     assert cast("strings", "a.b", separator=".") == [["a", "b"]]
 
 
+def test_lists_hold_what_utf8_can_and_nothing_is_nested_too_deep() -> None:
+    assert cast("strings", '["caf\\ud83d", "\\ud83e\\udd89", 1]') == [["caf?", "🦉", "1"]]
+    assert cast("strings", [b"caf\xc3", None], [b"b"]) == [["caf\ufffd"], ["b"]]
+    deep = ["[" * depth + "]" * depth for depth in range(900, 1001)]  # Python counts its own calls as well
+    assert all(isinstance(found, list) for found in cast("strings", *deep))
+
+
 def test_vectors_come_from_text_json_and_arrays() -> None:
     texts = ["[0.5, -1e-2, 3]", '["0.5", "-0.01", "3"]', "0.5,-0.01,3", " 0.5 | -0.01 | 3 ", "0.5;-0.01;3",
              "(0.5 -0.01\t3"]  # fmt: skip
@@ -163,6 +170,10 @@ def test_what_says_nothing_is_null() -> None:
 def test_ids_stay_as_the_source_writes_them() -> None:
     ids = ["a/b", "../../etc/passwd", "o'brien", 'say "hi"', "🦉", "用户", " padded ", "x" * 10_000, "007"]
     assert cast("string", *ids) == ids
+
+
+def test_bytes_that_are_no_utf8_are_replaced() -> None:
+    assert cast("string", b"u\xff", b"caf\xc3\xa9", None) == ["u\ufffd", "café", None]
 
 
 def test_numeric_ids_become_text_without_a_fraction() -> None:

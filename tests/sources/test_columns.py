@@ -92,7 +92,9 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 def test_json_lines_need_the_required_keys_somewhere(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"user": 1, "time": 0}\n{"user": 2, "item": 3}\n')
+    (tmp_path / "a.jsonl").write_text(
+        '{"user": 1, "time": 0}\n' + "[" * 100_000 + '\n{"user": 2, "item": 3}\n'
+    )
     (layout,) = look(tmp_path, format="jsonl")
     assert layout.columns == ("user", "time", "item")
     (tmp_path / "a.jsonl").write_text('{"user": 1, "thing": 0}\n\nnot json\n')

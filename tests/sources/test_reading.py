@@ -111,11 +111,14 @@ def test_json_lines(spark: Any, tmp_path: Path) -> None:
     assert len(found) == 2007
 
 
+NO_UTF8 = pa.array([b"caf\xc3", b"\xff\xfeb"])
 PARQUET: dict[str, dict[str, Any]] = {
     "native": {"id": ["a", None, "b"], "at": [datetime(2026, 1, 1, 5, tzinfo=UTC), None, datetime(1969, 1, 1, tzinfo=UTC)], "ok": [True, None, False]},
     "numbers": {"id": [7, 8, None], "at": [1767225600, 1767225600000, None], "ok": [1, 0, None]},
     "floats": {"id": [7.0, None, 8.5], "at": [1.5, float("nan"), 2e9], "ok": ["yes", "?", "0.0"]},
     "bytes and days": {"id": [b"a", b"b"], "at": [date(2026, 1, 1), None], "ok": ["true", " NO "]},
+    "bytes that are no text": {"id": NO_UTF8, "at": NO_UTF8, "ok": ["no", "yes"]},
+    "texts that are none": {"id": pa.Array.from_buffers(pa.string(), 2, NO_UTF8.buffers()), "at": ["0", "1"], "ok": ["no", "yes"]},
     "decimals": {"id": [Decimal("12.50"), Decimal("3.00")], "at": ["2026-01-01T00:00:00+02:00", "x"], "ok": [True, False]},
 }  # fmt: skip
 

@@ -103,6 +103,19 @@ def test_json_lines_may_hold_anything() -> None:
     assert found[2]["row"] == '{"id": {"deep": [1]}, "cost": NaN, "tags": null}'
 
 
+def test_json_lines_may_be_nested_as_deep_as_they_like() -> None:
+    lines = [f'{{"id": {depth}, "tags": {"[" * depth}{"]" * depth}}}' for depth in range(900, 1001)]
+    found = typed_lines(THINGS, *lines)
+    assert (found[0]["item_id"], found[0]["reasons"]) == ("900", [])
+    assert (found[-1]["item_id"], found[-1]["reasons"]) == (None, ["malformed_row"])
+
+
+def test_a_rejected_row_is_kept_whatever_bytes_it_holds() -> None:
+    (row,) = typed(EVENTS, c0=[b"u\xff"], c1=["soon"], c2=["1"], c3=[[b"\xff"]])
+    assert (row["user_id"], row["reasons"]) == ("u\ufffd", ["event_time_not_timestamp"])
+    assert json.loads(row["row"]) == {"User": "u\ufffd", "When": "soon", "Amount": "1", "Other": ["\ufffd"]}
+
+
 @pytest.mark.parametrize("contract", SOURCE_TABLES.values(), ids=SOURCE_TABLES)
 def test_batches_have_the_schema_that_spark_is_told(spark: SparkSession, contract: Any) -> None:
     columns = {name: name for name in contract.names}
