@@ -150,7 +150,12 @@ def _nowhere(contract: Contract, made: Mapping[str, pa.Array]) -> list[int]:
 def _complaint(column: Column, found: Any) -> tuple[str, str]:
     text = str(found)
     shown = text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
-    return f"{column.name}_not_{column.type}", f"{column.name}: {shown!r} is no {NOUNS[column.type]}"
+    return untypable(column), f"{column.name}: {shown!r} is no {NOUNS[column.type]}"
+
+
+def untypable(column: Column) -> str:
+    """Return the code among a row's reasons of a cell that is not of its column's type."""
+    return f"{column.name}_not_{column.type}"
 
 
 def _rejected(

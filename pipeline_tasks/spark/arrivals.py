@@ -5,8 +5,8 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.window import Window
 
-from pipeline_tasks.contracts import MAX_ID_CHARACTERS, Contract
-from pipeline_tasks.sources.typed import REASON, REASONS, ROW
+from pipeline_tasks.contracts import INTERACTIONS, MAX_ID_CHARACTERS, Contract
+from pipeline_tasks.sources.typed import REASON, REASONS, ROW, untypable
 from pipeline_tasks.spark.schemas import SPARK_TYPES
 
 ARRIVED = "arrived"  # the UTC date of arrival; null for a rejected row that has no time that can be read
@@ -24,12 +24,14 @@ REJECTED = T.StructType(
 def dated(typed: DataFrame, default_event: str) -> DataFrame:
     """Fill in what an event that does not say it is taken to say, and add its date of arrival.
 
-    An event without a type is of `default_event`; one without an arrival arrived when it happened.
+    An event without a type is of `default_event`; one without an arrival arrived when it happened, and one with an
+    arrival that cannot be read at nobody knows what date.
     """
+    unread = F.array_contains(REASONS, untypable(INTERACTIONS.column("arrival")))
     return (
         typed.withColumn("event_type", F.coalesce("event_type", F.lit(default_event)))
         .withColumn("arrival", F.coalesce("arrival", "event_time"))
-        .withColumn(ARRIVED, F.to_date("arrival"))
+        .withColumn(ARRIVED, F.when(~unread, F.to_date("arrival")))
     )
 
 

@@ -145,6 +145,7 @@ def test_rejected_rows_are_kept_with_their_reason_on_the_night_that_they_belong_
     found = {row["reason"]: row for row in rows(lake, "interactions_rejected", FIRST)}
     assert set(found) == {
         "value: 'lots' is no number",
+        "arrival: 'whenever' is no timestamp",
         "event_time: 'yesterday' is no timestamp",
         "row: it has neither arrival nor event_time",
         "row: it has not the 6 fields of the header",
@@ -160,37 +161,48 @@ def test_rejected_rows_are_kept_with_their_reason_on_the_night_that_they_belong_
     assert json.loads(found["row: it has not the 6 fields of the header"]["row"])["line"].startswith("f,i1")
     assert report.facts["rejected"]["interactions"] == {
         "value_not_float": 1,
+        "arrival_not_timestamp": 1,
         "event_time_not_timestamp": 1,
         "no_place": 1,
         "malformed_row": 1,
     }
-    assert report.rows["interactions_rejected"] == 4
+    assert report.rows["interactions_rejected"] == 5
 
     # rejects with a date come on it; those without are counted once, of equal ones each
-    write_interactions(data, "d,i1,view,yesterday", "d,i1,view,yesterday", "h,i1,view,never", name="more")
+    more = ("d,i1,view,yesterday", "d,i1,view,yesterday", "h,i1,view,never", "i,i1,view,2026-01-09,soon")
+    write_interactions(data, *more, name="more")
     take(settings, THIRD)
     assert [row["id"] for row in rows(lake, "interactions_rejected", SECOND)] == ["g"]
     assert Counter(row["id"] for row in rows(lake, "interactions_rejected", THIRD)) == {
-        "c": 1,
         "d": 2,
         "h": 1,
+        "i": 1,
     }
     take(settings, FOURTH)
     assert rows(lake, "interactions_rejected", FOURTH) == []
 
 
+@pytest.mark.parametrize("mapped", [False, True])
 def test_rows_that_show_up_after_their_date_was_taken_in_are_reported(
-    make_settings: Make, lake: Any, data: Path
+    make_settings: Make, lake: Any, data: Path, mapped: bool
 ) -> None:
+    columns = {
+        name: column for name, column in INTERACTIONS["columns"].items() if mapped or name != "arrival"
+    }
+    settings = make_settings(**declare(interactions={"columns": columns}))
     write_interactions(data, "a,i1,view,2026-01-10T12:00:00Z")
-    without_arrival = {name: column for name, column in INTERACTIONS["columns"].items() if name != "arrival"}
-    settings = make_settings(**declare(interactions={"columns": without_arrival}))
     take(settings, FIRST)
-    write_interactions(data, "b,i1,view,2026-01-09T12:00:00Z", "c,i1,view,2026-01-11T12:00:00Z", name="new")
+    write_interactions(
+        data,
+        "b,i1,view,2026-01-09T12:00:00Z",
+        "c,i1,view,2026-01-09T12:00:00Z,2026-01-10T12:00:00Z",
+        "d,i1,view,2026-01-11T12:00:00Z",
+        name="new",
+    )
     report = take(settings, SECOND)
-    assert report.facts["missed"] == 1
-    assert "1 rows came too late for a night that is past" in report.summary
-    assert users(lake, SECOND) == ["c"]
+    assert report.facts["missed"] == 2
+    assert "2 rows came too late for a night that is past: let arrival say when" in report.summary
+    assert users(lake, SECOND) == ["d"]
 
 
 def test_source_and_lake_on_s3_give_the_same_tables_as_local_ones(

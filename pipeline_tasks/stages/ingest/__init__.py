@@ -14,15 +14,15 @@ from pipeline_tasks.settings import Settings
 from pipeline_tasks.sources import check_owner, choose, claim_lake, declared, identity, layouts, owner_of
 from pipeline_tasks.spark.staging import open_staging
 from pipeline_tasks.stages.ingest.events import read_arrived, write_events
-from pipeline_tasks.stages.ingest.plan import plan, refuse_future
+from pipeline_tasks.stages.ingest.plan import plan, refuse_unfinished
 from pipeline_tasks.stages.ingest.reads import Reads
 from pipeline_tasks.stages.ingest.snapshots import write_derived, write_snapshot
 from pipeline_tasks.stages.ingest.writes import Writes
 
 
 def run(settings: Settings, run_date: date, today: date | None = None) -> Report:
-    """Ingest the night; `today` (UTC) is only there to refuse nights that are still to come."""
-    refuse_future(run_date, today or datetime.now(UTC).date())
+    """Ingest the night; `today` (UTC) is only there to refuse days that are not over."""
+    refuse_unfinished(run_date, today or datetime.now(UTC).date())
     store = open_store(settings.lake_uri)
     night = plan(store, run_date)
     chosen = choose(settings)
@@ -70,5 +70,7 @@ def _summary(writes: Writes, days: int, missed: int) -> str:
         rejected = sum(count for name, count in rows.items() if name.endswith("_rejected"))
         parts.append(f"{rejected:,} rows rejected ({said})")
     if missed:
-        parts.append(f"{missed:,} rows came too late for a night that is past: map their arrival")
+        parts.append(
+            f"{missed:,} rows came too late for a night that is past: let arrival say when they showed up"
+        )
     return ", ".join(parts)

@@ -25,8 +25,7 @@ EXAMPLES = 3
 class Arrived:
     """The night's interactions, in memory: `frame` has all of them, `counts` their number by date and codes.
 
-    `older` counts the source's good rows dated before the night, where the source does not say when rows
-    arrived (0 where it does).
+    `older` counts the source's good rows dated before the night.
     """
 
     frame: DataFrame
@@ -51,9 +50,8 @@ def read_arrived(reads: Reads, night: Night, default_event: str) -> Arrived:
         counts = frame.groupBy(ARRIVED, REASONS).count().collect()
         if night.after is None and not any(not row[REASONS] for row in counts):
             _refuse_nothing(part, every, night)
-        # where the source says when rows arrived, none can be dated before the night that first sees it
         older = 0
-        if night.after is not None and "arrival" not in part.table.columns:
+        if night.after is not None:
             older = every.filter(is_good() & (F.col(ARRIVED) <= F.lit(night.after))).count()
     return Arrived(frame, counts, older)
 
@@ -61,7 +59,7 @@ def read_arrived(reads: Reads, night: Night, default_event: str) -> Arrived:
 def write_events(writes: Writes, arrived: Arrived) -> int:
     """Write a partition for each of the night's dates, its own last; return the rows that came too late.
 
-    A row came too late when it is dated by its event time and shows up after that date was taken in.
+    A row came too late when it shows up after its date was taken in.
     """
     night, total = writes.night, _rows_before(writes)
     missed = max(0, arrived.older - total)
