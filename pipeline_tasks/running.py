@@ -40,7 +40,7 @@ def run_stage(settings: Settings, stage: str, run_date: date) -> int:
         with _alone(settings, stage, run_date, interruption.end) as require:
             return _run(settings, stage, run_date, require, interruption)
     except Exception as error:
-        code, reason = _ended(settings, stage, run_date, error)
+        code, reason = _ended(error)
         print(f"{stage} {run_date}: {STATUS[code]}: {reason}", flush=True)
         return code
 
@@ -67,7 +67,7 @@ def _run(
     except Lost:
         raise
     except Exception as error:  # a stage must end in a line for people, whatever happened
-        code, reason = _ended(settings, stage, run_date, error)
+        code, reason = _ended(error)
     if launching.rank():
         if code:
             print(f"{stage} {run_date}: process {launching.rank()}: {reason}", file=sys.stderr, flush=True)
@@ -91,11 +91,15 @@ def _run(
     return code if kept else code or 1
 
 
-def _ended(settings: Settings, stage: str, run_date: date, error: Exception) -> tuple[int, str]:
-    """Return the exit code and the reason of a stage that ended with `error`; called while that is handled."""
+def _ended(error: Exception) -> tuple[int, str]:
+    """Return the exit code and the reason of a stage that ended with `error`; called while that is handled.
+
+    The traceback of what nobody expected goes to stderr, and so into Airflow's log: a container's files go with it.
+    """
     if isinstance(error, NightjarError):
         return error.exit_code, str(error)
-    return 1, f"{_one_line(error)} (traceback: {_keep_traceback(settings, stage, run_date)})"
+    traceback.print_exc()
+    return 1, f"{_one_line(error)} (its traceback is in the stage's log)"
 
 
 @contextmanager
@@ -154,14 +158,6 @@ def _mark_later_nights(store: Store, record: Record) -> None:
         mark = f"{record.stage} of {run_date} was run again with another result\n".encode()
         for later in (night for night in records.nights(store) if night > run_date):
             store.write(layout.stale(later), mark)
-
-
-def _keep_traceback(settings: Settings, stage: str, run_date: date) -> Path:
-    process = f"-{launching.rank()}" if launching.rank() else ""
-    path = settings.state_dir / "logs" / f"{run_date}-{stage}{process}.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(traceback.format_exc(), encoding="utf-8")
-    return path
 
 
 def _one_line(error: Exception) -> str:
