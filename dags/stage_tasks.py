@@ -69,7 +69,8 @@ def stage_task(loaded: settings.Settings, stage: str, **options: Any) -> Any:
 def _settings_environment(loaded: settings.Settings) -> dict[str, str]:
     """The worker's own overrides, and the lake by its full address: what a container needs to agree.
 
-    The settings file is the image's own, or mounted over it: the worker's path to it means nothing there. Whom
+    The settings file is mounted over the image's, or it is the image's own, and the stage refuses to run where that
+    says something else: the worker's path to it means nothing there. Whom
     `notify` tells is nothing to a container, and a secret that Airflow would keep beside the task.
     """
     prefix, not_kept = settings.PREFIX, ("NIGHTJAR_CONFIG", "NIGHTJAR_NOTIFY")
@@ -124,7 +125,7 @@ def _pod(loaded: settings.Settings, stage: str, **options: Any) -> Any:
         namespace=pod.namespace,
         image=pod.image,
         arguments=[stage],
-        env_vars=_settings_environment(loaded),
+        env_vars={**_settings_environment(loaded), **settings.agreed(loaded)},
         env_from=[k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=secret))] if secret else [],
         service_account_name=pod.service_account,
         container_resources=k8s.V1ResourceRequirements(

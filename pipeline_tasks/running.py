@@ -21,7 +21,7 @@ from pipeline_tasks.lake.lease import Lost, hold
 from pipeline_tasks.lake.records import Record, Report, Status
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.publishing.who import who
-from pipeline_tasks.settings import CHECKOUT, Settings
+from pipeline_tasks.settings import CHECKOUT, Settings, require_agreement
 
 # stages that only say what the others have done
 TELLING = ("report", "outcome")
@@ -56,6 +56,7 @@ def _run(
     started, clock = datetime.now(UTC), time.monotonic()
     report, code, reason = Report(""), 0, ""
     try:
+        require_agreement(settings)
         if launching.to_launch(stage, settings.train.processes):
             command = [stage, "--run-date", str(run_date)]
             code = interruption.run(lambda: launching.launch(settings.train.processes, command))

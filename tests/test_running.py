@@ -17,6 +17,7 @@ from pipeline_tasks.lake import floors, layout, records
 from pipeline_tasks.lake.lease import hold
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import StoreError
+from pipeline_tasks.settings import agreed
 
 D = date(2026, 6, 30)
 
@@ -74,6 +75,16 @@ def test_the_traceback_of_what_nobody_expected_is_in_the_log_before_the_reason(
     assert last == (
         "train 2026-06-30: failed: ZeroDivisionError: division by zero (its traceback is in the stage's log)"
     )
+
+
+def test_a_stage_with_other_settings_than_its_launcher_is_refused(
+    make_settings, lake, stage, monkeypatch
+) -> None:
+    stage(lambda s, d: Report("fine"))
+    for name, value in agreed(make_settings(recommend={"n": 10})).items():
+        monkeypatch.setenv(name, value)
+    assert running.run_stage(make_settings(), "train", D) == 2
+    assert "build the image anew" in records.read(lake, D, "train").reason
 
 
 def test_a_done_stage_keeps_what_it_reports(make_settings, lake, stage, capsys) -> None:

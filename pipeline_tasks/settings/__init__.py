@@ -4,6 +4,7 @@ The environment goes before the file, the file before the defaults. `load()` rai
 which key, what was found, what is allowed.
 """
 
+from pipeline_tasks.settings.agreement import agreed, require_agreement
 from pipeline_tasks.settings.effective import CHECKOUT, PREFIX, VERSION_PATTERN, Settings, config_path
 from pipeline_tasks.settings.loading import load
 from pipeline_tasks.settings.masking import masked
@@ -64,9 +65,11 @@ __all__ = [
     "SparkSettings",
     "Strategy",
     "TrainSettings",
+    "agreed",
     "config_path",
     "load",
     "masked",
     "night_end",
     "parse_run_date",
+    "require_agreement",
 ]

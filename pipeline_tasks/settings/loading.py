@@ -10,11 +10,13 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from pipeline_tasks.errors import Refused
+from pipeline_tasks.settings.agreement import AGREED
 from pipeline_tasks.settings.effective import PREFIX, Settings, config_path
 from pipeline_tasks.settings.masking import MASKED, mask
 
 # environment variables that are not settings: the file to read, what a run is for, and who started it
 NOT_SETTINGS = {
+    AGREED,
     "NIGHTJAR_LAUNCHED_BY",
     "NIGHTJAR_CONFIG",
     "NIGHTJAR_RUN_DATE",

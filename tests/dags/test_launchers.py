@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_tasks import settings
 from tests.dags.loading import load, serialized
 
 
@@ -49,7 +50,9 @@ def test_the_pod_asks_for_what_the_settings_say(
     assert container.resources.limits == {"memory": "4Gi", "nvidia.com/gpu": "1"}
     assert container.resources.requests == {"cpu": "2", "memory": "4Gi"}
     assert container.env_from[0].secret_ref.name == "lake-keys"
-    assert {entry.name: entry.value for entry in container.env}["NIGHTJAR_LAKE"] == "s3://bucket/lake"
+    environment = {entry.name: entry.value for entry in container.env}
+    assert environment["NIGHTJAR_LAKE"] == "s3://bucket/lake"
+    assert environment.items() >= settings.agreed(settings.load()).items()
     assert pod.spec.security_context["runAsNonRoot"] is True
 
 
