@@ -70,12 +70,14 @@ def _settings_environment(loaded: settings.Settings) -> dict[str, str]:
     """The worker's own overrides, and the lake by its full address: what a container needs to agree.
 
     The settings file is mounted over the image's, or it is the image's own, and the stage refuses to run where that
-    says something else: the worker's path to it means nothing there. Whom
-    `notify` tells is nothing to a container, and a secret that Airflow would keep beside the task.
+    says something else: the worker's path to it means nothing there. Whom `notify` tells and how Spark starts is nothing
+    to a container, and may hold secrets, which Airflow would keep beside the task.
     """
-    prefix, not_kept = settings.PREFIX, ("NIGHTJAR_CONFIG", "NIGHTJAR_NOTIFY")
+    prefix, not_kept = settings.PREFIX, ("NIGHTJAR_CONFIG", "NIGHTJAR_NOTIFY", "NIGHTJAR_SPARK")
     kept = {
-        n: value for n, value in os.environ.items() if n.startswith(prefix) and not n.startswith(not_kept)
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(prefix) and not name.upper().startswith(not_kept)
     }
     return {**kept, "NIGHTJAR_LAKE": loaded.lake_uri, "NIGHTJAR_STATE": "/tmp/nightjar", **OVERRIDES}  # noqa: S108
 

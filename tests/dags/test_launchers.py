@@ -16,6 +16,7 @@ def test_the_container_gets_lake_settings_and_gpus(
     monkeypatch.setenv("NIGHTJAR_TRAIN__DOCKER__GPUS", "1")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
     monkeypatch.setenv("NIGHTJAR_NOTIFY__WEBHOOK", "https://hooks.example.com/hush")
+    monkeypatch.setenv("NIGHTJAR_SPARK__CONF", '{"spark.hadoop.fs.s3a.secret.key": "hush"}')
     dag = load("nightly_recommendations")
     task = dag.get_task("train")
     assert type(task).__name__ == "DockerOperator"
