@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -33,11 +33,13 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 class Layout:
     """Files of one table that are written alike: their URIs, and all their columns in order.
 
-    For JSON lines `columns` are the keys of the first file's first lines.
+    For JSON lines `columns` are the keys of the first file's first lines. `nanoseconds` are those of a Parquet file
+    that hold moments of this unit.
     """
 
     files: tuple[str, ...]
     columns: tuple[str, ...]
+    nanoseconds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Declared:
 class _Seen(NamedTuple):
     columns: tuple[str, ...]
     alike: tuple[str, ...]  # files with the same are read together
+    nanoseconds: tuple[str, ...] = ()
 
 
 def declared(chosen: ChosenSource, name: str) -> Declared | None:
@@ -75,8 +78,8 @@ def layouts(declared: Declared) -> list[Layout]:
     groups: dict[tuple[str, ...], Layout] = {}
     for uri, each in zip(found, seen, strict=True):
         if each:
-            before = groups.get(each.alike, Layout((), each.columns))
-            groups[each.alike] = Layout((*before.files, uri), before.columns)
+            before = groups.get(each.alike, Layout((), each.columns, each.nanoseconds))
+            groups[each.alike] = replace(before, files=(*before.files, uri))
     if not groups:
         raise Refused(f"{table.uri} is empty: no file holds a single byte", f"see {declared.where}.uri")
     return list(groups.values())
@@ -151,7 +154,10 @@ def _look_at_parquet(uri: str, declared: Declared) -> _Seen | None:
                 f"{uri}: column {source_name!r} holds {kind}, of which no {wanted} ({name}) can be made",
                 f"convert it, or map another column in {declared.where}.columns",
             )
-    return _Seen(tuple(schema.names), tuple(str(field) for field in schema))
+    nanoseconds = [
+        each.name for each in schema if pa.types.is_timestamp(each.type) and each.type.unit == "ns"
+    ]
+    return _Seen(tuple(schema.names), tuple(str(field) for field in schema), tuple(nanoseconds))
 
 
 def _usable(kind: pa.DataType, wanted: ColumnType) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -71,19 +71,23 @@ def _json_rows(spark: SparkSession, declared: Declared, layout: Layout, paths: l
 
 
 def _parquet_rows(spark: SparkSession, declared: Declared, layout: Layout, paths: list[str]) -> DataFrame:
-    # what pandas writes; Spark has no such type and takes it for a Unix time
+    # what pandas writes; Spark has no such type and reads whole numbers
     spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
     typing = typing_of(declared, layout)
     names = typing.names
     rows = spark.read.parquet(*paths).select(*(F.col(f"`{name}`") for name in names))
-    texts = [
-        F.col(f"`{field.name}`").cast(
-            "string" if isinstance(field.dataType, T.BinaryType) else field.dataType
-        )
-        for field in rows.schema
-    ]
-    named = rows.select(*(text.alias(name) for text, name in zip(texts, names, strict=True)))
-    return _typed(named, type_batches, typing)
+    cells = [_cell(field, layout).alias(name) for field, name in zip(rows.schema, names, strict=True)]
+    return _typed(rows.select(*cells), type_batches, typing)
+
+
+def _cell(field: T.StructField, layout: Layout) -> Column:
+    """Return a Parquet column with bytes as text, and whole nanoseconds as moments; int96 is one already."""
+    cell = F.col(f"`{field.name}`")
+    if isinstance(field.dataType, T.BinaryType):
+        return cell.cast("string")
+    if isinstance(field.dataType, T.LongType) and field.name in layout.nanoseconds:
+        return F.timestamp_micros(F.call_function("div", cell, F.lit(1000)))
+    return cell
 
 
 def _typed(

@@ -137,12 +137,18 @@ def test_parquet(spark: Any, tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("how", [{}, {"use_deprecated_int96_timestamps": True}], ids=["nanoseconds", "int96"])
 def test_parquet_as_pandas_writes_it(spark: Any, tmp_path: Path, how: dict[str, Any]) -> None:
     (tmp_path / "in").mkdir()
-    at = pd.to_datetime(["2026-01-31 12:00:00.123456", None]).astype("datetime64[ns]")
-    frame = pd.DataFrame({"id": pd.Categorical(["a", "b"]), "at": at, "title": "t", "ok": [True, False]})
+    times = ["2026-01-31 12:00:00.123456", None, "1971-05-01 00:00:00.000001", "1968-01-01"]
+    at = pd.to_datetime(times, format="ISO8601").astype("datetime64[ns]")
+    frame = pd.DataFrame({"id": pd.Categorical([*"abcd"]), "at": at, "title": "t", "ok": [True, False] * 2})
     frame.to_parquet(tmp_path / "in" / "a.parquet", **how)
     of = declared(tmp_path / "in", "parquet")
     found = read(of)
-    assert [row[0] for row in found] == ["a", "b"]
+    assert [(row[0], row[1] and row[1].year) for row in found] == [
+        ("a", 2026),
+        ("b", None),
+        ("c", 1971),
+        ("d", 1968),
+    ]
     assert found == read_by_spark(spark, of, tmp_path / "t")
 
 
