@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from pipeline_tasks.notifying.message import Message
 from pipeline_tasks.settings import MailSettings, NotifySettings
 
-# of one operation on a socket: a try makes several, at each address of a host
+# of one operation on a socket: a try makes several, at each address of a host; a mail that is handed over may take longer
 TIMEOUT_SECONDS = 5.0
 PAUSES_SECONDS = (1.0, 3.0)
 # of all tries of all channels: with reading the lake it stays within what Airflow's DAG processor gives a callback
@@ -43,16 +43,19 @@ def send(notify: NotifySettings, message: Message) -> dict[str, str | None]:
     It takes DEADLINE_SECONDS at most. A reason never holds the webhook's URL or the password.
     """
     channels: dict[str, Callable[[], None]] = {}
+    end = time.monotonic() + DEADLINE_SECONDS
+    # one for all tries: where a mail arrived although its try failed, mailboxes drop those that come after it
+    stamp = {"Date": formatdate(), "Message-ID": make_msgid(domain=notify.mail.sender.partition("@")[2])}
     if notify.webhook.get_secret_value():
         channels["webhook"] = lambda: _post(notify.webhook.get_secret_value(), message)
     if notify.mail.host:
-        channels["mail"] = lambda: _mail(notify.mail, message)
+        channels["mail"] = lambda: _mail(notify.mail, message, stamp, end)
     secrets = (notify.webhook.get_secret_value(), notify.mail.password.get_secret_value())
-    return {name: _hidden(reason, secrets) for name, reason in _in_time(channels).items()}
+    return {name: _hidden(reason, secrets) for name, reason in _in_time(channels, end).items()}
 
 
-def _in_time(channels: dict[str, Callable[[], None]]) -> dict[str, str | None]:
-    """Try all channels at once; return what became of each by the deadline, which ends none that still tries."""
+def _in_time(channels: dict[str, Callable[[], None]], end: float) -> dict[str, str | None]:
+    """Try all channels at once; return what became of each by the time `end`, which ends none that still tries."""
     late = f"no end in {DEADLINE_SECONDS:g} s; it may still have arrived"
     found: dict[str, str | None] = dict.fromkeys(channels, late)
 
@@ -63,7 +66,6 @@ def _in_time(channels: dict[str, Callable[[], None]]) -> dict[str, str | None]:
     threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in channels]
     for thread in threads:
         thread.start()
-    end = time.monotonic() + DEADLINE_SECONDS
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
     return dict(found)
@@ -114,14 +116,16 @@ def _post(url: str, message: Message) -> None:
         raise NotSent(f"HTTP {error.code} {error.reason}") from None
 
 
-def _mail(settings: MailSettings, message: Message) -> None:
+def _mail(settings: MailSettings, message: Message, stamp: Mapping[str, str], end: float) -> None:
+    """Send a mail with the headers of `stamp`. Once the server has it, its answer is waited for up to the time `end`."""
     mail = EmailMessage()
     mail["Subject"], mail["From"], mail["To"] = (
         message.subject,
         settings.sender,
         ", ".join(settings.addressees),
     )
-    mail["Date"], mail["Message-ID"] = formatdate(), make_msgid(domain=settings.sender.partition("@")[2])
+    for name, value in stamp.items():
+        mail[name] = value
     mail.set_content(message.text)
     for name, picture in message.pictures.items():
         mail.add_attachment(picture, maintype="image", subtype="png", filename=name)
@@ -129,6 +133,8 @@ def _mail(settings: MailSettings, message: Message) -> None:
         with _connection(settings) as server:
             if settings.user:
                 server.login(settings.user, settings.password.get_secret_value())
+            if server.sock:
+                server.sock.settimeout(max(TIMEOUT_SECONDS, end - time.monotonic()))
             refused = server.send_message(mail)
     except smtplib.SMTPRecipientsRefused as error:
         refused = error.recipients

@@ -1,5 +1,6 @@
 """A real SMTP server on loopback that keeps its mail, with TLS and a password where a test asks for them."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +19,18 @@ from aiosmtpd.smtp import AuthResult
 
 @dataclass
 class Mailbox:
-    """What came: mails, who they were for. `answers` are given to the next mails, "250 OK" when there are none."""
+    """What came: mails, who they were for, and the ids of all that were offered.
+
+    `answers` are given to the next mails, "250 OK" when there are none, after so many `seconds`.
+    """
 
     port: int = 0
     mails: list[EmailMessage] = field(default_factory=list)
     addressees: list[list[str]] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
+    offered: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         if address in self.unknown:
@@ -33,10 +39,12 @@ class Mailbox:
         return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-        if self.answers:
-            return self.answers.pop(0)
         mail = message_from_bytes(envelope.content, policy=default)
         assert isinstance(mail, EmailMessage)
+        self.offered.append(mail["Message-ID"])
+        await asyncio.sleep(self.seconds)
+        if self.answers:
+            return self.answers.pop(0)
         self.mails.append(mail)
         self.addressees.append(envelope.rcpt_tos)
         return "250 OK"

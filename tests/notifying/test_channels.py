@@ -120,6 +120,18 @@ def test_a_mail_server_that_is_busy_is_tried_again(pauses: list[float]) -> None:
         box.answers = ["451 try again later"]
         assert send(by_mail(box.port), MESSAGE) == {"mail": None}
     assert (len(box.mails), pauses) == (1, [1.0])
+    assert len(box.offered) == 2
+    assert len(set(box.offered)) == 1  # mailboxes drop what they have
+
+
+def test_a_mail_server_that_takes_its_time_gets_one_mail(
+    monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    monkeypatch.setattr(channels, "TIMEOUT_SECONDS", 0.3)
+    with mail_server() as box:
+        box.seconds = 1.0
+        assert send(by_mail(box.port), MESSAGE) == {"mail": None}
+    assert (len(box.offered), pauses) == (1, [])
 
 
 def test_a_mail_that_is_refused_is_not_sent_again(pauses: list[float]) -> None:
