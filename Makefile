@@ -1,7 +1,7 @@
 # Two commands do everything: `make nightly` and `make test`. Each sets up what is missing first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup extras nightly test lint format airflow peers lock clean
+.PHONY: help setup chosen nightly test lint format airflow peers lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,10 +18,15 @@ RUN_DATE ?= $(if $(filter sample,$(DATA)),2026-06-30)
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
 
-setup: $(if $(EXTRAS),extras,$(READY))  ## make the virtual environment, find Java: [EXTRAS="text image"]
+# A place to find packages in that is named with the command is one of torch's CPU build.
+ifneq (,$(filter command,$(origin PIP_FIND_LINKS) $(origin PIP_EXTRA_INDEX_URL)))
+TORCH ?= cpu
+endif
 
-extras:
-	@EXTRAS="$(EXTRAS)" bash .ci/setup "$(PYTHON)" "$(VENV)"
+setup: $(if $(EXTRAS)$(TORCH),chosen,$(READY))  ## make the virtual environment, find Java: [EXTRAS="text image"] [TORCH=cpu|cuda]
+
+chosen:
+	@EXTRAS="$(EXTRAS)" TORCH="$(TORCH)" bash .ci/setup "$(PYTHON)" "$(VENV)"
 	@touch $(READY)
 
 $(READY): requirements.txt .ci/setup
