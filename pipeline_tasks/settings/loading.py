@@ -69,7 +69,7 @@ def explain(error: ValidationError, path: Path) -> str:
     variable = PREFIX + key.upper().replace(".", "__")
     where = f"environment variable {variable}" if variable in os.environ else str(path)
     if first["type"] == "extra_forbidden":
-        return f"{key} in {where} is no setting; see `python -m pipeline_tasks settings`"
+        return f"{key} in {where} is no setting; see `python -m pipeline_tasks settings --table`"
     message = first["msg"].removeprefix("Value error, ")
     value = "***" if re.search(MASKED, key, re.IGNORECASE) else mask(key, first["input"])
     found = "" if first["type"] == "value_error" else f" (found {value!r})"

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import date
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -100,7 +100,7 @@ class RulesSettings(Section):
     blocked: str = ""
     """Further blocks: CSV or Parquet files (relative to `data`, or file:// or s3://) of user_id and item_id: the item
     is not for this user. Without a user it is for nobody, without an item the user gets no list."""
-    caps: dict[ListTable, Caps] = {}
+    caps: dict[Annotated[ListTable, "table"], Caps] = {}
     """Table = how many rows of a list may be of one category or brand."""
     category_level: int = Field(0, ge=0)
     """Levels of a category's path that caps tell apart; 0 all of them."""

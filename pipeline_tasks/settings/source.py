@@ -1,7 +1,7 @@
 """The settings that declare a source: where its tables lie, what its columns mean, how they are cleaned."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -23,17 +23,17 @@ class SourceTable(Section):
     uri: str
     """File, folder or glob; relative to `data`, or file:// or s3://."""
     format: Literal["csv", "jsonl", "parquet"]
-    """How the files are written."""
+    """How the files are written: csv, jsonl or parquet."""
     delimiter: str = Field(",", min_length=1, max_length=1)
-    """CSV only."""
+    """Between the cells of a line of CSV."""
     header: bool = True
-    """CSV only; without one, columns are called by their position: "0", "1", …"""
+    """Whether files of CSV begin with one; without, columns are called by their position: "0", "1", …"""
     list_separator: str = Field("|", min_length=1)
     """Between the values of a list column that is written as text."""
     null_values: tuple[str, ...] = ()
     """Texts that say "no value"; an empty cell always does."""
     columns: dict[str, str]
-    """Contract column = source column."""
+    """Column of the contract (see pipeline_tasks/contracts.py) = column of the source."""
     optional: bool = False
     """Whether the files may be absent (items and users only)."""
 
@@ -42,14 +42,18 @@ class Strategy(Section):
     """What to do where a column has no value."""
 
     strategy: Literal["drop", "constant", "mean", "median", "mode", "interpolate", "indicator", "predict"]
-    """Drop the row, fill it, interpolate over time, add <column>_missing, or predict by a model."""
+    """One of drop (the row), constant, mean, median, mode, interpolate (over time), indicator (adds `<column>_missing`)
+    and predict (by a model)."""
     value: float | str | None = None
-    """For `constant`."""
+    """Of constant: what is filled in."""
     by: tuple[str, ...] = ()
-    """For `predict`: the columns that it is predicted from."""
+    """Of predict: the columns that it is predicted from."""
 
 
 Scaling = Literal["standard", "min_max", "log"]
+# what keys of a dictionary are called in the table of settings
+TableName = Annotated[str, "table"]
+ColumnName = Annotated[str, "column"]
 
 
 class Source(Section):
@@ -58,9 +62,9 @@ class Source(Section):
     interactions: SourceTable
     """Who did what with which item, and when."""
     items: SourceTable | None = None
-    """The catalogue; derived from the interactions when absent."""
+    """The catalogue, by the same keys; derived from the interactions when absent."""
     users: SourceTable | None = None
-    """The users' attributes; derived from the interactions when absent."""
+    """The users' attributes, by the same keys; derived from the interactions when absent."""
     events: dict[str, float] = {"view": 1.0}
     """Event type = its weight in popularity, affinity and training."""
     default_event: str = "view"
@@ -69,10 +73,10 @@ class Source(Section):
     """What a lake remembers of this source; by default where its interactions lie."""
     segments: tuple[str, ...] = ()
     """User columns that get popular lists of their own."""
-    missing: dict[str, dict[str, tuple[Strategy, ...]]] = {}
-    """Table, column = strategies, in order."""
-    scale: dict[str, dict[str, Scaling]] = {}
-    """Table, column = scaling; adds <column>_scaled."""
+    missing: dict[TableName, dict[ColumnName, tuple[Strategy, ...]]] = {}
+    """Table, column = what is done where it has no value, one after the other."""
+    scale: dict[TableName, dict[ColumnName, Scaling]] = {}
+    """Table, column = standard (by mean and deviation), min_max or log; adds `<column>_scaled`."""
 
     @model_validator(mode="after")
     def _columns_are_of_the_contract(self) -> Self:

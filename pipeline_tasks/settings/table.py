@@ -1,7 +1,7 @@
 """Every setting as one Markdown table: key, default, meaning."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -10,16 +10,34 @@ from pipeline_tasks.settings import Settings
 
 
 def rows(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield (key, default, meaning) of each setting, sections flattened with dots."""
+    """Yield (key, default, meaning) of each setting, sections flattened with dots.
+
+    Of sections in a dictionary or a list the keys come after it: sources.<name>.events, rules.pins[].item.
+    """
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from rows(field.annotation, f"{prefix}{name}.")
-        else:
-            yield prefix + name, _default(field), " ".join((field.description or "").split())
+        way, section = _within(field.annotation)
+        if way or section is None:
+            required = "Required. " if field.is_required() else ""
+            yield prefix + name, _default(field), required + " ".join((field.description or "").split())
+        if section:
+            yield from rows(section, f"{prefix}{name}{way}.")
+
+
+def _within(annotation: Any) -> tuple[str, type[BaseModel] | None]:
+    """Return what leads from a field to the section that its type holds, and that section; None where it holds none."""
+    of = get_args(annotation)
+    if get_origin(annotation) is dict:
+        called = get_args(of[0])[1] if get_origin(of[0]) is Annotated else "name"
+        way, section = _within(of[1])
+        return f".<{called}>{way}", section
+    if get_origin(annotation) is tuple:
+        way, section = _within(of[0])
+        return f"[]{way}", section
+    return "", annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
 def _default(field: FieldInfo) -> str:
-    value: Any = field.get_default(call_default_factory=True)
+    value: Any = None if field.is_required() else field.get_default(call_default_factory=True)
     if value is None or value in ({}, ()) or str(value) == "":
         return ""
     if isinstance(value, tuple):
@@ -34,5 +52,7 @@ def markdown() -> str:
     lines = ["| key | default | meaning |", "|---|---|---|"]
     for key, default, meaning in rows():
         shown = f"`{default}`" if default else ""
-        lines.append(f"| `{key}` | {shown} | {meaning.replace('|', chr(92) + '|')} |")
+        lines.append(
+            "| " + " | ".join(cell.replace("|", r"\|") for cell in (f"`{key}`", shown, meaning)) + " |"
+        )
     return "\n".join(lines)

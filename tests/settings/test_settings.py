@@ -9,6 +9,7 @@ import pytest
 
 from pipeline_tasks import settings
 from pipeline_tasks.errors import Refused
+from pipeline_tasks.settings.table import rows
 from tests.settings.refusals import refusal
 
 
@@ -236,10 +237,12 @@ def test_a_night_ends_at_midnight_after_its_date() -> None:
 
 
 def test_every_setting_explains_itself() -> None:
-    sections = [settings.Settings, *(f.annotation for f in settings.Settings.model_fields.values())]
-    for section in sections:
-        for name, field in getattr(section, "model_fields", {}).items():
-            assert field.description, f"{section.__name__}.{name} has no docstring"
+    meanings = {key: meaning for key, _, meaning in rows()}
+    assert [key for key, meaning in meanings.items() if not meaning.removeprefix("Required. ")] == []
+    assert meanings["sources.<name>.interactions.uri"].startswith("Required. File, folder or glob")
+    strategy = "sources.<name>.missing.<table>.<column>[]"
+    assert {f"{strategy}.{key}" for key in ("strategy", "value", "by")} <= set(meanings)
+    assert {"lake", "train.epochs", "rules.caps.<table>.brand", "rules.pins[].item"} <= set(meanings)
 
 
 def test_the_tests_run_without_settings_of_the_caller() -> None:
