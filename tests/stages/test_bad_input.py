@@ -100,7 +100,7 @@ def test_it_ends_in_one_line_with_a_hint(
     [
         ("24.09.2018", "run_date '24.09.2018' is malformed"),
         ("2018-02-30", "run_date '2018-02-30' is no day of the calendar"),
-        ("2999-01-01", "run_date 2999-01-01 is in the future"),
+        ("2999-01-01", "run_date 2999-01-01 is not over yet"),
     ],
 )
 def test_run_dates_that_are_none(
