@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import Column, DataFrame, Observation, Row
 from pyspark.sql import functions as F
 
 from pipeline_tasks.contracts import INTERACTIONS
@@ -45,15 +45,14 @@ def read_arrived(reads: Reads, night: Night, default_event: str) -> Arrived:
     """Read the night's interactions. Raises Refused on a first night that has none, with the reason."""
     part = reads.parts["interactions"]
     every = dated(reads.typed("interactions"), default_event)
-    frame = every.filter(_of_the_night(night)).persist(StorageLevel.MEMORY_AND_DISK)
+    passing = Observation()  # of all rows, while those of the night are read
+    older = F.count_if(is_good() & (F.col(ARRIVED) <= F.lit(night.after))).alias("older")
+    frame = every.observe(passing, older).filter(_of_the_night(night)).persist(StorageLevel.MEMORY_AND_DISK)
     with reading(part):
         counts = frame.groupBy(ARRIVED, REASONS).count().collect()
         if night.after is None and not any(not row[REASONS] for row in counts):
             _refuse_nothing(part, every, night)
-        older = 0
-        if night.after is not None:
-            older = every.filter(is_good() & (F.col(ARRIVED) <= F.lit(night.after))).count()
-    return Arrived(frame, counts, older)
+    return Arrived(frame, counts, passing.get["older"])
 
 
 def write_events(writes: Writes, arrived: Arrived) -> int:
