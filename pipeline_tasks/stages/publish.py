@@ -13,7 +13,7 @@ from pipeline_tasks.publishing import log, versions
 from pipeline_tasks.publishing.alone import alone_with_versions
 from pipeline_tasks.publishing.log import Change, Entry
 from pipeline_tasks.publishing.versions import Verdict
-from pipeline_tasks.publishing.who import who
+from pipeline_tasks.publishing.who import is_one_run, who
 from pipeline_tasks.settings import Settings
 
 RELEASE = "look at it, and release it: python -m pipeline_tasks release --version {}"
@@ -22,8 +22,9 @@ RELEASE = "look at it, and release it: python -m pipeline_tasks release --versio
 def run(settings: Settings, run_date: date) -> Report:
     """Make the version of `run_date` live; NothingToDo where it is, or where the run is not to publish.
 
-    Raises Refused for a version that broke its contract, is no longer what was checked, or is held back by
-    its health, which publish.mode = force overrides.
+    An Airflow run whose own entry is live is done however often it is tried: only then does the scheduler tell consumers.
+    Raises Refused for a version that broke its contract, is no longer what was checked, or is held back by its health,
+    which publish.mode = force overrides.
     """
     with alone_with_versions(settings, f"publish of {run_date}") as require:
         return _publish(settings, open_store(settings.lake_uri), run_date, require)
@@ -35,13 +36,13 @@ def _publish(settings: Settings, store: Store, run_date: date, require: Callable
         raise NothingToDo(f"version {verdict.version} passed its check and stays unpublished: publish is off")
     if mode == "hold":
         raise NothingToDo(f"version {verdict.version} is held, as asked", RELEASE.format(verdict.version))
-    unfinished = log.finish(store)
-    if unfinished and unfinished.version == verdict.version:
-        # an attempt before this one died between the entry and its copy: nobody has been told yet
-        return _report(unfinished, verdict, versions.verify(store, verdict.version, verdict.manifest_sha256))
+    unfinished, live = log.finish(store), log.newest(store)
+    if live and live.version == verdict.version and (live == unfinished or _by_this_run(live)):
+        # an attempt before this one made the entry and died before the scheduler could tell anybody
+        return _report(live, verdict, versions.verify(store, verdict.version, verdict.manifest_sha256))
     rule = log.not_again if mode == "force" else log.not_backwards
     allowed = rule(store, verdict.version, run_date)
-    allowed(log.newest(store))
+    allowed(live)
     _let(settings, verdict)
     manifest = versions.verify(store, verdict.version, verdict.manifest_sha256)
     online = put_online(settings, store, verdict.version)
@@ -54,6 +55,11 @@ def _publish(settings: Settings, store: Store, run_date: date, require: Callable
         why=_why(settings, run_date, verdict),
     )
     return _report(log.append(store, change, log.both(require, allowed)), verdict, manifest, online)
+
+
+def _by_this_run(live: Entry) -> bool:
+    """Say whether the live entry is this Airflow run's own publication; a person who says it again has been told."""
+    return live.action == "publish" and live.who == who() and is_one_run(live.who)
 
 
 def _let(settings: Settings, verdict: Verdict) -> None:
