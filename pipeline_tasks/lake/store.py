@@ -68,18 +68,21 @@ class Store(Protocol):
 def create_once(store: Store, key: str, data: bytes) -> bool:
     """Create the object; say whether it is ours, also when the store's reply was lost or was a retry's.
 
-    `data` is nobody else's: it holds a nonce. Raises StoreError when the store fails.
+    `data` is nobody else's: it holds a nonce. Raises StoreError when the store fails, also where nobody can tell then
+    whose object it is.
     """
     try:
         store.create(key, data)
     except StoreError as error:
         try:
             return store.read(key) == data
-        except StoreError:
+        except StoreError as unread:
             # a store may answer "conflict" to those who create at the same time, and may have made none
-            if isinstance(error, AlreadyExists):
+            if isinstance(error, AlreadyExists) and isinstance(unread, Missing):
                 return False
-            raise StoreError(f"{error.reason}; whether it was made is not known", error.hint) from error
+            raise StoreError(
+                f"{error.reason}; whether this process made it is not known", error.hint or "run it again"
+            ) from error
     return True
 
 

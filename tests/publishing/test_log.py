@@ -128,6 +128,24 @@ def test_a_retry_that_finds_its_own_entry_has_won(either_lake: Store) -> None:
     assert len(log.history(either_lake)) == 1
 
 
+def test_a_retry_that_cannot_read_back_what_it_found_is_nobodys_loss_and_the_next_try_finishes(
+    either_lake: Store,
+) -> None:
+    class Unreadable(FailingStore):
+        def read(self, key: str) -> bytes:
+            if key == layout.log_entry(1):
+                raise StoreError("503")
+            return self.inner.read(key)
+
+    store = Unreadable(either_lake, at=1, when="after", error=AlreadyExists("412"))
+    with pytest.raises(StoreError, match=r"412; whether this process made it is not known \(run it again\)"):
+        publish(store, "v1")
+    finished = log.finish(either_lake)
+    assert finished is not None
+    assert finished.version == "v1"
+    assert live(either_lake) == (1, "v1")
+
+
 def test_a_lost_reply_to_somebody_elses_entry_is_lost(lake: Store) -> None:
     class Overtaken(FailingStore):
         def create(self, key: str, data: bytes) -> None:
