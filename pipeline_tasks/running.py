@@ -16,7 +16,7 @@ from pathlib import Path
 from pipeline_tasks import __version__, launching
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.interruption import Interruption
-from pipeline_tasks.lake import floors, layout, records
+from pipeline_tasks.lake import floors, records, staleness
 from pipeline_tasks.lake.lease import Lost, hold
 from pipeline_tasks.lake.records import Record, Report, Status
 from pipeline_tasks.lake.store import Store, open_store
@@ -136,8 +136,11 @@ def _keep(settings: Settings, record: Record) -> bool:
     """Write the record; say so, and let the stage fail, when the lake does not take it."""
     try:
         store = open_store(settings.lake_uri)
+        before = _outputs_before(store, record)
         if record.status == "done":
-            _mark_later_nights(store, record)
+            _tell_later_nights(store, record, before)
+        else:  # later nights were made from these still
+            record.report.outputs = before
         records.write(store, record)
     except NightjarError as error:
         print(f"the record of {record.stage} could not be kept: {error}", file=sys.stderr)
@@ -145,20 +148,27 @@ def _keep(settings: Settings, record: Record) -> bool:
     return True
 
 
-def _mark_later_nights(store: Store, record: Record) -> None:
-    """Say of later nights that they were made from what this rerun has changed; change nothing in them."""
-    run_date = date.fromisoformat(record.run_date)
+def _outputs_before(store: Store, record: Record) -> dict[str, str]:
+    """Return the outputs of the stage's newest run that was done, also where others have failed since.
+
+    Where the record of that is damaged they are not known, and unlike any.
+    """
     try:
-        before = records.read(store, run_date, record.stage)
-        changed = before and before.status == "done" and before.report.outputs != record.report.outputs
-    except Refused:  # damaged: what it said is not known, and this one takes its place
-        changed = True
+        before = records.read(store, date.fromisoformat(record.run_date), record.stage)
+    except Refused:
+        return {record.stage: "its record was damaged"}
+    return before.report.outputs if before else {}
+
+
+def _tell_later_nights(store: Store, record: Record, before: dict[str, str]) -> None:
+    """Say of later nights that they were made from what this rerun has changed."""
+    run_date = date.fromisoformat(record.run_date)
     if record.stage == "ingest":
-        store.delete([layout.stale(run_date)])
-    if changed:
-        mark = f"{record.stage} of {run_date} was run again with another result\n".encode()
-        for later in (night for night in records.nights(store) if night > run_date):
-            store.write(layout.stale(later), mark)
+        staleness.clear(store, run_date)
+    if before and before != record.report.outputs:
+        staleness.mark_after(
+            store, run_date, f"{record.stage} of {run_date} was run again with another result"
+        )
 
 
 def _one_line(error: Exception) -> str:

@@ -10,13 +10,13 @@ import pytest
 
 from pipeline_tasks.__main__ import main
 from pipeline_tasks.commands import COMMANDS
-from pipeline_tasks.lake import layout
+from pipeline_tasks.lake import layout, staleness
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log
 from pipeline_tasks.publishing.comparison import Difference
 from tests.lists import NIGHT
 from tests.publishing.test_changes import go_live
-from tests.stages.published_night import write_checked
+from tests.stages.published_night import write_checked, write_records
 
 Run = Callable[..., tuple[int, str]]
 
@@ -65,6 +65,25 @@ def test_versions_tell_what_became_of_each(lake: Store, tmp_path: Path, run: Run
     assert [line.count("62.5%") for line in said.splitlines()] == [0, 1, 0, 0, 0, 0, 0]
     told = json.loads(run("versions", "--json")[1])
     assert [each["name"] for each in told] == list(states)
+
+
+def test_versions_tell_which_were_made_from_what_has_changed_since(
+    lake: Store, tmp_path: Path, run: Run
+) -> None:
+    replaced = write_checked(lake, tmp_path / "a", NIGHT, {"ann": ["i1"]}).version
+    first = write_checked(lake, tmp_path / "b", NIGHT).version
+    second = write_checked(lake, tmp_path / "c", NIGHT + timedelta(days=1)).version
+    write_records(lake, night=NIGHT)
+    write_records(lake, night=NIGHT + timedelta(days=1))
+    why = "train of 2026-01-09 was run again with another result"
+    staleness.mark_after(lake, NIGHT - timedelta(days=1), why)
+    staleness.clear(lake, NIGHT + timedelta(days=1))
+    told = {each["name"]: each["stale"] for each in json.loads(run("versions", "--json")[1])}
+    assert told == {second: None, first: why, replaced: None}
+    said = run("versions")[1].splitlines()
+    assert [line for line in said if "stale" in line] == [f"{'':<24}stale: {why}"]
+    assert said[said.index(f"{'':<24}stale: {why}") - 1].startswith(first)
+    assert f"warning: stale, {why}" in json.loads(run("release", "--show", "--version", first)[1])["text"]
 
 
 def test_verify_says_that_all_is_well_or_what_is_not(lake: Store, tmp_path: Path, run: Run) -> None:

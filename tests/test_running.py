@@ -113,6 +113,23 @@ def test_a_rerun_with_another_result_marks_later_nights_and_changes_nothing_in_t
     assert {key: lake.read(key) for key in before} == before
 
 
+@pytest.mark.parametrize(("outputs", "stale"), [({"models/x": "ab"}, False), ({"models/x": "cd"}, True)])
+@pytest.mark.parametrize("error", [StoreError("no answer"), NothingToDo("nothing")])
+def test_attempts_that_were_not_done_do_not_hide_from_later_nights_that_a_rerun_has_another_result(
+    make_settings, lake, stage, error, outputs, stale
+) -> None:
+    settings, later = make_settings(), date(2026, 7, 1)
+    stage(lambda s, d: Report("first", outputs={"models/x": "ab"}))
+    for night in (D, later):
+        running.run_stage(settings, "train", night)
+    stage(raising(error))
+    for _ in range(2):
+        running.run_stage(settings, "train", D)
+    stage(lambda s, d: Report("second", outputs=outputs))
+    running.run_stage(settings, "train", D)
+    assert lake.exists(layout.stale(later)) == stale
+
+
 def test_a_damaged_record_is_replaced_and_later_nights_are_marked_since_nobody_knows_what_it_said(
     make_settings, lake, stage
 ) -> None:
@@ -120,6 +137,9 @@ def test_a_damaged_record_is_replaced_and_later_nights_are_marked_since_nobody_k
     settings, later = make_settings(), date(2026, 7, 1)
     running.run_stage(settings, "train", later)
     lake.write(layout.record(D, "train"), b"{")
+    stage(raising(StoreError("no answer")))
+    assert running.run_stage(settings, "train", D) == 1
+    stage(lambda s, d: Report("fine"))
     assert running.run_stage(settings, "train", D) == 0
     assert records.read(lake, D, "train").status == "done"
     assert lake.exists(layout.stale(later))

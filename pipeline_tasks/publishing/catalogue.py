@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any, Literal
 
 from pipeline_tasks.errors import Refused
-from pipeline_tasks.lake import layout, records
+from pipeline_tasks.lake import layout, records, staleness
 from pipeline_tasks.lake.store import Missing, Store
 from pipeline_tasks.publishing import log, versions
 from pipeline_tasks.publishing.comparison import Difference
@@ -22,7 +22,8 @@ FOLDER = "recommendations/versions/"
 class Listed:
     """A version: `manifest` is empty where it is not whole, `metrics` those of its model on the night's holdout.
 
-    `kept` is the mean share of a list that stayed, against the version that was live when it was checked.
+    `kept` is the mean share of a list that stayed, against the version that was live when it was checked. `stale` says
+    what it was made from has changed since, where its night is marked so.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Listed:
     manifest: dict[str, Any]
     metrics: dict[str, float]
     kept: float | None = None
+    stale: str | None = None
 
     @property
     def bytes(self) -> int:
@@ -62,13 +64,15 @@ def _listed(store: Store, name: str, history: list[Entry]) -> Listed:
     except (Missing, ValueError):
         return Listed(name, str(run_date), "incomplete", {}, {})
     verdict = versions.read_verdict(store, run_date)
+    state = _state(name, verdict, history)
     return Listed(
         name,
         str(run_date),
-        _state(name, verdict, history),
+        state,
         manifest,
         _metrics(store, run_date, manifest),
         _kept(name, verdict),
+        staleness.read(store, run_date) if state != "replaced" else None,
     )
 
 
@@ -114,3 +118,5 @@ def lines(found: list[Listed]) -> Iterator[str]:
         yield (
             f"{each.name:<24}{each.state:<13}{model:<28}{ndcg:>8}{kept:>8}{users:>12}{each.bytes / 1e6:>9.1f}"
         )
+        if each.stale:
+            yield f"{'':<24}stale: {each.stale}"

@@ -42,6 +42,7 @@ def asked(store: Store, version: str | None) -> dict[str, str]:
         f"Night {found.run_date}, {found.manifest['users']:,} users, by {found.manifest['model']['name']}.",
         *(f"- **holds it back:** {sentence}" for sentence in (verdict.held_by if verdict else ())),
         *(f"- warning: {sentence}" for sentence in (verdict.warnings if verdict else ())),
+        *([f"- warning: stale, {found.stale}"] if found.stale else ()),
         *(_changes(verdict) if verdict else ()),
         *(f"- {name}: {value:.4f}" for name, value in sorted(found.metrics.items())),
     ]

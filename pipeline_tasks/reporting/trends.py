@@ -6,11 +6,11 @@ What cannot be read, or was written by an older report, is left out of the line,
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from pipeline_tasks.lake import layout
+from pipeline_tasks.lake import layout, staleness
 from pipeline_tasks.lake.store import Store, StoreError
 from pipeline_tasks.reporting.verdict import ended
 
@@ -46,6 +46,7 @@ class Line:
     kept_out_share: float | None = None
     seconds: float | None = None
     peak_rss_bytes: int | None = None
+    stale: str | None = None
 
 
 def line(content: Mapping[str, Any]) -> Line:
@@ -104,9 +105,9 @@ def _reading(store: Store) -> Callable[[date], Line | str]:
             found = line(json.loads(data))
             if found.run_date != str(night):
                 raise ValueError(f"it is of {found.run_date}")
+            return replace(found, stale=staleness.read(store, night))
         except (StoreError, ValueError, KeyError, TypeError, AttributeError) as error:
             return f"{store.uri}/{key}: {error}"
-        return found
 
     return read
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from pipeline_tasks.lake import staleness
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.reporting import card, page
 from pipeline_tasks.stages import publish, report
@@ -57,6 +58,20 @@ def test_a_night_knows_earlier_ones_and_a_rerun_replaces_its_line(
     index = lake.read("reports/index.html").decode()
     assert index.count(f'<th scope="row"><a href="{NIGHT}/index.html">') == 1
     assert index.count('<th scope="row"><a href=') == 3
+
+
+def test_the_page_over_all_nights_tells_which_were_made_from_what_has_changed_since(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    for night in (BEFORE, NIGHT):
+        write_checked(lake, tmp_path / str(night), night)
+        write_records(lake, night=night)
+        report.run(make_settings(), night)
+    staleness.mark_after(lake, BEFORE, f"train of {BEFORE} was run again with another result")
+    report.run(make_settings(), BEFORE)
+    rows = lake.read("reports/index.html").decode().split("<tr>")
+    (stale,) = [row for row in rows if f"train of {BEFORE} was run again with another result" in row]
+    assert f'href="{NIGHT}/index.html"' in stale
 
 
 def test_a_night_without_people_shows_none(
