@@ -77,11 +77,12 @@ def _listed(store: Store, name: str, history: list[Entry]) -> Listed:
 
 
 def _state(name: str, verdict: Verdict | None, history: list[Entry]) -> State:
-    tenures = [place for place, entry in enumerate(history) if entry.version == name]
-    if tenures and tenures[-1] == len(history) - 1:
+    if history and history[-1].version == name:
         return "live"
-    if tenures:
-        return "rolled back" if history[tenures[-1] + 1].action == "rollback" else "was live"
+    if name in log.gone_back_from(history):
+        return "rolled back"
+    if any(entry.version == name for entry in history):
+        return "was live"
     if verdict is None or verdict.version != name:
         return "replaced"
     if not verdict.passed:

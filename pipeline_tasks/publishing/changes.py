@@ -83,14 +83,14 @@ def predecessor(store: Store, live: Entry) -> Entry:
 
 
 def earlier(store: Store, live: Entry) -> Iterator[Entry]:
-    """Yield the entries of versions that were live before `live`, newest first, but what somebody went back from."""
-    left = {live.version}
-    rolled_off = False
-    for entry in log.backwards(store):
-        if rolled_off:  # what somebody went back from is no place to go back to
-            left.add(entry.version)
-        rolled_off = entry.action == "rollback"
-        if entry.version not in left:
+    """Yield what made other versions than the live one live, newest first, but not those that somebody went back from.
+
+    A rollback is no place in that order: what it went to has its own.
+    """
+    history = log.history(store)
+    left = {live.version, *log.gone_back_from(history)}
+    for entry in reversed(history):
+        if entry.action != "rollback" and entry.version not in left:
             yield entry
 
 

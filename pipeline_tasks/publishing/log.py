@@ -87,14 +87,26 @@ def newest_of(store: Store, version: str) -> Entry | None:
     return next((entry for entry in backwards(store) if entry.version == version), None)
 
 
+def gone_back_from(history: list[Entry]) -> dict[str, Entry]:
+    """Return the versions that somebody went back from, each with the rollback; `history` has the oldest entry first.
+
+    Versions are in the order in which they were last published or released: a rollback to a later one than it replaces
+    takes a rollback back, and goes back from nothing.
+    """
+    places: dict[str, int] = {}
+    gone: dict[str, Entry] = {}
+    for before, entry in zip([None, *history], history, strict=False):
+        if entry.action != "rollback":
+            places[entry.version] = entry.sequence
+        elif before and places.get(entry.version, 0) < places.get(before.version, 0):
+            gone[before.version] = entry
+        gone.pop(entry.version, None)
+    return gone
+
+
 def withdrawn(store: Store, version: str) -> Entry | None:
     """Return the rollback that ended the version's last time as the live one, or None."""
-    after: Entry | None = None
-    for entry in backwards(store):
-        if entry.version == version:
-            return after if after and after.action == "rollback" else None
-        after = entry
-    return None
+    return gone_back_from(history(store)).get(version)
 
 
 def append(store: Store, change: Change, allowed: Rule) -> Entry:

@@ -9,7 +9,7 @@ import pytest
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import changes, log
+from pipeline_tasks.publishing import catalogue, changes, log
 from pipeline_tasks.publishing.log import Change
 from pipeline_tasks.reader import open_current
 from tests.failing_store import FailingStore, Killed
@@ -62,6 +62,42 @@ def test_a_night_after_a_rollback_goes_live_and_back_is_then_to_what_was_good(
     following = go_live(either_lake, tmp_path, 3)
     assert open_current(either_lake.uri).name == following
     assert back(either_lake) == three[1]  # not to what somebody went back from
+
+
+@pytest.mark.parametrize("mistaken", [0, 1])
+def test_a_rollback_that_was_taken_back_has_gone_back_from_nothing(
+    either_lake: Store, three: list[str], mistaken: int
+) -> None:
+    assert back(either_lake, three[mistaken]) == three[mistaken]
+    assert back(either_lake, three[2]) == three[2]
+    states = {each.name: each.state for each in catalogue.listed(either_lake)}
+    assert states == {three[0]: "was live", three[1]: "was live", three[2]: "live"}
+    assert log.withdrawn(either_lake, three[mistaken]) is None
+    assert back(either_lake) == three[1]
+    assert back(either_lake) == three[0]
+
+
+def test_what_was_forced_over_a_newer_night_and_went_back_is_no_place_to_go_back_to(
+    either_lake: Store, tmp_path: Path
+) -> None:
+    newer, forced = go_live(either_lake, tmp_path, 2), go_live(either_lake, tmp_path, 0)
+    assert back(either_lake) == newer
+    with pytest.raises(Refused, match="no version was live before"):
+        back(either_lake)
+    taken = log.withdrawn(either_lake, forced)
+    assert taken is not None
+    assert taken.sequence == 3
+
+
+def test_back_is_to_what_was_published_last_however_often_that_was(
+    either_lake: Store, tmp_path: Path
+) -> None:
+    """A night that comes to its first lists again after others."""
+    first, second = go_live(either_lake, tmp_path, 0), go_live(either_lake, tmp_path, 1)
+    assert go_live(either_lake, tmp_path, 0) == first
+    go_live(either_lake, tmp_path, 2)
+    assert back(either_lake) == first
+    assert back(either_lake) == second
 
 
 def test_what_never_was_live_or_is_not_whole_is_no_place_to_go_back_to(

@@ -99,6 +99,17 @@ def test_after_a_rollback_it_is_what_a_further_one_would_go_back_to_that_stays(
     assert changes.roll_back(lake, None, "ann", "worse lists").version == versions[6]
 
 
+def test_after_a_rollback_that_was_taken_back_it_is_the_version_before_the_live_one_that_stays(
+    lake: Store, tmp_path: Path, settings: Any
+) -> None:
+    versions = [write_night(lake, tmp_path, number, live=number < 4, passed=False) for number in range(1, 9)]
+    for to in (versions[1], versions[2]):
+        changes.roll_back(lake, to, "ann", "a mistake")
+    apply(lake, settings)
+    assert left(lake, "recommendations/versions/") == nights(2, 3, 7, 8)
+    assert changes.roll_back(lake, None, "ann", "bad lists").version == versions[1]
+
+
 def test_what_waits_to_be_released_and_is_newer_than_live_stays_with_all_that_its_release_reads(
     lake: Store, tmp_path: Path, settings: Any
 ) -> None:
