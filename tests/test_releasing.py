@@ -9,7 +9,8 @@ import pytest
 
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import log
+from pipeline_tasks.publishing import log, versions, waiting
+from pipeline_tasks.publishing.log import Change
 from pipeline_tasks.reader import open_current, open_version
 from pipeline_tasks.releasing import release
 from pipeline_tasks.stages import publish
@@ -58,6 +59,23 @@ def test_lists_of_a_night_before_the_live_one_are_not_put_online(
     with pytest.raises(NothingToDo, match=f"the newer night {following} is live"):
         release(settings, version, "")
     assert online(settings, version, user) == [None]
+
+
+def test_a_version_of_a_night_before_the_live_one_is_not_offered_for_approval(
+    lake: Store, tmp_path: Path
+) -> None:
+    nights = [NIGHT + timedelta(days=days) for days in range(3)]
+    names = [write_checked(lake, tmp_path / str(night), night).version for night in nights]
+    assert waiting.asked(lake, None)["version"] == names[2]
+    sha256 = versions.require_passed(lake, nights[1]).manifest_sha256
+    change = Change(names[1], str(nights[1]), sha256, "publish", "a test", "a night")
+    log.append(lake, change, lambda live: None)
+    assert waiting.asked(lake, None)["version"] == names[2]
+    write_checked(lake, tmp_path / "broken", nights[2], passed=False)
+    with pytest.raises(NothingToDo, match="no version waits"):
+        waiting.asked(lake, None)
+    with pytest.raises(NothingToDo, match=f"the newer night {nights[1]} is live"):
+        waiting.asked(lake, names[0])
 
 
 def test_an_item_that_sold_out_since_makes_it_stale(

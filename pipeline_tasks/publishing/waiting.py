@@ -5,9 +5,10 @@ from datetime import date
 
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import catalogue, versions
+from pipeline_tasks.publishing import catalogue, log, versions
 from pipeline_tasks.publishing.catalogue import Listed
 from pipeline_tasks.publishing.comparison import Difference
+from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.versions import Verdict
 
 WHY_NOT = {
@@ -19,18 +20,25 @@ WHY_NOT = {
 }
 
 
+def in_wait(store: Store, live: Entry | None) -> Iterator[Listed]:
+    """Yield the versions that wait to be released and may be: of no night before the `live` one, the newest first."""
+    for each in catalogue.listed(store):
+        if each.state in ("held", "ready") and (live is None or each.run_date >= live.run_date):
+            yield each
+
+
 def find(store: Store, version: str | None) -> Listed:
     """Return the version called `version`, or the newest that waits; raises NothingToDo, or Refused with why not."""
+    live = log.newest(store)
     if version is None:
-        found = next((each for each in catalogue.listed(store) if each.state in ("held", "ready")), None)
+        found = next(in_wait(store, live), None)
         if found is None:
             raise NothingToDo("no version waits to be released", "see `versions`")
         return found
     named = catalogue.find(store, version)
-    if named.state == "live":
-        raise NothingToDo(f"unchanged: version {version} is live")
     if named.state in WHY_NOT:
         raise Refused(f"version {version} cannot be released: {WHY_NOT[named.state]}", "see `versions`")
+    log.not_backwards(store, version, date.fromisoformat(named.run_date))(live)
     return named
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Missing
-from pipeline_tasks.publishing import catalogue, changes, log, versions
+from pipeline_tasks.publishing import changes, log, versions, waiting
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.retention.holdings import Piece
 from pipeline_tasks.retention.needs import Need, Reads, ranker_days
@@ -56,13 +56,9 @@ class Serving:
 
     @cached_property
     def _waiting(self) -> list[str]:
-        """The versions that wait to be released, and may be: those of no night before the live one."""
+        """The versions that wait to be released, and may be."""
         live = self._history[0] if self._history else None
-        return [
-            each.name
-            for each in catalogue.listed(self.reads.holdings.store)
-            if each.state in ("held", "ready") and (live is None or each.run_date >= live.run_date)
-        ]
+        return [each.name for each in waiting.in_wait(self.reads.holdings.store, live)]
 
     @cached_property
     def _versions(self) -> list[tuple[str, str]]:
