@@ -56,24 +56,35 @@ class Change:
     why: str
 
 
+def keys(store: Store) -> list[str]:
+    """Return the keys of the log's entries, oldest first."""
+    return [key for key in store.keys(layout.LOG) if key.endswith(".json")]
+
+
 def newest(store: Store) -> Entry | None:
     """Return the entry that is live, or None where nothing was ever published."""
-    keys = _keys(store)
-    return _read(store, keys[-1]) if keys else None
+    listed = keys(store)
+    return _read(store, listed[-1]) if listed else None
 
 
 def history(store: Store) -> list[Entry]:
     """Return every entry, oldest first."""
-    return list(backwards(store))[::-1]
+    return entries(store, keys(store))
+
+
+def entries(store: Store, listed: list[str]) -> list[Entry]:
+    """Return the entry of each of these keys of the log."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda key: _read(store, key), listed))
 
 
 def backwards(store: Store) -> Iterator[Entry]:
     """Yield every entry, newest first; the farther back, the more are read at once."""
-    keys = _keys(store)[::-1]
+    listed = keys(store)[::-1]
     first, size = 0, 1
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        while first < len(keys):
-            yield from pool.map(lambda key: _read(store, key), keys[first : first + size])
+        while first < len(listed):
+            yield from pool.map(lambda key: _read(store, key), listed[first : first + size])
             first, size = first + size, min(2 * size, AT_ONCE)
 
 
@@ -192,10 +203,6 @@ def _current(store: Store) -> bytes | None:
         return store.read(layout.CURRENT)
     except Missing:
         return None
-
-
-def _keys(store: Store) -> list[str]:
-    return [key for key in store.keys(layout.LOG) if key.endswith(".json")]
 
 
 def _read(store: Store, key: str) -> Entry:

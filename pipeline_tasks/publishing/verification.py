@@ -13,12 +13,12 @@ def faults_of_log(store: Store) -> Iterator[str]:
 
     A version whose manifest has gone is a fault only where it is live: retention removes older ones.
     """
-    keys = [key for key in store.keys(layout.LOG) if key.endswith(".json")]
+    keys = log.keys(store)
     expected = [layout.log_entry(number) for number in range(1, len(keys) + 1)]
     for key in sorted(set(expected) - set(keys)):
         yield f"{store.uri}/{key} is missing: the log has entries after it"
     try:
-        history = log.history(store)
+        history = log.entries(store, keys)
     except NightjarError as error:
         yield str(error)
         return

@@ -8,6 +8,7 @@ import pytest
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, verification
+from tests.failing_store import FailingStore
 from tests.publishing.test_changes import go_live
 
 
@@ -50,6 +51,17 @@ def test_each_fault_of_the_log_is_named(lake: Store, two: list[str], harm: str) 
     do, said = HARMS[harm]
     do(lake, two[1])
     assert said in "; ".join(verification.faults_of_log(lake))
+
+
+def test_what_is_published_meanwhile_is_no_fault(lake: Store, tmp_path: Path, two: list[str]) -> None:
+    class Overtaken(FailingStore):
+        def keys(self, prefix: str) -> list[str]:
+            found = self.inner.keys(prefix)
+            if prefix == layout.LOG and len(found) == len(two):
+                go_live(self.inner, tmp_path, 2)
+            return found
+
+    assert list(verification.faults_of_log(Overtaken(lake, at=99))) == []
 
 
 def test_an_older_version_may_have_been_removed(lake: Store, two: list[str]) -> None:
