@@ -12,11 +12,11 @@ from pipeline_tasks.__main__ import main
 from pipeline_tasks.commands import COMMANDS
 from pipeline_tasks.lake import layout, staleness
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import log
+from pipeline_tasks.publishing import catalogue, log
 from pipeline_tasks.publishing.comparison import Difference
 from tests.lists import NIGHT
 from tests.publishing.test_changes import go_live
-from tests.stages.published_night import write_checked, write_records
+from tests.stages.published_night import HEALTH, write_checked, write_records
 
 Run = Callable[..., tuple[int, str]]
 
@@ -84,6 +84,18 @@ def test_versions_tell_which_were_made_from_what_has_changed_since(
     assert [line for line in said if "stale" in line] == [f"{'':<24}stale: {why}"]
     assert said[said.index(f"{'':<24}stale: {why}") - 1].startswith(first)
     assert f"warning: stale, {why}" in json.loads(run("release", "--show", "--version", first)[1])["text"]
+
+
+def test_a_folder_that_is_no_version_is_in_nobodys_way(lake: Store, tmp_path: Path, run: Run) -> None:
+    held = write_checked(lake, tmp_path, health=[HEALTH]).version
+    for stray in ("backup", "2026-99-99-0123456789ab", f"{NIGHT}-copy"):
+        lake.write(f"{catalogue.FOLDER}{stray}/manifest.json", b"{}")
+    code, said = run("versions")
+    assert code == 0
+    assert [line.split()[0] for line in said.splitlines()] == ["version", held]
+    assert json.loads(run("release", "--show")[1])["version"] == held
+    assert run("verify", "--all")[0] == 0
+    assert run("release", "--version", "backup")[0] == 2
 
 
 def test_verify_says_that_all_is_well_or_what_is_not(lake: Store, tmp_path: Path, run: Run) -> None:

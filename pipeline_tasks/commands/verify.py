@@ -21,7 +21,7 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
     faults = list(verification.faults_of_log(store))
     live = log.newest(store) if not faults else None
     if options.all:
-        names = store.folders(catalogue.FOLDER)
+        names = catalogue.names(store)
     else:
         names = [options.version] if options.version else [live.version] if live else []
     for name in names:

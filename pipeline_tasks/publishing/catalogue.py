@@ -1,6 +1,7 @@
 """Every version of the lake with what became of it: folders, verdicts and the commit log in, a list out."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +14,7 @@ from pipeline_tasks.publishing import log, versions
 from pipeline_tasks.publishing.comparison import Difference
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.versions import MANIFEST, Verdict
+from pipeline_tasks.settings import VERSION_PATTERN
 
 State = Literal["live", "was live", "rolled back", "ready", "held", "refused", "replaced", "incomplete"]
 FOLDER = "recommendations/versions/"
@@ -41,18 +43,30 @@ class Listed:
         return sum(file["bytes"] for table in tables for file in table["files"])
 
 
+def names(store: Store) -> list[str]:
+    """Return the names of the versions, oldest night first; what else lies beside them is none."""
+    return [name for name in store.folders(FOLDER) if _is_version(name)]
+
+
+def _is_version(name: str) -> bool:
+    try:
+        return bool(date.fromisoformat(name[:10]) and re.match(VERSION_PATTERN, name))
+    except ValueError:
+        return False
+
+
 def listed(store: Store) -> Iterator[Listed]:
     """Yield every version, that of the newest night first."""
     history = log.history(store)
-    for name in reversed(store.folders(FOLDER)):
+    for name in reversed(names(store)):
         yield _listed(store, name, history)
 
 
 def find(store: Store, name: str) -> Listed:
     """Return the version called `name`; raises Refused where there is none."""
-    names = store.folders(FOLDER)
-    if name not in names:
-        newest = ", ".join(names[:-4:-1]) or "none at all"
+    known = names(store)
+    if name not in known:
+        newest = ", ".join(known[:-4:-1]) or "none at all"
         raise Refused(f"there is no version {name!r} in {store.uri}", f"the newest are {newest}")
     return _listed(store, name, log.history(store))
 
