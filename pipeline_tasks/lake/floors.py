@@ -16,7 +16,11 @@ def read(store: Store) -> date | None:
     except Missing:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise Refused(f"{store.uri}/{layout.FLOOR} is damaged: {error}", "see who wrote it") from error
+        raise Refused(
+            f"{store.uri}/{layout.FLOOR} is damaged: {error}",
+            'put it back from a copy of the lake, or write {"oldest_night": "YYYY-MM-DD"}: '
+            "the newest night, or an older one of which retention has removed nothing",
+        ) from error
 
 
 def raise_to(store: Store, night: date) -> None:

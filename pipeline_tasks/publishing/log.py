@@ -210,5 +210,7 @@ def _read(store: Store, key: str) -> Entry:
         return Entry(**json.loads(store.read(key)))
     except (ValueError, TypeError) as error:
         raise NightjarError(
-            f"{store.uri}/{key} is no entry of the log: {error}", "see who wrote it"
+            f"{store.uri}/{key} is no entry of the log: {error}",
+            f"put it back from a copy of the lake ({layout.CURRENT} is one of the newest entry); without one remove it, "
+            "and the entries beside it hold",
         ) from error

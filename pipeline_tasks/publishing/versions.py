@@ -112,7 +112,10 @@ def read_manifest(store: Store, version: str, sha256: str = "") -> dict[str, Any
         raise Refused(f"there is no {store.uri}/{key}", _again(store, version)) from error
     told = sha256 or version.rpartition("-")[2]
     if not hashlib.sha256(data).hexdigest().startswith(told):
-        raise Refused(f"{store.uri}/{key} has been altered: its SHA-256 is not {told[:12]}…", "see who did")
+        raise Refused(
+            f"{store.uri}/{key} has been altered: its SHA-256 is not {told[:12]}…",
+            _again(store, version, f", once {store.uri}/{layout.version(version)} is removed"),
+        )
     content: dict[str, Any] = json.loads(data)
     return content
 

@@ -205,5 +205,8 @@ def test_a_copy_that_was_left_behind_is_known_and_repaired(either_lake: Store) -
 
 def test_what_is_no_entry_is_said(lake: Store) -> None:
     lake.write(layout.log_entry(1), b'{"not": "an entry"}')
-    with pytest.raises(NightjarError, match=r"0000000001\.json is no entry of the log"):
+    with pytest.raises(
+        NightjarError,
+        match=r"0000000001\.json is no entry of the log.*put it back .*current\.json.* remove it",
+    ):
         log.newest(lake)
