@@ -49,7 +49,7 @@ class LeaseSettings(Section):
     """How long a stage, or retention, waits for another writer of nights before it fails, to be tried again: longer than
     a training or a backfill's night may take. One that has died is waited for no longer than expires_seconds."""
     versions_wait_seconds: float = Field(600.0, gt=0)
-    """How long check, publish, a release or a rollback waits for another change of what is live before it fails."""
+    """How long publish, a release, a rollback or retention waits for another change of what is live before it fails."""
     expires_seconds: float = Field(60.0, gt=0)
     """A writer that has given no sign for so long is dead, and the next one takes its place."""
 

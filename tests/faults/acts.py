@@ -54,9 +54,9 @@ class Act:
 
 
 def check(uri: str, origin: Origin) -> None:
-    """Do to the lake what the check's stage does: the files, the manifest, the verdict."""
+    """Do to the lake what the check does as a stage: the files, the manifest, the verdict."""
     store = open_store(uri)
-    with hold(store, "versions", settings.load(lake=uri).lease, "check") as lease:
+    with hold(store, "nights", settings.load(lake=uri).lease, "check") as lease:
         versions.upload(store, origin.manifest, origin.files)
         lease.require()
         versions.write_verdict(store, NIGHTS[2], origin.verdicts[NIGHTS[2]])
