@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.dags.loading import CHECKOUT, DAGS, load
+from tests.publishing.test_changes import go_live
 
 
 def test_the_night_is_one_straight_chain(nightly: Any) -> None:
@@ -47,6 +48,16 @@ def test_only_publishing_wakes_consumers(nightly: Any, airflow_home: Path) -> No
     assert [task.task_id for task in nightly.tasks if task.outlets] == ["publish"]
     assert nightly.get_task("publish").outlets[0].name == "nightjar_recommendations"
     assert "nightjar_recommendations" in str(load("example_consumer").timetable.asset_condition)
+
+
+def test_the_example_of_a_consumer_reads_no_row_to_count_them(
+    airflow_home: Path, lake: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = go_live(lake, tmp_path, 0)
+    lake.delete([key for key in lake.keys("recommendations/versions/") if key.endswith(".parquet")])
+    monkeypatch.setenv("NIGHTJAR_LAKE", lake.uri)
+    read = load("example_consumer").get_task("read_tables").python_callable
+    assert read() == {"version": name, "rows": 3}
 
 
 def test_a_release_asks_first_and_releases_what_was_asked_about(airflow_home: Path) -> None:
