@@ -141,6 +141,7 @@ def _keep(settings: Settings, record: Record) -> bool:
             _tell_later_nights(store, record, before)
         else:  # later nights were made from these still
             record.report.outputs = before
+        record.turn = records.next_turn(store, date.fromisoformat(record.run_date))
         records.write(store, record)
     except NightjarError as error:
         print(f"the record of {record.stage} could not be kept: {error}", file=sys.stderr)

@@ -5,6 +5,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from types import ModuleType
 from typing import Any
@@ -143,6 +144,19 @@ def test_a_damaged_record_is_replaced_and_later_nights_are_marked_since_nobody_k
     assert running.run_stage(settings, "train", D) == 0
     assert records.read(lake, D, "train").status == "done"
     assert lake.exists(layout.stale(later))
+
+
+def test_each_record_of_a_night_comes_after_all_before_it_whatever_the_clock_says(
+    make_settings, lake, stage
+) -> None:
+    stage(lambda s, d: Report("fine"))
+    settings = make_settings()
+    running.run_stage(settings, "train", D)
+    records.write(lake, replace(records.read(lake, D, "train"), stage="check", turn=7))
+    lake.write(layout.record(D, "ingest"), b"{")
+    for turn in (8, 9):
+        assert running.run_stage(settings, "train", D) == 0
+        assert records.read(lake, D, "train").turn == turn
 
 
 def test_a_lake_that_does_not_take_the_record_fails_the_stage(

@@ -1,6 +1,7 @@
 """Stage records: what a stage did for a night, with every clock and host; written around each run."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -45,7 +46,7 @@ class Report:
 
 @dataclass
 class Record:
-    """A stage's newest run for a night."""
+    """A stage's newest run for a night. `turn` orders a night's records by no clock: each comes after all before it."""
 
     stage: str
     run_date: str
@@ -58,6 +59,7 @@ class Record:
     settings: str
     report: Report
     reason: str = ""
+    turn: int = 0
 
 
 def write(store: Store, record: Record) -> None:
@@ -85,6 +87,16 @@ def read_night(store: Store, run_date: date) -> dict[str, Record]:
     """Return the night's records by stage, in the order of the stages."""
     found = {stage: read(store, run_date, stage) for stage in STAGES}
     return {stage: record for stage, record in found.items() if record}
+
+
+def next_turn(store: Store, run_date: date) -> int:
+    """Return the turn of a record that is written after all that the night has; one that is damaged has none."""
+    turns = [0]
+    for stage in STAGES:
+        with suppress(Refused):
+            record = read(store, run_date, stage)
+            turns.append(record.turn if record else 0)
+    return max(turns) + 1
 
 
 def nights(store: Store) -> list[date]:

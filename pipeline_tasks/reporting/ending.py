@@ -68,7 +68,7 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
 def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:
     """Return the first stage that went wrong, and how; None where every stage is well.
 
-    A record that began before that of the stage ahead of it is from an earlier run: in this one the stage
+    A record that is older than that of the stage ahead of it is from an earlier run: in this one the stage
     died without a word, or was never reached.
     """
     ahead: Record | None = None
@@ -85,8 +85,15 @@ def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:
 
 
 def is_older(record: Record, ahead: Record) -> bool:
-    """Say whether a record is from an earlier run than that of a stage ahead of it."""
-    return datetime.fromisoformat(record.started) < datetime.fromisoformat(ahead.started)
+    """Say whether a record is from an earlier run than that of a stage ahead of it.
+
+    Clocks of several hosts differ: they decide only between records from before these had turns.
+    """
+    return _place(record) < _place(ahead)
+
+
+def _place(record: Record) -> tuple[int, datetime]:
+    return record.turn, datetime.fromisoformat(record.started)
 
 
 def of_this_run(found: dict[str, Record]) -> dict[str, Record]:

@@ -138,6 +138,20 @@ def test_a_stage_that_was_killed_in_a_rerun_is_not_taken_for_its_earlier_run(
         outcome.run(make_settings(), NIGHT)
 
 
+def test_a_clock_that_differs_from_other_hosts_is_not_taken_for_another_run(
+    lake: Store, make_settings: Callable[..., Any], live: str
+) -> None:
+    chain = records.STAGES[: records.STAGES.index("report")]
+    ahead = dict.fromkeys(("train", "evaluate", "recommend"), 3)
+    for turn, stage in enumerate(chain, start=1):
+        records.write(lake, record(stage, turn=turn, hours=ahead.get(stage, 0)))
+    assert outcome.run(make_settings(), NIGHT).facts["state"] == "live"
+    for turn, stage in enumerate(("ingest", "validate", "preprocess"), start=len(chain) + 1):
+        records.write(lake, record(stage, turn=turn, hours=-5))
+    with pytest.raises(Refused, match="features left no record after preprocess ran"):
+        outcome.run(make_settings(), NIGHT)
+
+
 def test_a_stage_that_was_mended_and_run_again_with_those_after_it_is_done(
     lake: Store, make_settings: Callable[..., Any], live: str
 ) -> None:
