@@ -14,14 +14,15 @@ from pipeline_tasks.publishing.who import is_one_run
 def already_made(store: Store, action: Action, version: str | None, who: str) -> Entry | None:
     """Return the live entry where an attempt that died made it and could not say so, else None.
 
-    It is not copied to current.json yet (it is now), or it is of the same Airflow run, which makes one change however
-    often its task is tried. Raises NothingToDo where something else went live after that run's change.
+    It is not copied to current.json yet (it is now), or it is of the same Airflow run, which makes a version live once
+    however often its task is tried. Raises NothingToDo where something else went live after that run's change.
     """
     unfinished = log.finish(store)
     if unfinished and unfinished.action == action and version in (None, unfinished.version):
         return unfinished
     made = (entry for entry in log.backwards(store) if (entry.action, entry.who) == (action, who))
-    ours = next(made, None) if is_one_run(who) else None
+    asked = (entry for entry in made if version in (None, entry.version))
+    ours = next(asked, None) if is_one_run(who) else None
     live = log.newest(store)
     if ours and live and ours != live:
         raise NothingToDo(

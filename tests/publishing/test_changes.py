@@ -186,6 +186,19 @@ def test_an_airflow_run_goes_back_once_however_often_it_is_tried(
     assert changes.roll_back(either_lake, None, f"{run}0", "worse lists").version == three[1]
 
 
+def test_an_airflow_run_that_is_asked_for_another_version_releases_that_too(
+    lake: Store, tmp_path: Path
+) -> None:
+    """All its tasks were cleared, and somebody approved what waits by then."""
+    run = "airflow release_recommendations manual__1"
+    for days in range(2):
+        night = NIGHT + timedelta(days=days)
+        verdict = write_checked(lake, tmp_path / str(days), night)
+        for _ in range(2):
+            made = changes.release(lake, night, verdict, run, "looked at it")
+            assert (made.version, made.sequence) == (verdict.version, days + 1)
+
+
 def test_a_release_that_dies_before_its_copy_is_told_to_consumers_by_the_next_try(
     either_lake: Store, tmp_path: Path
 ) -> None:
