@@ -69,7 +69,7 @@ class SecondStage:
             saved = model_store.read(lake, challenger)
             ranker, candidates = saved.load_ranker(device), settings.ranking.candidates
             reranker = open_reranker(lake, night, data, ranker, cut, candidates)
-            model = saved.load(device).at(data.catalogue)
+            model = saved.load(device, data.event_types).at(data.catalogue)
         there, known = self._known(data, asked)
 
         def lists(ranked_by: Any) -> Lists:

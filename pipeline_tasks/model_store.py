@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -18,6 +18,7 @@ from pipeline_tasks.models.als import Als
 from pipeline_tasks.models.caser import Caser
 from pipeline_tasks.models.checkpoint import config_bytes, read_state, weights_bytes
 from pipeline_tasks.models.ease import Ease
+from pipeline_tasks.models.event_types import renumbered
 from pipeline_tasks.models.gru4rec import Gru4Rec
 from pipeline_tasks.models.interface import Model, State
 from pipeline_tasks.models.item_knn import ItemKnn
@@ -43,6 +44,7 @@ RANKER = "ranker."
 class Saved:
     """A model in the lake: its version, its kind, and the moment (Unix seconds) that it learnt up to.
 
+    `event_types` are the names of the types that it numbers from 1, none where a model was saved without them;
     `ranker` is that of its second stage, if it has one.
     """
 
@@ -50,6 +52,7 @@ class Saved:
     name: str
     cut: int
     state: State
+    event_types: tuple[str, ...] = ()
     ranker: State | None = None
 
     @property
@@ -57,10 +60,14 @@ class Saved:
         """What to call it before people."""
         return f"{self.name} with ranking" if self.ranker else self.name
 
-    def load(self, device: torch.device) -> Model:
-        """Return the model, ready to score on `device`; raises Refused where its files do not fit together."""
+    def load(self, device: torch.device, event_types: Sequence[str]) -> Model:
+        """Return the model, ready to score on `device` histories whose types are numbered as `event_types`.
+
+        Raises Refused where its files do not fit together.
+        """
         with self._explained():
-            model: Model = KINDS[self.name].from_state(self.state, device)
+            state = renumbered(self.state, self.event_types or event_types, event_types)
+            model: Model = KINDS[self.name].from_state(state, device)
         return model
 
     def load_ranker(self, device: torch.device) -> Ranker | None:
@@ -79,10 +86,18 @@ class Saved:
             raise Refused(f"model {self.version} cannot be loaded as {self.name}: {found}", AGAIN) from error
 
 
-def save(store: Store, run_date: date, model: Model, cut: int, ranker: Ranker | None = None) -> str:
+def save(
+    store: Store,
+    run_date: date,
+    model: Model,
+    cut: int,
+    event_types: Sequence[str],
+    ranker: Ranker | None = None,
+) -> str:
     """Save a model and return its version, `run_date` and 12 hex digits of its content's SHA-256."""
     state = model.state()
-    tensors, facts = dict(state.tensors), {"name": model.name, "cut": cut, "facts": state.facts}
+    tensors = dict(state.tensors)
+    facts = {"name": model.name, "cut": cut, "event_types": list(event_types), "facts": state.facts}
     if ranker:
         second = ranker.state()
         tensors |= {f"{RANKER}{name}": tensor for name, tensor in second.tensors.items()}
@@ -117,7 +132,8 @@ def _told(version: str, state: State) -> Saved:
         )
         tensors = {name: tensor for name, tensor in tensors.items() if name not in own}
     first = State(tensors, state.facts["facts"])
-    return Saved(version, state.facts["name"], state.facts["cut"], first, ranker)
+    event_types = tuple(state.facts.get("event_types", ()))
+    return Saved(version, state.facts["name"], state.facts["cut"], first, event_types, ranker)
 
 
 class StoreCheckpoint:

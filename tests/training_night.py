@@ -51,24 +51,25 @@ def write_training_tables(
     holdout_days: int = 1,
     seed: int = 1,
     more: Sequence[Sequence[int]] = (),
+    event_types: Sequence[str] = ("view",),
 ) -> None:
     """Write users who touch the items of their own colour (odd or even), some of it on the last day.
 
     The last `cold_users` have no events, the last `cold_items` no interactions but content. After them come
-    those of `more`: items that they touched, an hour apart, until five days before the end. There are no ranking
-    examples.
+    those of `more`: items that they touched, an hour apart, until five days before the end. Of the `event_types`
+    all are views. There are no ranking examples.
     """
     end = int(night_end(night).timestamp())
     generator = np.random.default_rng(seed)
     warm_items = items - cold_items
-    rows = []
+    rows, view = [], event_types.index("view") + 1
     for user in range(1, users - cold_users + 1):
         own = generator.permutation(np.arange(1 if user % 2 else 2, warm_items + 1, 2))[: warm_items // 2 - 2]
         times = np.sort(generator.integers(end - 10 * DAY, end, len(own)))
-        rows.append((user, own.tolist(), [1] * len(own), times.tolist()))
+        rows.append((user, own.tolist(), [view] * len(own), times.tolist()))
     for user, touched in enumerate(more, users + 1):
         times = [end - 5 * DAY - 3_600 * back for back in reversed(range(len(touched)))]
-        rows.append((user, list(touched), [1] * len(touched), times))
+        rows.append((user, list(touched), [view] * len(touched), times))
     users += len(more)
     fields = {
         "user_index": pa.int32(),
@@ -80,7 +81,7 @@ def write_training_tables(
     sequences = pa.table(
         [pa.array(c, t) for c, t in zip(columns, fields.values(), strict=True)], list(fields)
     )
-    facts = {"event_types": ["view"], "event_weights": [1.0]}
+    facts = {"event_types": list(event_types), "event_weights": [1.0] * len(event_types)}
     put(store, "training/sequences", night, sequences, facts)
     colours = np.zeros((items, 4), np.float32)
     colours[np.arange(items), np.arange(1, items + 1) % 2] = 1

@@ -115,7 +115,7 @@ class _Judge:
         with torch.inference_mode(), memory_explained("ranking", LESS_MEMORY):
             return measure_on(
                 trial,
-                saved.load(self.device).at(self.data.catalogue),
+                saved.load(self.device, self.data.event_types).at(self.data.catalogue),
                 self.reranker(saved, cut),
                 self.settings.evaluate.k,
                 self.data.catalogue.n_items,

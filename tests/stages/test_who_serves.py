@@ -29,6 +29,25 @@ def test_the_next_night_starts_from_the_champion_and_compares_with_it(settings, 
     assert staged(lake, "top_n", later)["user_id"].nunique() == 62
 
 
+@pytest.mark.parametrize("name", ["transformer", "als"])
+def test_a_new_event_type_before_the_others_takes_nothing_from_the_champion(
+    name, make_settings, lake
+) -> None:
+    settings = make_settings(**{**QUICK, "train": {**QUICK["train"], "model": name}})
+    later = NIGHT + timedelta(days=1)
+    write_training_tables(lake)
+    run_all(settings)
+    write_training_tables(lake, later, seed=2)
+    before = run_all(settings, later)
+    write_training_tables(lake, later, seed=2, event_types=("wishlist", "view"))
+    after = run_all(settings, later)
+    champion = [each["evaluate"].facts["metrics"][f"champion {name}"] for each in (before, after)]
+    assert champion[0] == champion[1]
+    challenger = model_store.read(lake, after["train"].facts["challenger"])
+    assert challenger.event_types == ("wishlist", "view")
+    assert challenger.state.facts.get("warm_start", True)
+
+
 def test_metrics_and_the_difference_that_decides_have_intervals(make_settings, lake) -> None:
     write_training_tables(lake)
     wide, narrow = (

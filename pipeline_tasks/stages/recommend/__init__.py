@@ -37,7 +37,7 @@ def run(settings: Settings, run_date: date) -> Report:
     champion = model_store.read_json(store, layout.champion(run_date), "evaluate")
     saved = model_store.served(store, champion)
     device = model_store.torch_device(settings.train)
-    model = saved.load(device).at(data.catalogue)
+    model = saved.load(device, data.event_types).at(data.catalogue)
     popular = popular_lists(data, settings)
     ranker, candidates = saved.load_ranker(device), settings.ranking.candidates
     reranker = open_reranker(store, run_date, data, ranker, data.holdout.end, candidates)
@@ -104,4 +104,4 @@ def _similar_model(
         return model
     found = model_store.read_json(store, layout.candidates(run_date), "train")
     other = model_store.read(store, found["baselines"]["item_knn"])
-    return other.load(device).at(data.catalogue)
+    return other.load(device, data.event_types).at(data.catalogue)

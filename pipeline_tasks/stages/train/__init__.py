@@ -58,10 +58,12 @@ def _run(settings: Settings, run_date: date) -> Report:
     baselines = {name: whole.get(name) or work.fit(name, past) for name in BASELINES}
     chosen = next(iter(trials or fitted), None)
     ranking = fit_ranker(work, chosen, past) if chosen and settings.ranking.enabled else None
-    cut = data.holdout.cut
-    versions = {name: model_store.save(store, run_date, model, cut) for name, model in baselines.items()}
+    cut, types = data.holdout.cut, data.event_types
+    versions = {
+        name: model_store.save(store, run_date, model, cut, types) for name, model in baselines.items()
+    }
     ranker = ranking.ranker if ranking else None
-    challenger = model_store.save(store, run_date, fitted[chosen], cut, ranker) if chosen else None
+    challenger = model_store.save(store, run_date, fitted[chosen], cut, types, ranker) if chosen else None
     candidates = {"challenger": challenger, "baselines": versions, "trials": trials}
     store.write(layout.candidates(run_date), config_bytes(candidates))
     store.delete(store.keys(layout.checkpoints(run_date)))

@@ -110,4 +110,5 @@ class Work:
         saved = model_store.read(self.store, champion["model_version"]) if champion else None
         if saved is None or saved.name != name:
             return None
-        return saved.load(torch.device("cpu")).state()  # which refuses one whose files do not fit together
+        # loaded, since that refuses one whose files do not fit together
+        return saved.load(torch.device("cpu"), self.data.event_types).state()
