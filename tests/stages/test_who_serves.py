@@ -8,6 +8,7 @@ import pytest
 
 from pipeline_tasks import model_store
 from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.stages import train
 from tests.stages.model_night import QUICK, N, run_all, staged
 from tests.training_night import NIGHT, write_training_tables
 
@@ -46,6 +47,18 @@ def test_a_new_event_type_before_the_others_takes_nothing_from_the_champion(
     challenger = model_store.read(lake, after["train"].facts["challenger"])
     assert challenger.event_types == ("wishlist", "view")
     assert challenger.state.facts.get("warm_start", True)
+
+
+@pytest.mark.parametrize(("holdout_days", "goes_on"), [(1, True), (2, True), (3, False)])
+def test_a_challenger_does_not_go_on_from_a_champion_that_knows_its_holdout(
+    holdout_days: int, goes_on: bool, settings, lake
+) -> None:
+    write_training_tables(lake)
+    run_all(settings)
+    later = NIGHT + timedelta(days=1)
+    write_training_tables(lake, later, seed=2, holdout_days=holdout_days)
+    challenger = train.run(settings, later).facts["challenger"]
+    assert model_store.read(lake, challenger).state.facts["warm_start"] == goes_on
 
 
 def test_metrics_and_the_difference_that_decides_have_intervals(make_settings, lake) -> None:

@@ -103,12 +103,15 @@ class Work:
         return {name: found[name] for name in sorted(found, key=lambda name: (-found[name], name))}
 
     def _previous(self, name: str) -> State | None:
-        """Return the champion before the night, where training goes on from it and it is of the same kind."""
+        """Return the champion before the night, where training goes on from it.
+
+        That is one of the same kind which knows nothing of tonight's holdout.
+        """
         if not self.settings.train.warm_start:
             return None
         champion = model_store.champion_before(self.store, self.run_date)
         saved = model_store.read(self.store, champion["model_version"]) if champion else None
-        if saved is None or saved.name != name:
+        if saved is None or saved.name != name or saved.cut > self.data.holdout.cut:
             return None
         # loaded, since that refuses one whose files do not fit together
         return saved.load(torch.device("cpu"), self.data.event_types).state()
