@@ -1,4 +1,4 @@
-"""Labelled ranking examples: the newest events and items drawn against them, with what they are keyed by."""
+"""Labelled ranking examples: a sample of events and items drawn against them, with what they are keyed by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,7 @@ FIELDS = [
     "user_index",
     "item_index",
     "label",
-    "weight",
     "time",
-    "split",
     "warm",
     "log_expected",
 ]
@@ -32,40 +30,43 @@ class Positives:
 
     users: NDArray[np.int32]
     items: NDArray[np.int32]
-    types: NDArray[np.int8]
     times_us: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.users)
 
 
-def newest_events(engine: duckdb.DuckDBPyConnection, start_us: int, end_us: int, limit: int) -> Positives:
-    """Return the newest `limit` events of [start, end)."""
+def sampled_events(
+    engine: duckdb.DuckDBPyConnection, start_us: int, end_us: int, limit: int, seed: int
+) -> Positives:
+    """Return the events of [start, end), of more than `limit` so many of them: each is as likely as any other."""
     query = """
-        SELECT * FROM events WHERE time_us >= $1 AND time_us < $2
-        ORDER BY time_us DESC, user_index DESC, item_index DESC, type DESC LIMIT $3
+        SELECT user_index, item_index, time_us FROM (
+            SELECT * FROM events WHERE time_us >= $1 AND time_us < $2
+            ORDER BY hash(user_index, item_index, type, time_us, $4), user_index, item_index, type, time_us
+            LIMIT $3
+        ) ORDER BY time_us, user_index, item_index, type
     """
-    found = columns(engine, query, [start_us, end_us, limit])
-    return Positives(*(found[name][::-1].copy() for name in ("user_index", "item_index", "type", "time_us")))
+    found = columns(engine, query, [start_us, end_us, limit, seed])
+    return Positives(found["user_index"], found["item_index"], found["time_us"])
 
 
 def labelled(
     engine: duckdb.DuckDBPyConnection,
     positives: Positives,
     first_seen: NDArray[np.int64],
-    weights: Sequence[float],
-    cut_seconds: int,
+    cut_us: int,
     negatives: int,
     seed: Sequence[int],
 ) -> pa.Table:
     """Return the positives, each followed by the items drawn against it, as a table of FIELDS and time_us.
 
-    A group is a positive with its negatives, all of its event's weight; `warm` says whether its user and item
-    had an event before its day began; `split` is "train" before the cut, and "holdout" after it; `log_expected`
-    is the logarithm of how often the item is drawn against a positive.
+    A group is a positive with its negatives, which know nothing from the cut on; `warm` says whether its user and
+    item had an event before its day began; `log_expected` is the logarithm of how often the item is drawn against
+    a positive.
     """
-    counts = _counts(engine, len(first_seen))
-    drawn = _draw(engine, positives, first_seen, counts, negatives, seed)
+    counts = _counts(engine, len(first_seen), cut_us)
+    drawn = _draw(engine, positives, first_seen, counts, cut_us, negatives, seed)
     items = np.concatenate([positives.items[:, None], drawn], axis=1)  # (positives, 1 + negatives)
     group, place = np.nonzero(items)
     times = positives.times_us[group]
@@ -75,9 +76,7 @@ def labelled(
             "user_index": positives.users[group],
             "item_index": items[group, place].astype(np.int32),
             "label": (place == 0).astype(np.int8),
-            "weight": np.asarray(weights, np.float32)[positives.types[group] - 1],
             "time": times // SECOND,
-            "split": np.where(times < cut_seconds * SECOND, "train", "holdout"),
             "warm": _warm(engine, positives)[group],
             "log_expected": log_expected(counts, negatives)[items[group, place]],
             "time_us": times,
@@ -104,10 +103,11 @@ def keyed(engine: duckdb.DuckDBPyConnection, examples: pa.Table) -> pa.Table:
     return found.append_column("event_timestamp", stamps).drop_columns("time_us")
 
 
-def _counts(engine: duckdb.DuckDBPyConnection, n: int) -> NDArray[np.int64]:
-    """Return the events of each of the items 0 .. n - 1."""
+def _counts(engine: duckdb.DuckDBPyConnection, n: int, cut_us: int) -> NDArray[np.int64]:
+    """Return the events before the cut of each of the items 0 .. n - 1."""
     counts = np.zeros(n, np.int64)
-    found = columns(engine, "SELECT item_index, count(*) AS n FROM events GROUP BY item_index")
+    query = "SELECT item_index, count(*) AS n FROM events WHERE time_us < $1 GROUP BY item_index"
+    found = columns(engine, query, [cut_us])
     counts[found["item_index"]] = found["n"]
     return counts
 
@@ -117,13 +117,16 @@ def _draw(
     positives: Positives,
     first_seen: NDArray[np.int64],
     counts: NDArray[np.int64],
+    cut_us: int,
     each: int,
     seed: Sequence[int],
 ) -> NDArray[np.int32]:
     engine.register("asked", pa.table({"user_index": np.unique(positives.users)}))
-    pairs = columns(
-        engine, "SELECT DISTINCT user_index, item_index FROM events SEMI JOIN asked USING (user_index)"
-    )
+    query = """
+        SELECT DISTINCT user_index, item_index FROM events SEMI JOIN asked USING (user_index)
+        WHERE time_us < $1
+    """
+    pairs = columns(engine, query, [cut_us])
     seen = np.sort(pair_keys(pairs["user_index"], pairs["item_index"], len(counts)))
     times = positives.times_us // SECOND
     generator = np.random.default_rng(list(seed))

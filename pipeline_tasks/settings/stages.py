@@ -123,4 +123,4 @@ class DatasetSettings(Section):
     negatives: int = Field(4, ge=1)
     """Ranking examples without interest for each one with."""
     max_examples: int = Field(200_000, ge=1)
-    """Newest positive ranking examples kept."""
+    """Positive ranking examples at most: of more events, each is as likely to be one as any other."""

@@ -6,7 +6,7 @@ DuckDB instead of Spark: it sorts and joins a whole history out of memory on one
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +176,7 @@ def _write_split(night: _Night) -> Holdout:
 
 
 def _write_examples(night: _Night, holdout: Holdout, items: pa.Table) -> None:
-    """Write the examples that snapshots cover, joined to what was known of them at their time."""
+    """Write the examples before the holdout that snapshots cover, joined to what was known of them at their time."""
     settings = night.settings
     with open_feature_store(settings) as store:
         held = refresh(night.lake, night.run_date, settings.features.snapshots, copies_folder(settings))
@@ -191,25 +191,20 @@ def _write_examples(night: _Night, holdout: Holdout, items: pa.Table) -> None:
 
 
 def _labelled(night: _Night, holdout: Holdout, items: pa.Table, covered_from: date) -> pa.Table:
-    dataset, end = night.settings.dataset, night_end(night.run_date)
-    start = night_end(covered_from - timedelta(days=1))
-    positives = examples.newest_events(
-        night.connection, _microseconds(start), _microseconds(end), dataset.max_examples
+    dataset, seed = night.settings.dataset, night.settings.seed
+    start, cut = int(night_end(covered_from - timedelta(days=1)).timestamp()), holdout.cut
+    positives = examples.sampled_events(
+        night.connection, start * events.SECOND, cut * events.SECOND, dataset.max_examples, seed
     )
     unlabelled = examples.labelled(
         night.connection,
         positives,
         _first_seen(items),
-        list(night.source.events.values()),
-        holdout.cut,
+        cut * events.SECOND,
         dataset.negatives,
-        (night.settings.seed, night.run_date.toordinal()),
+        (seed, night.run_date.toordinal()),
     )
     return examples.keyed(night.connection, unlabelled)
-
-
-def _microseconds(moment: datetime) -> int:
-    return int(moment.timestamp()) * events.SECOND
 
 
 def _first_seen(items: pa.Table) -> NDArray[np.int64]:

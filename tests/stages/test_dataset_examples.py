@@ -15,6 +15,7 @@ from pipeline_tasks.settings import Settings, night_end
 from pipeline_tasks.stages import dataset
 from tests.stages.dataset_night import (
     BEFORE,
+    EVENTS,
     ITEMS,
     NIGHT,
     USERS,
@@ -30,13 +31,13 @@ from tests.training_tables import days_up_to, feature_row, write_clean, write_sn
 
 @pytest.fixture
 def settings(make_settings: Callable[..., Settings], tmp_path: Path) -> Settings:
-    return shop(make_settings, tmp_path)
+    return shop(make_settings, tmp_path, dataset={"holdout_max_days": 1})
 
 
 def examples_of(lake: Store, settings: Settings, **options: Any) -> tuple[list[dict[str, Any]], Report]:
     """Write a night whose snapshots count the days since the first of them; return its examples."""
     write_night(lake, **options)
-    for place, day in enumerate(days_up_to(NIGHT, 3)):
+    for place, day in enumerate(days_up_to(NIGHT, 4)):
         write_snapshots(lake, [day], [], [])
         write_snapshot(
             lake, "user_features", day, [{"user_id": user, "events_1d": float(place)} for user in USERS]
@@ -54,28 +55,30 @@ def test_examples_are_events_and_items_that_the_user_never_had(lake: Store, sett
         (2, 1, seconds(at(BEFORE, 9))),
         (1, 2, seconds(at(BEFORE, 10))),
         (1, 2, seconds(at(BEFORE, 10))),
-        (1, 1, seconds(at(NIGHT, 3))),
-        (2, 3, seconds(at(NIGHT, 4))),
     ]
-    assert [row["weight"] for row in positives] == [1.0, 1.0, 3.0, 5.0, 1.0]
-    assert [row["split"] for row in positives] == ["train"] * 3 + ["holdout"] * 2
-    has = {1: {1, 2}, 2: {1, 3}}
+    has = {1: {2}, 2: {1}}
     negatives = [row for row in examples if row["label"] == 0]
     assert negatives
     for row in negatives:
         group = positives[row["example_group"]]
         assert row["item_index"] not in has[row["user_index"]]
-        assert all(
-            row[name] == group[name] for name in ("user_index", "time", "weight", "split", "hour_of_week")
-        )
+        assert all(row[name] == group[name] for name in ("user_index", "time", "hour_of_week"))
     assert report.rows["examples"] == len(examples)
-    assert report.facts["examples"]["positives"] == 5
+    assert report.facts["examples"]["positives"] == 3
+
+
+def test_nothing_of_the_holdout_is_in_the_examples(lake: Store, settings: Settings) -> None:
+    past = [*EVENTS[:3], *(event("u3", item, at(BEFORE, 1)) for item in ITEMS)]
+    holdout = [event(user, item, at(NIGHT, 3)) for user in USERS[:2] for item in ITEMS]
+    with_it, _ = examples_of(lake, settings, events=[*past, *holdout])
+    without, _ = examples_of(lake, settings, events=past)
+    assert with_it == without
 
 
 def test_examples_know_the_newest_snapshot_that_is_not_later_than_they_are(
     lake: Store, settings: Settings
 ) -> None:
-    midnight = night_end(BEFORE)
+    midnight = night_end(BEFORE - timedelta(days=1))
     before, after = midnight - timedelta(microseconds=1), midnight + timedelta(microseconds=1)
     events = [event("u1", "i1", before), event("u1", "i2", midnight), event("u1", "i3", after)]
     examples, _ = examples_of(lake, settings, events=events)
@@ -90,9 +93,9 @@ def test_examples_know_the_newest_snapshot_that_is_not_later_than_they_are(
 def test_as_many_examples_come_out_as_went_in_with_or_without_features(
     lake: Store, settings: Settings
 ) -> None:
-    same = [event(user, "i1", at(NIGHT, 5), kind) for user in USERS for kind in ("view", "cart")]
+    same = [event(user, "i1", at(BEFORE, 5), kind) for user in USERS for kind in ("view", "cart")]
     write_night(lake, events=same)
-    write_snapshots(lake, [BEFORE, NIGHT], ["u1"], ["i2"])
+    write_snapshots(lake, days_up_to(NIGHT, 3), ["u1"], ["i2"])
     report = dataset.run(settings, NIGHT)
     examples = rows(lake, "examples")
     positives = [row for row in examples if row["label"] == 1]
@@ -110,10 +113,11 @@ def test_as_many_examples_come_out_as_went_in_with_or_without_features(
 
 
 def test_the_share_of_warm_examples_with_features_is_told(lake: Store, settings: Settings) -> None:
-    warm = [event(user, item, at(BEFORE, 5)) for user in USERS[:2] for item in ("i1", "i2")]
-    tonight = [event("u1", "i2", at(NIGHT)), event("u2", "i1", at(NIGHT)), event("u3", "i1", at(NIGHT))]
-    write_night(lake, events=[*warm, *tonight])
-    write_snapshots(lake, [BEFORE, NIGHT], ["u1", "u3"], ["i1", "i2"])
+    first, second, _ = days_up_to(NIGHT, 3)
+    warm = [event(user, item, at(first)) for user in USERS[:2] for item in ("i1", "i2")]
+    newest = [event("u1", "i2", at(second)), event("u2", "i1", at(second)), event("u3", "i1", at(second))]
+    write_night(lake, events=[*warm, *newest])
+    write_snapshots(lake, days_up_to(NIGHT, 3), ["u1", "u3"], ["i1", "i2"])
     facts = dataset.run(settings, NIGHT).facts["examples"]
     assert (facts["positives"], facts["warm_positives"], facts["warm_with_features"]) == (3, 2, 1)
     assert facts["share_with_features"] == 0.5
@@ -133,20 +137,31 @@ def test_features_of_nights_that_come_later_change_nothing(lake: Store, settings
     assert after.outputs == before.outputs
 
 
-def test_only_the_newest_events_become_examples(
+def test_of_too_many_events_each_day_gives_its_share_the_same_again(
     make_settings: Callable[..., Settings], lake: Store, tmp_path: Path
 ) -> None:
-    settings = shop(make_settings, tmp_path, dataset={"max_examples": 2, "negatives": 1})
-    examples, _ = examples_of(lake, settings)
-    assert {row["time"] for row in examples} == {seconds(at(NIGHT, 3)), seconds(at(NIGHT, 4))}
-    assert [row["label"] for row in examples] == [1, 0, 1, 0]
+    first, second, tonight = days_up_to(NIGHT, 3)
+    counts = {first: 60, second: 180, tonight: 240}
+    events = [
+        event(USERS[n % 3], ITEMS[n % 4], at(day) + timedelta(seconds=n))
+        for day, count in counts.items()
+        for n in range(count)
+    ]
+    settings = shop(make_settings, tmp_path, dataset={"max_examples": 80, "holdout_max_days": 1})
+    found, _ = examples_of(lake, settings, events=events)
+    times = [row["time"] for row in found if row["label"]]
+    assert len(times) == 80
+    assert times == sorted(times)
+    assert 10 <= sum(time < seconds(night_end(first)) for time in times) <= 30
+    assert max(times) < seconds(night_end(second))
+    assert examples_of(lake, settings, events=events)[0] == found
 
 
 def test_a_join_that_loses_or_doubles_rows_stops_the_night(
     lake: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_night(lake)
-    write_snapshots(lake, [BEFORE, NIGHT], USERS, ITEMS)
+    write_snapshots(lake, days_up_to(NIGHT, 3), USERS, ITEMS)
     monkeypatch.setattr(joining, "ROWS_AT_A_TIME", 3)
     dataset.run(settings, NIGHT)
     kept = rows(lake, "examples")
