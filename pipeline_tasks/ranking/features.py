@@ -76,12 +76,16 @@ def logarithm(values: Floats) -> Floats:
 
 
 def read_vectors(column: pa.ChunkedArray) -> Floats:
-    """Return (rows, width) of lists of one width, zeros where there is no list."""
+    """Return (rows, width) of the widest list, zeros behind a narrower one and where there is none.
+
+    Snapshots from before features.affinity_dim was changed have another width than later ones: the product of two
+    vectors of one snapshot stays what it is.
+    """
     lists = column.combine_chunks()
     lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
     vectors = np.zeros((len(lists), int(lengths.max(initial=0))), np.float32)
-    there = lengths > 0
-    vectors[there] = lists.flatten().to_numpy(zero_copy_only=False).reshape(there.sum(), vectors.shape[1])
+    there = np.arange(vectors.shape[1]) < lengths[:, None]
+    vectors[there] = lists.flatten().to_numpy(zero_copy_only=False)
     return vectors
 
 
@@ -99,5 +103,6 @@ def crosses(affinity: Floats, topics: Floats, price_level: Floats, price: Floats
     """Return (…, 3): likeness, and how much dearer and how far from the user's prices,
     of users' and items' features, which must fit one another by NumPy's rules."""
     gap = price - price_level
-    likeness = np.einsum("...s,...s->...", affinity, topics)
+    both = min(affinity.shape[-1], topics.shape[-1])  # slots that one of them lacks are zeros
+    likeness = np.einsum("...s,...s->...", affinity[..., :both], topics[..., :both])
     return np.stack([likeness, gap, np.abs(gap)], axis=-1).astype(np.float32)
