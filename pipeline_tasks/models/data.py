@@ -73,11 +73,11 @@ class Histories:
 
     def rows(self, rows: NDArray[np.integer[Any]] | slice) -> "Histories":
         """Return these rows, in this order."""
-        chosen = np.arange(len(self))[rows]
-        lengths = self.lengths[chosen]
-        events = ranges(self.offsets[chosen], lengths)
+        starts = self.offsets[:-1][rows]
+        lengths = self.offsets[1:][rows] - starts
+        events = ranges(starts, lengths)
         return Histories(
-            self.users[chosen], _offsets(lengths), self.items[events], self.types[events], self.times[events]
+            self.users[rows], _offsets(lengths), self.items[events], self.types[events], self.times[events]
         )
 
     def last(self, events: int) -> "Histories":

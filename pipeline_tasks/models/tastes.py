@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline_tasks.models.data import Histories, Windows, length_batches, pad, ranges
+from pipeline_tasks.models.data import Histories, length_batches, ranges
 from pipeline_tasks.models.interface import NO_REASON
 
 
@@ -23,7 +24,7 @@ class Tastes:
     weights: NDArray[np.float64]  # (pairs,)
     newest: NDArray[np.int64]  # (pairs,), the newest event of the pair
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """Pairs of each row."""
         return np.diff(self.offsets)
@@ -46,11 +47,13 @@ class Tastes:
 
     def padded(self, rows: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Return items, weights and newest events of these rows, (rows, longest); item 0 is padding."""
-        windows = Windows(self.offsets[:-1], self.offsets[1:])[rows]
-        nth = pad(np.arange(1, len(self.items) + 1), windows, torch.device("cpu")).numpy()
-        items = torch.from_numpy(np.append(0, self.items)[nth])
-        weights = torch.from_numpy(np.append(0.0, self.weights)[nth]).float()
-        newest = torch.from_numpy(np.append(NO_REASON, self.newest)[nth])
+        lengths = self.lengths[rows]
+        nth = np.arange(lengths.max(initial=0))
+        there = nth < lengths[:, None]  # (rows, longest)
+        pairs = np.where(there, self.offsets[rows][:, None] + nth, 0)
+        items = torch.from_numpy(np.where(there, self.items[pairs], 0))
+        weights = torch.from_numpy(np.where(there, self.weights[pairs], 0.0)).float()
+        newest = torch.from_numpy(np.where(there, self.newest[pairs], NO_REASON))
         return items.to(device), weights.to(device), newest.to(device)
 
 

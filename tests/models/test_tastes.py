@@ -1,5 +1,7 @@
 """Pairs of users and items: each once, with its heaviest weight and its newest event; batches that lose none."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -25,6 +27,19 @@ def test_rows_are_padded_with_item_0() -> None:
     assert weights.tolist() == [[1, 0], [1, 1]]
     assert newest.tolist() == [[2, NO_REASON], [1, 0]]
     assert tastes_of(histories([[], []]), (0.0, 1.0)).padded(np.array([0, 1]), CPU)[0].shape == (2, 0)
+
+
+def test_a_batch_costs_what_it_holds_however_many_users_there_are() -> None:
+    known = histories([[1, 2, 3]] * 20_000)
+    found = tastes_of(known, (0.0, 1.0))
+    assert len(found.lengths) == 20_000
+    tracemalloc.start()
+    found.padded(np.array([5, 7]), CPU)
+    found.of(np.array([5, 7]))
+    known.rows(slice(0, 2))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000
 
 
 @pytest.mark.parametrize("pairs", [1, 7, 10_000])
