@@ -1,8 +1,9 @@
 """The best items of every user: a fitted model and histories in, ranked lists out, block by block.
 
 Exact, with ties broken by the smaller item; memory is a block of users by a block of items, whatever the
-number of either. What a user has seen is masked in the block, before its best are taken. On a CPU each thread
-has a block of its own, from the product to the lists: threads that share one wait for one another at every step.
+number of either: a model without vectors, which scores all items of a user, is asked of fewer users where items
+are many. What a user has seen is masked in the block, before its best are taken. On a CPU each thread has a block
+of its own, from the product to the lists: threads that share one wait for one another at every step.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,7 @@ from pipeline_tasks.models.interface import EmbeddingModel, Model
 from pipeline_tasks.ranking.barred import Barred
 from pipeline_tasks.ranking.shelf import ITEMS_A_BLOCK, Pairs, Ranked, Shelf, best
 
-# likenesses of items kept at a time: 128 MiB
+# scores of all items for users, or likenesses of items, kept at a time: 128 MiB in single precision
 CELLS_AT_ONCE = 1 << 25
 
 
@@ -75,6 +76,9 @@ def rank_users(
         return columns, values
 
     rows = shelves[0][0].rows
+    if vectors is None:
+        users_a_block = max(1, min(users_a_block, CELLS_AT_ONCE // len(allowed)))
+        rows = min(rows, -(-users_a_block // torch.get_num_threads()))
     with side_by_side(shelves[0][0].items.device) as each:
         for first in range(0, len(histories), users_a_block):
             block = histories.rows(slice(first, first + users_a_block))

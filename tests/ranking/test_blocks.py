@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline_tasks.models.data import Histories
+from pipeline_tasks.ranking import blocks
 from pipeline_tasks.ranking.blocks import rank_similar, rank_users
 from pipeline_tasks.ranking.top_k import top_k
 
@@ -150,3 +151,18 @@ def test_memory_does_not_hold_users_times_items() -> None:
     for _ in rank_users(Watched(1), histories(), 3, allowed(), exclude_seen=True, users_a_block=4):  # type: ignore[arg-type]
         pass
     assert largest == 4
+
+
+@pytest.mark.parametrize(("cells", "users_at_once"), [(1 << 25, 30), (11 * (ITEMS + 1), 11), (1, 1)])
+def test_a_model_without_vectors_scores_fewer_users_at_a_time_where_items_are_many(
+    cells: int, users_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "CELLS_AT_ONCE", cells)
+    vectors, known, scored = Vectors(1), histories(), []
+    model: Any = Full(vectors)
+    model.score = lambda block: (scored.append(len(block)), vectors.score(block))[1]
+    found = list(rank_users(model, known, 10, allowed(), exclude_seen=True, users_a_block=30))
+    assert max(scored) == users_at_once
+    assert [len(block.histories) for block in found] == scored  # reasons are asked of as many
+    lists = np.concatenate([block.items for block in found]).tolist()
+    assert lists == naive(vectors.score(known), known, 10, exclude_seen=True)
