@@ -1,6 +1,6 @@
 """Two stages: a model's best candidates and what is known of them in, the same in the ranker's order out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,7 @@ def gaps_below(scores: Floats, best: Floats) -> Floats:
 @torch.inference_mode()
 def standing(
     model: Model,
-    histories: Histories,
+    blocks: Iterable[Histories],
     rows: NDArray[np.int64],
     items: NDArray[np.int32],
     candidates: int,
@@ -103,13 +103,13 @@ def standing(
 ) -> tuple[Floats, Floats]:
     """Return (pairs, places): `gaps_below` of each item's score, and how many are above it.
 
-    `items` (pairs, places) are asked of the histories' `rows` (pairs,), in order. Items below the best
-    `candidates` count as many above them; one that the model never gives is -inf below.
+    `items` (pairs, places) are asked of the `rows` (pairs,), in order, of histories that come in `blocks`. Items below
+    the best `candidates` count as many above them; one that the model never gives is -inf below.
     """
     gaps, above = np.zeros(items.shape, np.float32), np.zeros(items.shape, np.float32)
-    for first in range(0, len(histories), USERS_AT_ONCE):
-        block = histories.rows(slice(first, first + USERS_AT_ONCE))
-        here = slice(*np.searchsorted(rows, [first, first + USERS_AT_ONCE]))
+    first = 0
+    for block in blocks:
+        here = slice(*np.searchsorted(rows, [first, first + len(block)]))
         scores = _all_scores(model, block, exclude_seen=exclude_seen)
         own_row = torch.from_numpy(rows[here] - first).to(scores.device)
         asked = torch.from_numpy(items[here]).to(scores.device).long()
@@ -117,6 +117,7 @@ def standing(
         best = top_k(scores, candidates)[0][own_row]  # (pairs, candidates)
         gaps[here] = gaps_below(own.cpu().numpy(), best.cpu().numpy())
         above[here] = (best[:, None] > own[:, :, None]).sum(2).cpu().numpy()
+        first += len(block)
     return gaps, above
 
 

@@ -169,7 +169,7 @@ def test_a_ranker_learns_and_orders_as_on_a_cpu() -> None:
             exclude_seen=True,
         )
         asked = np.full((len(histories), 1), 3, np.int32)
-        stands = standing(model, histories, np.arange(len(histories)), asked, 12, exclude_seen=False)
+        stands = standing(model, [histories], np.arange(len(histories)), asked, 12, exclude_seen=False)
         found.append((np.concatenate([block.items for block in blocks]).tolist(), stands))
     assert found[0][0] == found[1][0]
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-5)

@@ -109,7 +109,8 @@ def test_standing_is_what_sorting_every_item_says() -> None:
     generator = np.random.default_rng(4)
     rows = np.sort(generator.integers(0, USERS, 50))
     items = generator.integers(1, ITEMS + 1, (50, 3)).astype(np.int32)
-    gaps, above = standing(model, people, rows, items, CANDIDATES, exclude_seen=True)
+    blocks = [people.rows(slice(0, 20)), people.rows(slice(20, None))]
+    gaps, above = standing(model, blocks, rows, items, CANDIDATES, exclude_seen=True)
     scores = model.score(people).numpy()
     for pair, row in enumerate(rows):
         own = scores[row].copy()

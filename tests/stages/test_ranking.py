@@ -13,7 +13,10 @@ from pipeline_tasks import model_store
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.store import Store
+from pipeline_tasks.ranking.rerank import USERS_AT_ONCE
 from pipeline_tasks.stages import evaluate, recommend, train
+from pipeline_tasks.stages.train.ranking import by_day
+from tests.models.worlds import HOUR, histories
 from tests.ranking_night import DAYS, write_ranking_night
 from tests.training_night import EXAMPLES, NIGHT, put
 
@@ -115,6 +118,19 @@ def test_where_few_users_come_in_a_day_the_validation_takes_more_days_and_so_do_
     few["dataset"]["holdout_max_days"] = 6
     summary = train.run(make_settings(**few), NIGHT).summary
     assert re.search(r"no ranking: \d\d of 30 users to validate it on in 6 days", summary)
+
+
+def test_a_user_stands_where_the_day_began_and_few_stand_there_at_once() -> None:
+    known = histories(
+        [list(range(1, 49)), list(range(49, 73))]
+    )  # an hour apart, the last an hour before the end
+    users = np.repeat(np.array([1, 2], np.int32), 300)
+    days = known.times.max() + HOUR - HOUR * (np.arange(600) % 72)
+    blocks = list(by_day(known, users, days))
+    assert [len(block) for block in blocks] == [USERS_AT_ONCE, USERS_AT_ONCE, 600 - 2 * USERS_AT_ONCE]
+    found = [block.rows(np.array([row])).items.tolist() for block in blocks for row in range(len(block))]
+    own = {1: known.rows(np.array([0])), 2: known.rows(np.array([1]))}
+    assert found == [own[u].items[own[u].times < day].tolist() for u, day in zip(users, days, strict=True)]
 
 
 def test_a_night_without_examples_or_snapshots_says_so(settings, lake) -> None:

@@ -4,6 +4,7 @@ What retrieval says of an example must be what it would have said that night. So
 that knows nothing of their days: one that served long enough ago, or one that is fitted on what was before them.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from pipeline_tasks.models.data import Histories, ranges
 from pipeline_tasks.models.interface import Model
 from pipeline_tasks.models.ranker import Ranker, RankerConfig, RankingExamples
 from pipeline_tasks.ranking.features import Known, names_of
-from pipeline_tasks.ranking.rerank import Reranker, pair_features, standing
+from pipeline_tasks.ranking.rerank import USERS_AT_ONCE, Reranker, pair_features, standing
 from pipeline_tasks.ranking_data import JoinedExamples, read_examples, read_known
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.stages.train.work import Work
@@ -119,7 +120,7 @@ def _examples(model: Model, past: Histories, joined: JoinedExamples, settings: S
     new = (np.diff(users, prepend=-1) != 0) | (np.diff(days, prepend=-1) != 0)  # the first of a user's day
     gaps, above = standing(
         model,
-        _by_day(past, users[new], days[new]),
+        by_day(past, users[new], days[new]),
         np.cumsum(new) - 1,
         items,
         settings.ranking.candidates,
@@ -134,16 +135,19 @@ def _examples(model: Model, past: Histories, joined: JoinedExamples, settings: S
     )
 
 
-def _by_day(past: Histories, users: NDArray[np.int32], days: NDArray[np.int64]) -> Histories:
-    """Return a row for each of the users: what had happened before the moment beside the user."""
+def by_day(past: Histories, users: NDArray[np.int32], days: NDArray[np.int64]) -> Iterator[Histories]:
+    """Yield a row for each of the users, some at a time: what had happened before the moment beside the user."""
     row = np.searchsorted(past.users, users)
     # times rise within a user: a search among (row, time) finds each moment's place
     width = int(past.times.max()) + 1
     places = np.searchsorted(past.row_of_event * width + past.times, row * width + days)
     starts = past.offsets[row]
-    events = ranges(starts, places - starts)
-    offsets = np.concatenate([[0], np.cumsum(places - starts)]).astype(np.int64)
-    return Histories(users, offsets, past.items[events], past.types[events], past.times[events])
+    for first in range(0, len(users), USERS_AT_ONCE):
+        some = slice(first, first + USERS_AT_ONCE)
+        lengths = places[some] - starts[some]
+        events = ranges(starts[some], lengths)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        yield Histories(users[some], offsets, past.items[events], past.types[events], past.times[events])
 
 
 class _Judge:
