@@ -40,7 +40,7 @@ def test_every_row_is_accounted_for(nights: Any) -> None:
 def test_on_the_first_night_nearly_all_warm_examples_have_features(nights: Any) -> None:
     _, store, _ = nights
     examples = records.read(store, END, "dataset").report.facts["examples"]
-    assert examples["warm_positives"] > 100
+    assert examples["warm_positives"] > 30  # of the days before the holdout that four snapshots cover
     assert examples["share_with_features"] >= 0.95
 
 
