@@ -38,6 +38,7 @@ from pyarrow.dataset import dataset
 from pyarrow.fs import S3FileSystem
 
 from benchmarks.reader_version import publish
+from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import open_store
 from pipeline_tasks.reader import Version, bucket_of, open_current
 from pipeline_tasks.settings.models import RecommendSettings
@@ -101,12 +102,11 @@ class Duck:
 
 def open_duck(version: Version, endpoint: str | None) -> Duck:
     """Return DuckDB over the version's files: by itself on a disk, by Arrow's S3 file system at `endpoint`."""
-    connection, uris = duckdb.connect(), version.tables["top_n"]
+    connection, paths = duckdb.connect(), version.tables["top_n"]
     if endpoint is None:
-        paths = [uri.removeprefix("file://") for uri in uris]
         return Duck(connection, f"read_parquet({paths})", [f"read_parquet(['{path}'])" for path in paths])
     s3 = S3FileSystem(endpoint_override=endpoint, scheme="http")  # credentials from the environment
-    keys = [uri.removeprefix("s3://") for uri in uris]
+    keys = [path.removeprefix("s3://") for path in paths]
     names = [f"file_{number}" for number in range(len(keys))]
     for name, among in zip(["every", *names], [keys, *([key] for key in keys)], strict=True):
         connection.register(name, dataset(among, format="parquet", filesystem=s3))
@@ -143,7 +143,8 @@ def lookups(uri: str, users: list[str], n: int, cold: int) -> Iterator[tuple[str
     for inside in by_file(users, len(version.tables["top_n"])).values():
         version.top_n(inside[0])
     yield "top_n, warm", [timed(partial(version.top_n, user))[0] for user in users]
-    store, keys = version.store, [file.removeprefix(f"{uri}/") for file in version.tables["top_n"]]
+    store, folder = version.store, f"{layout.version(version.name)}/top_n"
+    keys = [f"{folder}/{Path(file).name}" for file in version.tables["top_n"]]
     bare = [partial(store.read_range, keys[bucket_of(user, len(keys))], 0, 1) for user in users]
     yield "one byte of the file", [timed(read)[0] for read in bare]
 

@@ -109,8 +109,8 @@ class Version:
 
     @property
     def tables(self) -> dict[str, list[str]]:
-        """Each table's Parquet files as URIs, for any engine that reads Parquet."""
-        return {table: [file.uri for file in files] for table, files in self._files.items()}
+        """Each table's Parquet files, for any engine that reads Parquet: paths in a local lake, else s3:// URIs."""
+        return {table: [file.place for file in files] for table, files in self._files.items()}
 
     def newest(self) -> "Version":
         """Return the version that is live by now: this one, with the footers that it has, as long as it is.

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from pipeline_tasks.contracts import PUBLISHED_TABLES
+from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.publishing import log
 from pipeline_tasks.reader import open_current
 from pipeline_tasks.settings.table import markdown
@@ -33,12 +34,13 @@ def test_every_linked_file_exists() -> None:
         assert (Path(__file__).resolve().parent.parent / target).exists(), target
 
 
-@pytest.fixture
-def published(lake: Any, tmp_path: Path) -> Path:
+@pytest.fixture(params=["lake", "my lake é #1%20"])
+def published(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A local lake with a version that is live."""
+    lake = LocalStore(tmp_path / request.param)
     go_live(lake, tmp_path / "files", {"ann": ["i1", "i2"], "bob": ["i2", "i3"]})
     log.refresh_current(lake)
-    return tmp_path / "lake"
+    return lake.root
 
 
 @pytest.fixture
@@ -56,8 +58,11 @@ def state(published: Path, make_settings: Callable[..., Any], monkeypatch: pytes
 
 def run_example(number: int, lake: Path) -> dict[str, Any]:
     """Run an example as it stands but for the lake's place; return what it has named."""
-    code = EXAMPLES[number].replace("/srv/nightjar/lake", str(lake))
-    assert str(lake) in code
+    example = EXAMPLES[number]
+    code = example.replace("file:///srv/nightjar/lake", lake.as_uri()).replace(
+        "/srv/nightjar/lake", str(lake)
+    )
+    assert code != example
     names: dict[str, Any] = {}
     exec(compile(code, f"README example {number}", "exec"), names)
     return names

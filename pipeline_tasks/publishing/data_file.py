@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline_tasks.errors import NightjarError, Refused
+from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.ranges import RangeReader
 from pipeline_tasks.lake.store import Missing, Store
 from pipeline_tasks.publishing.versions import FOOTER_END_BYTES
@@ -33,6 +34,8 @@ class DataFile:
 
     def __init__(self, store: Store, key: str, described: dict[str, Any]) -> None:
         self.uri = f"{store.uri}/{key}"
+        # engines differ in whether they decode a file:// URI
+        self.place = str(store.path(key)) if isinstance(store, LocalStore) else self.uri
         self._store, self._key = store, key
         self._size: int = described["bytes"]
         self._sha256: str = described["sha256"]

@@ -4,6 +4,7 @@ Local Spark reads a local lake in place and works on scratch copies of an S3 one
 S3 connector); a cluster reads and writes s3a:// itself. All of them commit alike, by `_commit.json`.
 """
 
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from pipeline_tasks.lake import tables
+from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.lake.tables import Commit
 from pipeline_tasks.scratch import scratch_folder
@@ -54,7 +56,7 @@ class Staging:
         """Return the rows of committed partitions of one table; Refused where `stage` has not made one."""
         paths = [path for partition in partitions for path in self._paths(partition, stage)]
         reader = self.spark.read if schema is None else self.spark.read.schema(schema)
-        return reader.parquet(*paths)
+        return reader.parquet(*map(literally, paths))
 
     def write(
         self,
@@ -119,7 +121,7 @@ class Staging:
 
     def _paths(self, partition: str, stage: str) -> list[str]:
         commit = tables.require_commit(self.store, partition, stage)
-        if self._cluster or self.store.uri.startswith("file:"):
+        if self._cluster or isinstance(self.store, LocalStore):
             return [f"{self._spark_uri()}/{partition}/{name}" for name in commit.files]
         local = self.scratch / "lake" / partition
         return [str(path) for path in tables.fetch(self.store, partition, local)]
@@ -157,7 +159,15 @@ class Staging:
         return commit
 
     def _spark_uri(self) -> str:
+        """Return the lake's root as Hadoop takes it, which decodes no %20."""
+        if isinstance(self.store, LocalStore):
+            return f"file://{self.store.root}"
         return self.store.uri.replace("s3://", "s3a://", 1)
+
+
+def literally(path: str) -> str:
+    """Return what Hadoop, which takes paths for globs, reads as this path and no other."""
+    return re.sub(r"[][{}*?\\]", r"\\\g<0>", path)
 
 
 def rewritten(path: Path) -> Path:

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipeline_tasks.lake import tables
+from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.spark.staging import Staging, open_staging
 from tests.builders import START
 from tests.spark.frames import interactions, rows
@@ -71,6 +73,16 @@ def test_days_are_written_in_one_pass_and_an_empty_one_is_there_too(
         found = place.read(partition, stage="x")
         assert found.columns == events(spark).columns
         assert rows(found) == rows(dated.where(F.col("day") == F.lit(day)).drop("day"))
+
+
+@pytest.mark.parametrize("cluster", [False, True])
+def test_a_lake_may_lie_in_a_folder_of_any_name(spark: SparkSession, tmp_path: Path, cluster: bool) -> None:
+    (tmp_path / "my lake é 1").mkdir()  # which [1] would stand for in a glob
+    lake = LocalStore(tmp_path / "my lake é #%20 [1] {a,b} *?\\")
+    place = Staging(lake, spark, tmp_path, cluster=cluster, files=2)
+    place.write(events(spark), "t/run_date=2026-01-01", sort=["user_id"])
+    assert tables.committed(lake, "t") == [DAY]
+    assert rows(place.read("t/run_date=2026-01-01", stage="x")) == rows(events(spark))
 
 
 def test_a_lake_on_s3_is_read_and_written_by_copies(
