@@ -51,6 +51,9 @@ class FailingStore:
     def delete(self, keys: list[str]) -> None:
         self._change("delete", keys)
 
+    def impatient(self, seconds: float) -> Store:
+        return self
+
     def read(self, key: str) -> bytes:
         return self.inner.read(key)
 

@@ -30,7 +30,9 @@ from pipeline_tasks.lake.store import Missing, Store, StoreError, create_once
 
 Name = Literal["nights", "versions"]
 # a holder gives so many signs of life in the time after which it would be taken for dead
-SIGNS = 4
+SIGNS = 6
+# a sign is a listing and a write, and each is given up after half of the time from sign to sign, but not before this
+LEAST_REQUEST_SECONDS = 1.0
 POLL_SECONDS = 1.0
 
 
@@ -60,9 +62,9 @@ class Lease:
     claim: Claim
     _given_back: threading.Event = field(default_factory=threading.Event)
 
-    def require(self) -> None:
-        """Raise Lost where another writer has taken the lease over."""
-        newest = _newest(self.store, self.name)
+    def require(self, by: Store | None = None) -> None:
+        """Raise Lost where another writer has taken the lease over; `by` is the store to ask, else the lease's."""
+        newest = _newest(by or self.store, self.name)
         if newest != self.number:
             raise Lost(
                 f"the lease {self.name!r} of {self.store.uri} was lost: this process gave no sign of life for too long, "
@@ -70,16 +72,16 @@ class Lease:
                 "run it again",
             )
 
-    def beat_every(self, seconds: float, lost: Callable[[Lost], None]) -> None:
-        """Give signs of life until the lease is given back, or is another's; a store that fails is asked again.
+    def beat_every(self, seconds: float, by: Store, lost: Callable[[Lost], None]) -> None:
+        """Give signs of life until the lease is given back, or is another's; `by`, where it fails, is asked again.
 
         `lost` is told once it is another's.
         """
         while not self._given_back.wait(seconds):
             try:
-                self.require()
+                self.require(by)
                 self.claim = replace(self.claim, beat=self.claim.beat + 1)
-                self.store.write(layout.lease(self.name, self.number), self.claim.to_json())
+                by.write(layout.lease(self.name, self.number), self.claim.to_json())
             except Lost as error:
                 lost(error)
                 return
@@ -106,9 +108,11 @@ def hold(
     `lost` is called by another thread, as soon as that finds the lease taken over. Raises Held where another writer
     does not give it back in time, and StoreError.
     """
+    seconds = terms.expires_seconds / SIGNS
+    by = store.impatient(max(seconds / 2, LEAST_REQUEST_SECONDS))
     lease = take(store, name, terms, what)
     beating = threading.Thread(
-        target=lease.beat_every, args=(terms.expires_seconds / SIGNS, lost), name=f"lease-{name}", daemon=True
+        target=lease.beat_every, args=(seconds, by, lost), name=f"lease-{name}", daemon=True
     )
     beating.start()
     try:

@@ -39,11 +39,11 @@ class BeyondEnd(StoreError):
 class S3Store:
     """Objects of one bucket under a prefix (no slash at its ends; "" is the whole bucket)."""
 
-    def __init__(self, bucket: str, prefix: str) -> None:
+    def __init__(self, bucket: str, prefix: str, config: Config | None = None) -> None:
         self.bucket = bucket
         self.uri = f"s3://{bucket}/{prefix}".rstrip("/")
         self._root = f"{prefix}/" if prefix else ""
-        self._client: Any = boto3.client("s3", config=CLIENT)
+        self._client: Any = boto3.client("s3", config=config or CLIENT)
 
     def read(self, key: str) -> bytes:
         with self._explained("read", key):
@@ -129,6 +129,12 @@ class S3Store:
                 )
                 for error in reply.get("Errors", ()):
                     raise StoreError(f"cannot delete {self.uri}/{error['Key']}: {error['Message']}")
+
+    def impatient(self, seconds: float) -> "S3Store":
+        short = Config(
+            retries={"mode": "standard", "max_attempts": 2}, connect_timeout=seconds, read_timeout=seconds
+        )
+        return S3Store(self.bucket, self._root.rstrip("/"), CLIENT.merge(short))
 
     def _body(self, key: str, **asked: str) -> bytes:
         """Return what was asked of an object: boto3 tries a request again, but no reply that breaks off."""

@@ -64,6 +64,9 @@ class Store(Protocol):
     def delete(self, keys: list[str]) -> None:
         """Remove objects; those that are absent already are no error."""
 
+    def impatient(self, seconds: float) -> "Store":
+        """Return this store for requests that are given up after so many seconds, and tried once more."""
+
 
 def create_once(store: Store, key: str, data: bytes) -> bool:
     """Create the object; say whether it is ours, also when the store's reply was lost or was a retry's.

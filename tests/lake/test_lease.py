@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from pipeline_tasks.lake.lease import Held, Lost, hold, take
 from pipeline_tasks.lake.store import Store, StoreError, open_store
 from pipeline_tasks.settings import CHECKOUT
 from tests.failing_store import FailingStore
+from tests.faults.proxy import proxied
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,29 @@ def test_a_store_that_fails_for_a_while_costs_no_lease(
         held.require()
     assert "no sign of life for the lease 'nights': the store does not answer" in capsys.readouterr().err
     assert claims(lake)[0]["released"]
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_request_of_a_sign_that_hangs_costs_no_lease(
+    s3_lake: Store, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, nth: int
+) -> None:
+    expires = 4.0
+    hang = [0.0] * (nth - 1) + [2 * expires]
+    signs = threading.Event()
+
+    def draw(method: str, creates: bool) -> None:
+        if signs.is_set() and hang:
+            time.sleep(hang.pop(0))
+
+    with proxied(s3_endpoint, draw) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        begun = time.monotonic()
+        with hold(open_store(s3_lake.uri), "nights", Terms(expires_seconds=expires), "a night"):
+            signs.set()
+            while not claims(s3_lake)[0]["beat"]:
+                assert time.monotonic() - begun < expires
+                time.sleep(0.05)
+    assert not hang
 
 
 def test_a_store_that_does_not_answer_fails_who_asks(lake: Store) -> None:
