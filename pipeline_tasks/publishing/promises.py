@@ -1,5 +1,6 @@
 """Whole lists that lost rows in; without what is blocked, within caps, with pins in place and new items enough, out."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from pipeline_tasks.ranking.filled import PINNED, SOURCES, filled_of
 from pipeline_tasks.ranking.selection import Cap, Rules, choose
 
-# between the ids of a pair; no id has it
-BETWEEN = "\x00"
+# between the ids of a pair, which none of them has, and after an owner what comes behind its last pair
+BETWEEN, AFTER = "\x00", "\x01"
 
 
 def _nothing() -> pa.Array:
@@ -32,7 +33,7 @@ class Placed:
 class Promised:
     """What a table's lists hold to, whatever has gone from them since they were staged.
 
-    `pairs` are blocked (owner, item), written by `pair_keys`; `needed` of the first 1, 2, … places are of the `new`
+    `pairs` are blocked (owner, item), written by `pair_keys`, in order; `needed` of the first 1, 2, … places are of the `new`
     items. A row of top_n that is pinned says so itself; other tables' are told by `pins`. `caps` have the groups of
     the `known` items, in their order from 1.
     """
@@ -51,9 +52,20 @@ class Promised:
         blocked = pc.or_(
             pc.is_in(batch[item], value_set=self.items), pc.is_in(batch[owner], value_set=self.owners)
         )
-        if len(self.pairs):
-            blocked = pc.or_(blocked, pc.is_in(pair_keys(batch[owner], batch[item]), value_set=self.pairs))
+        if len(pairs := self._pairs_of(batch[owner])):
+            blocked = pc.or_(blocked, pc.is_in(pair_keys(batch[owner], batch[item]), value_set=pairs))
         return batch.filter(pc.invert(blocked))
+
+    def _pairs_of(self, owners: pa.Array) -> pa.Array:
+        """Return the pairs of the first to the last of the owners: all are too many to be hashed for every batch."""
+        if not len(self.pairs) or not len(owners):
+            return self.pairs.slice(0, 0)
+        first, last = (owner.as_py() for owner in pc.min_max(owners).values())
+        start, end = (
+            bisect_left(self.pairs, key, key=lambda pair: pair.as_py())
+            for key in (first + BETWEEN, last + AFTER)
+        )
+        return self.pairs.slice(start, end - start)
 
     def arranged(self, batch: pa.RecordBatch, owner: str, item: str, places: int) -> pa.RecordBatch:
         """Return whole lists' first `places` in their order; without pins, new items and caps, all rows."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -81,6 +82,22 @@ def test_what_is_blocked_since_goes_and_is_counted_apart(tmp_path: Path) -> None
     found, counts = finished(tmp_path, ["i1"], promised)
     assert found == {"ann": ["i4", "n5", "p3"], "bob": ["p1", "i2", "i4"], "cat": ["i2"]}
     assert (counts.unavailable, counts.blocked) == (4, 1 + 1 + 5)
+
+
+def test_of_the_blocked_pairs_only_those_of_a_batchs_owners_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    owners = ["a", "ann", "ann\x01", "bob", "bo", "é"]
+    pairs = sorted((owner, f"i{n}") for owner in owners for n in range(3))
+    promised = Promised(pairs=pair_keys(*(pa.array(column) for column in zip(*pairs, strict=True))))
+    rows = {"user_id": ["ann", "ann", "bo"], "item_id": ["i1", "i9", "i2"]}
+    hashed, is_in = [], pc.is_in
+    monkeypatch.setattr(
+        pc, "is_in", lambda *a, value_set: hashed.append(len(value_set)) or is_in(*a, value_set=value_set)
+    )
+    found = promised.allowed(pa.RecordBatch.from_pydict(rows), "user_id", "item_id")
+    assert found.to_pylist() == [{"user_id": "ann", "item_id": "i9"}]
+    assert max(hashed) == 9  # of ann, ann\x01, bo
 
 
 def test_pins_of_other_tables_are_told_by_list_item_and_rank(tmp_path: Path) -> None:
