@@ -1,9 +1,10 @@
 """A version that waits, and what can be had now, in; an entry of the log out, or why it has gone stale."""
 
+from collections import Counter
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline_tasks.blocked import declared_blocks, of_all_and_pairs, read_blocked
@@ -17,11 +18,12 @@ from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.promises import Promised, pair_keys
 from pipeline_tasks.publishing.refill import LISTS
 from pipeline_tasks.publishing.who import who
-from pipeline_tasks.reader import open_version
+from pipeline_tasks.reader import Version, open_version
 from pipeline_tasks.scratch import scratch_folder
 from pipeline_tasks.settings import Settings
 
 NEWER = "let a newer night go live"
+ROWS_AT_A_TIME = 1 << 20
 
 
 def release(settings: Settings, version: str | None, why: str) -> Entry:
@@ -40,52 +42,64 @@ def release(settings: Settings, version: str | None, why: str) -> Entry:
         verdict = versions.require_passed(store, run_date)
         if verdict.version != found.name:
             raise Refused(f"night {run_date} was made again meanwhile: {verdict.version}", "look at that one")
-        _refuse_stale(store, settings, found.name, run_date, scratch)
-        _refuse_blocked(store, settings, found.name, run_date, scratch)
         said = why or "released by hand"
-        push = partial(put_online, settings, store, found.name)
-        return changes.release(store, run_date, verdict, who(), said, require, push)
+
+        def first() -> None:
+            _refuse_unfit(store, settings, found.name, run_date, scratch)
+            put_online(settings, store, found.name)
+
+        return changes.release(store, run_date, verdict, who(), said, require, first)
 
 
-def _refuse_stale(store: Store, settings: Settings, name: str, run_date: date, scratch: Path) -> None:
-    """Raise Refused where a list of the version holds what cannot be had any more."""
-    known = tables.read_table(
-        store, layout.night("training/items", run_date), "dataset", ["item_id", "item_index"]
-    )
-    items = availability.read_anew(settings, known, datetime.now(UTC), scratch)
-    gone = items.filter(pc.invert(items["available"]))["item_id"].combine_chunks()
+def _refuse_unfit(store: Store, settings: Settings, name: str, run_date: date, scratch: Path) -> None:
+    """Raise Refused where the version's lists hold what cannot be had any more, or was blocked since they were checked."""
+    gone, blocks = _gone(store, settings, run_date, scratch), _blocks(settings, scratch)
+    if not len(gone) and not blocks:
+        return
     version = open_version(store.uri, name)
-    for table, lists in LISTS.items():
-        column = version.to_arrow(table, [lists.item])[lists.item]
-        stale = column.filter(pc.is_in(column, value_set=gone))
-        if len(stale):
-            example = pc.min(stale).as_py()
+    for table in LISTS:
+        stale, blocked = _counted(version, table, gone, blocks.get(table))
+        if stale:
+            then = ", with check.availability_hours up to now, and release that"
             raise Refused(
-                f"version {name} has gone stale: {len(stale):,} places of {table} hold items that cannot be had "
-                f"any more, as {example!r}",
-                floors.again(
-                    store,
-                    run_date,
-                    "check",
-                    NEWER,
-                    ", with check.availability_hours up to now, and release that",
-                ),
+                f"version {name} has gone stale: {stale.total():,} places of {table} hold items that cannot be "
+                f"had any more, as {min(stale)!r}",
+                floors.again(store, run_date, "check", NEWER, then),
             )
-
-
-def _refuse_blocked(store: Store, settings: Settings, name: str, run_date: date, scratch: Path) -> None:
-    """Raise Refused where a list of the version holds what has been blocked since it was checked."""
-    items, users, pairs = of_all_and_pairs(declared_blocks(settings, read_blocked(settings, scratch)))
-    keys = pair_keys(*(pairs[column].combine_chunks() for column in pairs.column_names))
-    version = open_version(store.uri, name)
-    for table, lists in LISTS.items():
-        blocks = Promised(items, users, keys) if table == "top_n" else Promised(items)
-        batches = version.batches(table, [lists.owner, lists.item])
-        blocked = sum(
-            each.num_rows - blocks.allowed(each, lists.owner, lists.item).num_rows for each in batches
-        )
         if blocked:
             raise Refused(
                 f"{blocked:,} places of {table} in version {name} are blocked since it was checked",
                 floors.again(store, run_date, "check", NEWER, ", and release that"),
             )
+
+
+def _counted(
+    version: Version, table: str, gone: pa.Array, promised: Promised | None
+) -> tuple[Counter[str], int]:
+    """Return how many places of a table each item that is `gone` has, and how many what is blocked has."""
+    lists, stale, blocked = LISTS[table], Counter[str](), 0
+    columns = [lists.owner, lists.item] if promised else [lists.item]
+    for batch in version.batches(table, columns, ROWS_AT_A_TIME):
+        stale.update(batch[lists.item].filter(pc.is_in(batch[lists.item], value_set=gone)).to_pylist())
+        if promised:
+            blocked += batch.num_rows - promised.allowed(batch, lists.owner, lists.item).num_rows
+    return stale, blocked
+
+
+def _gone(store: Store, settings: Settings, run_date: date, scratch: Path) -> pa.Array:
+    """Return the night's items that cannot be had now."""
+    known = tables.read_table(
+        store, layout.night("training/items", run_date), "dataset", ["item_id", "item_index"]
+    )
+    items = availability.read_anew(settings, known, datetime.now(UTC), scratch)
+    return items.filter(pc.invert(items["available"]))["item_id"].combine_chunks()
+
+
+def _blocks(settings: Settings, scratch: Path) -> dict[str, Promised]:
+    """Return by table what is blocked in its lists now; nothing of a table where nothing is."""
+    items, users, pairs = of_all_and_pairs(declared_blocks(settings, read_blocked(settings, scratch)))
+    keys = pair_keys(*(pairs[column].combine_chunks() for column in pairs.column_names))
+    found = {table: Promised(items) for table in LISTS if len(items)}
+    if len(items) or len(users) or len(keys):
+        found["top_n"] = Promised(items, users, keys)
+    return found

@@ -1,5 +1,6 @@
 """A held version is released after what can be had is read again, and refused where it has gone stale."""
 
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +12,9 @@ from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, versions, waiting
 from pipeline_tasks.publishing.log import Change
-from pipeline_tasks.reader import open_current, open_version
+from pipeline_tasks.reader import Version, open_current, open_version
 from pipeline_tasks.releasing import release
+from pipeline_tasks.settings import RulesSettings
 from pipeline_tasks.stages import publish
 from tests.lists import NIGHT
 from tests.stages.published_night import write_checked
@@ -76,6 +78,46 @@ def test_a_version_of_a_night_before_the_live_one_is_not_offered_for_approval(
         waiting.asked(lake, None)
     with pytest.raises(NothingToDo, match=f"the newer night {nights[1]} is live"):
         waiting.asked(lake, names[0])
+
+
+def test_a_night_that_cannot_go_live_is_refused_before_anything_is_read(
+    lake: Store, checked: tuple[Any, str], make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    settings, version = checked
+    following = NIGHT + timedelta(days=1)
+    write_checked(lake, tmp_path / "next", following)
+    publish.run(make_settings(), following)
+    shutil.rmtree(tmp_path / "data")
+    with pytest.raises(NothingToDo, match=f"the newer night {following} is live"):
+        release(settings, version, "")
+
+
+def test_lists_are_looked_through_once_and_only_where_something_may_speak_against_them(
+    checked: tuple[Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, version = checked
+    looked: list[tuple[str, list[str] | None]] = []
+
+    def batches(self: Version, table: str, columns: list[str] | None = None, rows: int = 1) -> Any:
+        looked.append((table, columns))
+        return whole(self, table, columns, rows)
+
+    whole = Version.batches
+    monkeypatch.setattr(Version, "batches", batches)
+    monkeypatch.delattr(Version, "to_arrow")
+    with pytest.raises(Refused, match="3 places of top_n"):
+        release(settings.model_copy(update={"rules": RulesSettings(blocked_users=["ann"])}), version, "")
+    assert looked == [("top_n", ["user_id", "item_id"])]
+    looked.clear()
+    sold = {"item": "i2", "updated_at": "2026-01-20T08:00:00Z", "available": False}
+    write_source(tmp_path / "data", [sold])
+    with pytest.raises(Refused, match="has gone stale"):
+        release(settings, version, "")
+    assert looked[0] == ("top_n", ["item_id"])
+    looked.clear()
+    write_source(tmp_path / "data")
+    assert release(settings, version, "").version == version
+    assert not looked
 
 
 def test_an_item_that_sold_out_since_makes_it_stale(
