@@ -23,7 +23,12 @@ from pipeline_tasks.lake.ranges import RangeReader
 from pipeline_tasks.lake.store import AlreadyExists, Missing, StoreError
 
 TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=8)
-CLIENT = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
+CLIENT = Config(
+    retries={"mode": "standard", "max_attempts": 5},
+    connect_timeout=10,
+    read_timeout=60,
+    max_pool_connections=32,  # of which a large file takes as many as TRANSFER says
+)
 DELETE_AT_ONCE = 1000
 READ_ATTEMPTS = 5
 # S3's answers to who creates: the object is there (412), or others are at it and it has to be tried again (409)

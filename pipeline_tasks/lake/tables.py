@@ -6,7 +6,8 @@ named by their content: writing the same bytes again changes nothing.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from io import BytesIO
@@ -22,6 +23,8 @@ from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import Missing, Store
 
 COMMIT = "_commit.json"
+# of many small objects, whose requests are all waiting; and of files, each of which takes several connections
+COMMITS_AT_ONCE, FILES_AT_ONCE = 16, 4
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,12 @@ def require_commit(store: Store, partition: str, stage: str) -> Commit:
     return commit
 
 
+def read_commits(store: Store, partitions: Sequence[str], stage: str) -> list[Commit]:
+    """Return the partitions' commits, read several at once; raises Refused as `require_commit`."""
+    with ThreadPoolExecutor(COMMITS_AT_ONCE) as pool:
+        return list(pool.map(lambda partition: require_commit(store, partition, stage), partitions))
+
+
 def read_table(store: Store, partition: str, stage: str, columns: list[str] | None = None) -> pa.Table:
     """Return a partition's rows in file order; raises Refused where `stage` has not written it.
 
@@ -144,15 +153,14 @@ def _read_file(store: Store, key: str, columns: list[str] | None) -> pa.Table:
     return pq.read_table(BytesIO(store.read(key)), columns=columns)
 
 
-def fetch(store: Store, partition: str, folder: Path) -> list[Path]:
-    """Copy a committed partition's files into a local folder; return their paths in order."""
-    commit = read_commit(store, partition)
-    if commit is None:
-        raise Refused(f"there is no table {store.uri}/{partition}")
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / name for name in commit.files]
+def fetch(store: Store, commits: Mapping[str, Commit], folder: Path) -> list[Path]:
+    """Copy committed partitions' files into a local folder; return their paths, in the order of the partitions' files."""
+    keys = [f"{partition}/{name}" for partition, commit in commits.items() for name in commit.files]
+    paths = [folder / key for key in keys]
     for path in paths:
-        store.download(f"{partition}/{path.name}", path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        list(pool.map(store.download, keys, paths))
     return paths
 
 
@@ -164,14 +172,19 @@ def local_files(store: Store, partition: str, stage: str, folder: Path) -> list[
     commit = require_commit(store, partition, stage)
     if isinstance(store, LocalStore):
         return [store.path(f"{partition}/{name}") for name in commit.files]
-    return fetch(store, partition, folder / partition)
+    return fetch(store, {partition: commit}, folder)
 
 
 def committed(store: Store, parent: str) -> list[date]:
-    """Return the dates of the whole partitions under `parent` ("clean/items"), oldest first."""
-    folders = [folder for folder in store.folders(f"{parent}/") if "=" in folder]
-    whole = [folder for folder in folders if store.exists(f"{parent}/{folder}/{COMMIT}")]
-    return sorted(layout.partition_date(folder) for folder in whole)
+    """Return the dates of the whole partitions under `parent` ("clean/items"), oldest first.
+
+    One listing, with whatever files the partitions have: it comes a thousand keys at a time, where a look at each
+    partition's commit would be a request for each.
+    """
+    places = (key.removeprefix(f"{parent}/").split("/") for key in store.keys(f"{parent}/"))
+    return sorted(
+        layout.partition_date(place[0]) for place in places if place[1:] == [COMMIT] and "=" in place[0]
+    )
 
 
 def newest_before(store: Store, parent: str, run_date: date) -> date | None:
@@ -185,25 +198,21 @@ def chain(store: Store, parent: str, run_date: date) -> list[date]:
     Each commit says after which night its rows begin. A night that was caught up by a later one, and then
     run itself, is passed over: its rows are in the later partition already.
     """
-    return linked(committed(store, parent), lambda night: begins_after(store, parent, night), run_date)
+    nights = [night for night in committed(store, parent) if night <= run_date]
+    commits = read_commits(store, [layout.night(parent, night) for night in nights], "the night")
+    return linked(dict(zip(nights, commits, strict=True)), run_date)
 
 
-def begins_after(store: Store, parent: str, night: date) -> date | None:
-    """Return after which night a delta's rows begin, None for one that begins with everything."""
-    commit = read_commit(store, layout.night(parent, night))
-    return date.fromisoformat(commit.after) if commit and commit.after else None
-
-
-def linked(found: Sequence[date], after: Callable[[date], date | None], run_date: date) -> list[date]:
-    """Return what `chain` does of the nights that are there (oldest first), asking of each where it begins."""
+def linked(commits: dict[date, Commit], run_date: date) -> list[date]:
+    """Return what `chain` does of the commits of the nights that are there, oldest first."""
     nights: list[date] = []
     upto: date | None = run_date
-    for night in reversed(found):
+    for night, commit in reversed(commits.items()):
         if upto is None:
             break
         if night <= upto:
             nights.append(night)
-            upto = after(night)
+            upto = date.fromisoformat(commit.after) if commit.after else None
     return nights[::-1]
 
 

@@ -5,7 +5,6 @@ who reads. For any night from the floor on, the same bytes must come out whether
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -15,7 +14,6 @@ from pipeline_tasks.lake.tables import Commit
 from pipeline_tasks.retention.holdings import EVENTS, Holdings, Piece
 from pipeline_tasks.settings import Settings
 
-AT_ONCE = 16
 # a piece, and why it stays
 Need = tuple[Piece, str]
 SNAPSHOTS = ("clean/items", "clean/users", "vocabulary/items", "vocabulary/users")
@@ -36,12 +34,8 @@ class Reads:
 
     def commits(self, pieces: list[Piece]) -> dict[date, Commit]:
         """Return the commits of partitions of one table, by night."""
-
-        def read(piece: Piece) -> Commit:
-            return tables.require_commit(self.holdings.store, piece.name, "the night")
-
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            return dict(zip((each.night for each in pieces), pool.map(read, pieces), strict=True))
+        found = tables.read_commits(self.holdings.store, [piece.name for piece in pieces], "the night")
+        return dict(zip((each.night for each in pieces), found, strict=True))
 
 
 def of_raw(reads: Reads) -> Iterator[Need]:
@@ -79,15 +73,10 @@ def of_clean(reads: Reads) -> Iterator[Need]:
             yield newest, f"{what} in night {reads.floor}"
     events = reads.holdings.whole(EVENTS)
     commits = reads.commits(list(events.values()))
-
-    def after(night: date) -> date | None:
-        told = commits[night].after
-        return date.fromisoformat(told) if told else None
-
     found = list(events)
     before = [night for night in found if night < reads.floor][-1:]
     for start in [*before, *(night for night in found if night >= reads.floor)]:
-        for night in tables.linked(found, after, start):
+        for night in tables.linked(commits, start):
             yield events[night], "every later night reads all history, of which this is a part"
 
 

@@ -54,9 +54,9 @@ class Staging:
 
     def read(self, *partitions: str, stage: str, schema: StructType | None = None) -> DataFrame:
         """Return the rows of committed partitions of one table; Refused where `stage` has not made one."""
-        paths = [path for partition in partitions for path in self._paths(partition, stage)]
+        commits = dict(zip(partitions, tables.read_commits(self.store, partitions, stage), strict=True))
         reader = self.spark.read if schema is None else self.spark.read.schema(schema)
-        return reader.parquet(*map(literally, paths))
+        return reader.parquet(*map(literally, self._paths(commits)))
 
     def write(
         self,
@@ -119,12 +119,13 @@ class Staging:
         shutil.rmtree(folder)
         return commits
 
-    def _paths(self, partition: str, stage: str) -> list[str]:
-        commit = tables.require_commit(self.store, partition, stage)
+    def _paths(self, commits: Mapping[str, Commit]) -> list[str]:
         if self._cluster or isinstance(self.store, LocalStore):
-            return [f"{self._spark_uri()}/{partition}/{name}" for name in commit.files]
-        local = self.scratch / "lake" / partition
-        return [str(path) for path in tables.fetch(self.store, partition, local)]
+            root = self._spark_uri()
+            return [
+                f"{root}/{partition}/{name}" for partition, commit in commits.items() for name in commit.files
+            ]
+        return [str(path) for path in tables.fetch(self.store, commits, self.scratch / "lake")]
 
     def _commit_local(
         self, folder: Path, partition: str, after: date | None, facts: dict[str, Any] | None, name: str | None

@@ -1,7 +1,9 @@
 """A partition is whole or absent, whatever happens while it is written; deltas make an unbroken chain."""
 
+import threading
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -49,7 +51,7 @@ def test_several_files_keep_their_order(either_lake: Store, tmp_path: Path) -> N
         pq.write_table(table, path)
     tables.write_files(either_lake, PART, paths, rows=3)
     assert tables.read_table(either_lake, PART, "any")["id"].to_pylist() == ["a", "b", "c"]
-    fetched = tables.fetch(either_lake, PART, tmp_path / "copy")
+    fetched = tables.local_files(either_lake, PART, "any", tmp_path / "copy")
     assert [pq.read_table(path)["id"].to_pylist() for path in fetched] == [["a", "b"], ["c"]]
 
 
@@ -81,7 +83,7 @@ def test_an_absent_table_names_the_stage_that_makes_it(either_lake: Store, tmp_p
     with pytest.raises(Refused, match=r"no table .*run_date=2026-01-02.*run preprocess"):
         tables.read_table(either_lake, PART, "preprocess")
     with pytest.raises(Refused, match="no table"):
-        tables.fetch(either_lake, PART, tmp_path)
+        tables.local_files(either_lake, PART, "preprocess", tmp_path)
 
 
 def test_newest_before_is_strictly_before_and_whole(either_lake: Store) -> None:
@@ -106,6 +108,48 @@ def test_a_chain_passes_over_a_night_whose_rows_a_later_one_caught_up(lake: Stor
     assert tables.chain(lake, "clean/interactions", day(4)) == [day(1), day(4)]
     assert tables.chain(lake, "clean/interactions", day(3)) == [day(1), day(3)]
     assert tables.chain(lake, "clean/interactions", day(9)) == [day(1), day(4)]
+
+
+def test_a_lake_of_many_nights_costs_one_listing_and_each_commit_once(
+    s3_lake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nights = [day(number) for number in range(1, 20)]
+    for number in range(1, 20):
+        write_delta(s3_lake, number, number - 1 or None)
+    asked: list[str] = []
+    s3_lake._client.meta.events.register("before-call.s3", lambda model, **_: asked.append(model.name))
+    assert tables.committed(s3_lake, "clean/interactions") == nights
+    assert tables.newest_before(s3_lake, "clean/interactions", day(9)) == day(8)
+    assert asked == 2 * ["ListObjectsV2"]
+    asked.clear()
+    assert tables.chain(s3_lake, "clean/interactions", day(19)) == nights
+    assert asked == ["ListObjectsV2", *19 * ["GetObject"]]
+    asked.clear()
+    assert len(tables.local_files(s3_lake, "clean/interactions/run_date=2026-01-01", "any", tmp_path)) == 1
+    assert asked == ["GetObject", "HeadObject", "GetObject"]  # the commit, and a file as boto3 fetches it
+
+
+def test_commits_and_files_are_read_several_at_once_and_come_in_order(lake: Any, tmp_path: Path) -> None:
+    class Waiting(FailingStore):
+        """Every reply waits for that to another request."""
+
+        together = threading.Barrier(2, timeout=5)
+
+        def read(self, key: str) -> bytes:
+            self.together.wait()
+            return super().read(key)
+
+        def download(self, key: str, local: Path) -> None:
+            self.together.wait()
+            super().download(key, local)
+
+    partitions = [f"clean/items/run_date={day(number)}" for number in range(1, 5)]
+    made = [tables.write_table(lake, partition, OLD, facts={"n": partition}) for partition in partitions]
+    store = Waiting(lake, at=99)
+    commits = dict(zip(partitions, tables.read_commits(store, partitions, "any"), strict=True))
+    assert list(commits.values()) == made
+    found = tables.fetch(store, commits, tmp_path / "copy")
+    assert [path.parent.relative_to(tmp_path / "copy").as_posix() for path in found] == partitions
 
 
 def test_a_chain_of_nothing_is_empty(either_lake: Store) -> None:

@@ -24,8 +24,8 @@ def read_events(
     """
     tables.require_commit(staging.store, layout.night(TABLE, run_date), "preprocess")
     nights = [layout.night(TABLE, night) for night in tables.chain(staging.store, TABLE, run_date)]
-    for night in nights:
-        inputs[night] = tables.require_commit(staging.store, night, "preprocess").digest
+    commits = tables.read_commits(staging.store, nights, "preprocess")
+    inputs.update((night, commit.digest) for night, commit in zip(nights, commits, strict=True))
     first, *later = nights
     parts = [staging.read(first, stage="preprocess").withColumn("known_at", F.col("event_time"))]
     if later:
