@@ -24,7 +24,8 @@ DIGEST_CHARACTERS = 32
 def refresh(store: Store, run_date: date, days: int, folder: Path) -> dict[str, dict[date, Commit]]:
     """Make `folder` hold each view's snapshots of the last `days` days up to the night, and nothing else.
 
-    Returns the commits by view and date, oldest first. Raises Refused where the night has no snapshot.
+    Returns the commits by view and date, oldest first. Raises Refused where the night has no snapshot, and for one
+    whose file is not what was committed: a run of `features` that died before its commit has left it.
     """
     return {
         view.name: _refresh_view(store, view, run_date, days, folder / view.name)
@@ -62,6 +63,11 @@ def _copy(store: Store, partition: str, commit: Commit, folder: Path) -> list[Pa
         if not path.exists():
             arriving = path.with_suffix(".arriving")
             store.download(f"{partition}/{name}", arriving)
+            if tables.sha256_of(arriving) != commit.files[name]:
+                raise Refused(
+                    f"{store.uri}/{partition}/{name} is not the file that was committed",
+                    f"run features again for night {commit.facts['written_by']}",
+                )
             arriving.replace(path)
     for stray in set(folder.iterdir()) - set(wanted):
         stray.unlink()

@@ -71,6 +71,17 @@ def test_half_a_copy_is_never_read(lake: Store, tmp_path: Path, monkeypatch: pyt
     assert [path.suffix for path in (tmp_path / "user_features" / str(NIGHT)).iterdir()] == [".parquet"]
 
 
+def test_a_snapshot_that_was_written_anew_and_not_committed_is_refused(lake: Store, tmp_path: Path) -> None:
+    write_snapshots(lake, [NIGHT], ["u1"], ["i1"])
+    partition = layout.night("features/user_features", NIGHT)
+    before = lake.read(f"{partition}/_commit.json")
+    write_snapshot(lake, "user_features", NIGHT, [{"user_id": "u1", "events_1d": 9.0}])
+    lake.write(f"{partition}/_commit.json", before)
+    with pytest.raises(Refused, match=r"part\.parquet is not the file that was committed .run features again for night 2026"):
+        refresh(lake, NIGHT, 1, tmp_path)
+    assert copied(tmp_path) == []
+
+
 def test_an_older_snapshot_that_lacks_a_new_column_is_passed_over(lake: Store, tmp_path: Path) -> None:
     early, night = days_up_to(NIGHT, 2)
     write_snapshots(lake, [early, night], ["u1"], ["i1"])
