@@ -77,7 +77,9 @@ def test_a_snapshot_that_was_written_anew_and_not_committed_is_refused(lake: Sto
     before = lake.read(f"{partition}/_commit.json")
     write_snapshot(lake, "user_features", NIGHT, [{"user_id": "u1", "events_1d": 9.0}])
     lake.write(f"{partition}/_commit.json", before)
-    with pytest.raises(Refused, match=r"part\.parquet is not the file that was committed .run features again for night 2026"):
+    with pytest.raises(
+        Refused, match=r"part\.parquet is not the file that was committed .run features again for night 2026"
+    ):
         refresh(lake, NIGHT, 1, tmp_path)
     assert copied(tmp_path) == []
 
