@@ -110,11 +110,16 @@ class _Night:
 
     def report(self, holdout: Holdout) -> Report:
         """Return what the night has to tell."""
-        share = self.facts["examples"]["share_with_features"]
+        found = self.facts["examples"]
+        share = (
+            f" ({found['share_with_features']:.1%} of warm ones with features)"
+            if found["warm_positives"]
+            else ""
+        )
         summary = (
             f"{self.rows['sequences']:,} users with {self.facts['events']:,} events, {self.rows['items']:,} items, "
-            f"{self.rows['examples']:,} ranking examples ({share:.1%} of warm ones with features), "
-            f"holdout of {holdout.days} days with {holdout.warm_users:,} warm users"
+            f"{self.rows['examples']:,} ranking examples{share}, "
+            f"holdout of {holdout.days} day{'s' * (holdout.days != 1)} with {holdout.warm_users:,} warm users"
         )
         return Report(summary, self.rows, self.inputs, self.outputs, self.facts)
 
