@@ -9,7 +9,8 @@ with its reason; `reports/<run_date>/index.html` sums the night up.
 * A stage that exits with 2 was *refused* (bad data, a wrong setting) and is not retried: mend the cause, then
   clear that task and those after it. Running a night again never harms what is live.
 * Anything else was retried already: look at the store, the disk, the engine; then clear the task.
-* Skipped `publish`: nothing new to publish, or the run asked not to; the reason is in its log.
+* Skipped `publish`: nothing new to publish, or the run asked not to; the reason is in its log. Cleared in the run whose
+  version is live it tells consumers once more.
 * By hand: *Trigger* with another `run_date` or `model`, or `publish` = off to look before anyone else does.
 * A range: `python -m pipeline_tasks airflow backfill create --dag-id nightly_recommendations --max-active-runs 1` with
   `--from-date` and `--to-date`, which are mornings: the run of night D is that of D + 1. Of these nobody is told.

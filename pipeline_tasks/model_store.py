@@ -81,7 +81,7 @@ class Saved:
             yield
         except torch.OutOfMemoryError:
             raise
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
             found = " ".join(str(error).split())[:200]
             raise Refused(f"model {self.version} cannot be loaded as {self.name}: {found}", AGAIN) from error
 

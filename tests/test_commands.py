@@ -11,6 +11,7 @@ import pytest
 from pipeline_tasks.__main__ import main
 from pipeline_tasks.commands import COMMANDS
 from pipeline_tasks.lake import layout, staleness
+from pipeline_tasks.lake.records import STAGES
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import catalogue, log
 from pipeline_tasks.publishing.comparison import Difference
@@ -84,6 +85,18 @@ def test_versions_tell_which_were_made_from_what_has_changed_since(
     assert [line for line in said if "stale" in line] == [f"{'':<24}stale: {why}"]
     assert said[said.index(f"{'':<24}stale: {why}") - 1].startswith(first)
     assert f"warning: stale, {why}" in json.loads(run("release", "--show", "--version", first)[1])["text"]
+
+
+def test_a_version_whose_night_was_begun_again_and_got_no_further_is_told(
+    lake: Store, tmp_path: Path, run: Run
+) -> None:
+    held = write_checked(lake, tmp_path, health=[HEALTH]).version
+    write_records(lake, "check", **{stage: {"turn": turn} for turn, stage in enumerate(STAGES, 1)})
+    assert json.loads(run("versions", "--json")[1])[0]["stale"] is None
+    write_records(lake, "ingest", ingest={"turn": len(STAGES)})
+    why = f"night {NIGHT} was begun again, and has not been checked since"
+    assert json.loads(run("versions", "--json")[1])[0]["stale"] == why
+    assert f"warning: stale, {why}" in json.loads(run("release", "--show", "--version", held)[1])["text"]
 
 
 def test_a_folder_that_is_no_version_is_in_nobodys_way(lake: Store, tmp_path: Path, run: Run) -> None:

@@ -1,7 +1,6 @@
 """Stage records: what a stage did for a night, with every clock and host; written around each run."""
 
 import json
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -89,14 +88,18 @@ def read_night(store: Store, run_date: date) -> dict[str, Record]:
     return {stage: record for stage, record in found.items() if record}
 
 
+def turn_of(store: Store, run_date: date, stage: str) -> int:
+    """Return the turn of the stage's record for the night; 0 where there is none, or a damaged one."""
+    try:
+        record = read(store, run_date, stage)
+    except Refused:
+        return 0
+    return record.turn if record else 0
+
+
 def next_turn(store: Store, run_date: date) -> int:
-    """Return the turn of a record that is written after all that the night has; one that is damaged has none."""
-    turns = [0]
-    for stage in STAGES:
-        with suppress(Refused):
-            record = read(store, run_date, stage)
-            turns.append(record.turn if record else 0)
-    return max(turns) + 1
+    """Return the turn of a record that is written after all that the night has."""
+    return max(turn_of(store, run_date, stage) for stage in STAGES) + 1
 
 
 def nights(store: Store) -> list[date]:

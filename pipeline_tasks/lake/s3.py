@@ -137,7 +137,9 @@ class S3Store:
 
     def impatient(self, seconds: float) -> "S3Store":
         short = Config(
-            retries={"mode": "standard", "max_attempts": 2}, connect_timeout=seconds, read_timeout=seconds
+            retries={"mode": "standard", "total_max_attempts": 2},
+            connect_timeout=seconds,
+            read_timeout=seconds,
         )
         return S3Store(self.bucket, self._root.rstrip("/"), CLIENT.merge(short))
 

@@ -8,8 +8,8 @@ from pipeline_tasks.models.interface import State
 def renumbered(state: State, own: Sequence[str], wanted: Sequence[str]) -> State:
     """Return a model, whose event types are numbered from 1 as in `own`, with those of `wanted` in its place.
 
-    A type that the model does not know is what padding is to it: an event of it weighs nothing, and to a
-    sequence model it is the item alone.
+    A type that the model does not know is what padding's is to it: an event of it weighs nothing, and of a sequence
+    model's input it leaves the item.
     """
     if list(own) == list(wanted):
         return state

@@ -25,7 +25,7 @@ class Listed:
     """A version: `manifest` is empty where it is not whole, `metrics` those of its model on the night's holdout.
 
     `kept` is the mean share of a list that stayed, against the version that was live when it was checked. `stale` says
-    what it was made from has changed since, where its night is marked so.
+    what it was made from has changed since, where that is known.
     """
 
     name: str
@@ -86,8 +86,15 @@ def _listed(store: Store, name: str, history: list[Entry]) -> Listed:
         manifest,
         _metrics(store, run_date, manifest),
         _kept(name, verdict),
-        staleness.read(store, run_date) if state != "replaced" else None,
+        _stale(store, run_date) if state != "replaced" else None,
     )
+
+
+def _stale(store: Store, run_date: date) -> str | None:
+    """Return what has changed since the night's version was checked: its night's mark, or a run that went no further."""
+    if 0 < records.turn_of(store, run_date, "check") < records.turn_of(store, run_date, "ingest"):
+        return f"night {run_date} was begun again, and has not been checked since"
+    return staleness.read(store, run_date)
 
 
 def _state(name: str, verdict: Verdict | None, history: list[Entry]) -> State:

@@ -101,15 +101,17 @@ def newest_of(store: Store, version: str) -> Entry | None:
 def gone_back_from(history: list[Entry]) -> dict[str, Entry]:
     """Return the versions that somebody went back from, each with the rollback; `history` has the oldest entry first.
 
-    Versions are in the order in which they were last published or released: a rollback to a later one than it replaces
-    takes a rollback back, and goes back from nothing.
+    Versions are in the order in which they were last published or released: a rollback to a later one than it replaces,
+    which somebody had gone back from, takes that back and goes back from nothing.
     """
     places: dict[str, int] = {}
     gone: dict[str, Entry] = {}
     for before, entry in zip([None, *history], history, strict=False):
         if entry.action != "rollback":
             places[entry.version] = entry.sequence
-        elif before and places.get(entry.version, 0) < places.get(before.version, 0):
+        elif before and (
+            entry.version not in gone or places.get(entry.version, 0) < places.get(before.version, 0)
+        ):
             gone[before.version] = entry
         gone.pop(entry.version, None)
     return gone

@@ -87,13 +87,11 @@ def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:
 def is_older(record: Record, ahead: Record) -> bool:
     """Say whether a record is from an earlier run than that of a stage ahead of it.
 
-    Clocks of several hosts differ: they decide only between records from before these had turns.
+    Clocks of several hosts differ: they decide only where a record is from before these had turns.
     """
-    return _place(record) < _place(ahead)
-
-
-def _place(record: Record) -> tuple[int, datetime]:
-    return record.turn, datetime.fromisoformat(record.started)
+    if record.turn and ahead.turn:
+        return record.turn < ahead.turn
+    return datetime.fromisoformat(record.started) < datetime.fromisoformat(ahead.started)
 
 
 def of_this_run(found: dict[str, Record]) -> dict[str, Record]:

@@ -272,6 +272,22 @@ def test_a_request_of_a_sign_that_hangs_costs_no_lease(
     assert not hang
 
 
+def test_an_impatient_request_is_tried_once_more_and_no_oftener(
+    s3_lake: Store, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def draw(method: str, creates: bool) -> None:
+        asked.append(method)
+        time.sleep(1.5)
+
+    with proxied(s3_endpoint, draw) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        with pytest.raises(StoreError):
+            open_store(s3_lake.uri).impatient(0.5).keys("leases/")
+    assert len(asked) == 2
+
+
 def test_a_store_that_does_not_answer_fails_who_asks(lake: Store) -> None:
     with (
         pytest.raises(StoreError, match="does not answer"),

@@ -77,6 +77,15 @@ def test_a_rollback_that_was_taken_back_has_gone_back_from_nothing(
     assert back(either_lake) == three[0]
 
 
+def test_who_goes_back_from_what_was_gone_back_to_never_comes_to_it_again(
+    either_lake: Store, tmp_path: Path, three: list[str]
+) -> None:
+    go_live(either_lake, tmp_path, 3)
+    assert back(either_lake, three[1]) == three[1]
+    assert back(either_lake) == three[2]  # which nobody had gone back from
+    assert back(either_lake) == three[0]
+
+
 def test_what_was_forced_over_a_newer_night_and_went_back_is_no_place_to_go_back_to(
     either_lake: Store, tmp_path: Path
 ) -> None:

@@ -205,6 +205,23 @@ def test_rows_that_show_up_after_their_date_was_taken_in_are_reported(
     assert users(lake, SECOND) == ["d"]
 
 
+def test_a_night_of_nothing_but_late_rows_counts_them_also_where_spark_adapts_its_plans(
+    spark: Any, make_settings: Make, lake: Any, data: Path
+) -> None:
+    """As it does on a cluster, where a plan loses what turns out to be empty."""
+    write_interactions(data, "a,i1,view,2026-01-10T12:00:00Z")
+    settings = make_settings(**declare())
+    take(settings, FIRST)
+    write_interactions(data, "b,i1,view,2026-01-09T12:00:00Z", name="new")
+    spark.conf.set("spark.sql.adaptive.enabled", "true")
+    try:
+        report = take(settings, SECOND)
+    finally:
+        spark.conf.set("spark.sql.adaptive.enabled", "false")
+    assert report.facts["missed"] == 1
+    assert users(lake, SECOND) == []
+
+
 def test_source_and_lake_on_s3_give_the_same_tables_as_local_ones(
     make_settings: Make, lake: Any, s3_lake: Any, data: Path
 ) -> None:

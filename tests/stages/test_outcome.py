@@ -152,6 +152,15 @@ def test_a_clock_that_differs_from_other_hosts_is_not_taken_for_another_run(
         outcome.run(make_settings(), NIGHT)
 
 
+def test_a_record_of_an_image_from_before_turns_is_placed_by_its_clock(
+    lake: Store, make_settings: Callable[..., Any], live: str
+) -> None:
+    chain = records.STAGES[: records.STAGES.index("report")]
+    for turn, stage in enumerate(chain, start=1):
+        records.write(lake, record(stage, turn=0 if stage == "train" else turn))
+    assert outcome.run(make_settings(), NIGHT).facts["state"] == "live"
+
+
 def test_a_stage_that_was_mended_and_run_again_with_those_after_it_is_done(
     lake: Store, make_settings: Callable[..., Any], live: str
 ) -> None:

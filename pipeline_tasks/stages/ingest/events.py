@@ -45,14 +45,17 @@ def read_arrived(reads: Reads, night: Night, default_event: str) -> Arrived:
     """Read the night's interactions. Raises Refused on a first night that has none, with the reason."""
     part = reads.parts["interactions"]
     every = dated(reads.typed("interactions"), default_event)
+    late = is_good() & (F.col(ARRIVED) <= F.lit(night.after))
     passing = Observation()  # of all rows, while those of the night are read
-    older = F.count_if(is_good() & (F.col(ARRIVED) <= F.lit(night.after))).alias("older")
-    frame = every.observe(passing, older).filter(_of_the_night(night)).persist(StorageLevel.MEMORY_AND_DISK)
+    observed = every.observe(passing, F.count_if(late).alias("older"))
+    frame = observed.filter(_of_the_night(night)).persist(StorageLevel.MEMORY_AND_DISK)
     with reading(part):
         counts = frame.groupBy(ARRIVED, REASONS).count().collect()
         if night.after is None and not any(not row[REASONS] for row in counts):
             _refuse_nothing(part, every, night)
-    return Arrived(frame, counts, passing.get["older"])
+        # adaptive execution drops what turns out to be empty from a plan, and what was observed there with it
+        older = passing.get["older"] if counts else every.filter(late).count()
+    return Arrived(frame, counts, older)
 
 
 def write_events(writes: Writes, arrived: Arrived) -> int:
