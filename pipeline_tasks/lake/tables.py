@@ -153,9 +153,11 @@ def _read_file(store: Store, key: str, columns: list[str] | None) -> pa.Table:
     return pq.read_table(BytesIO(store.read(key)), columns=columns)
 
 
-def fetch(store: Store, commits: Mapping[str, Commit], folder: Path) -> list[Path]:
-    """Copy committed partitions' files into a local folder; return their paths, in the order of the partitions' files."""
+def files_of(store: Store, commits: Mapping[str, Commit], folder: Path) -> list[Path]:
+    """Return committed partitions' files on this machine, in order: in place in a local lake, else under `folder`."""
     keys = [f"{partition}/{name}" for partition, commit in commits.items() for name in commit.files]
+    if isinstance(store, LocalStore):
+        return [store.path(key) for key in keys]
     paths = [folder / key for key in keys]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,14 +167,8 @@ def fetch(store: Store, commits: Mapping[str, Commit], folder: Path) -> list[Pat
 
 
 def local_files(store: Store, partition: str, stage: str, folder: Path) -> list[Path]:
-    """Return a committed partition's files on this machine: in place in a local lake, else under `folder`.
-
-    Raises Refused where `stage` has not written it.
-    """
-    commit = require_commit(store, partition, stage)
-    if isinstance(store, LocalStore):
-        return [store.path(f"{partition}/{name}") for name in commit.files]
-    return fetch(store, {partition: commit}, folder)
+    """Return what `files_of` does of a partition; raises Refused where `stage` has not written it."""
+    return files_of(store, {partition: require_commit(store, partition, stage)}, folder)
 
 
 def committed(store: Store, parent: str) -> list[date]:
@@ -192,19 +188,20 @@ def newest_before(store: Store, parent: str, run_date: date) -> date | None:
     return max((found for found in committed(store, parent) if found < run_date), default=None)
 
 
-def chain(store: Store, parent: str, run_date: date) -> list[date]:
-    """Return the nights whose deltas make up all history up to and with `run_date`, oldest first.
+def chain(store: Store, parent: str, run_date: date) -> dict[date, Commit]:
+    """Return the commits of the nights whose deltas make up all history up to and with `run_date`, oldest first.
 
     Each commit says after which night its rows begin. A night that was caught up by a later one, and then
     run itself, is passed over: its rows are in the later partition already.
     """
     nights = [night for night in committed(store, parent) if night <= run_date]
-    commits = read_commits(store, [layout.night(parent, night) for night in nights], "the night")
-    return linked(dict(zip(nights, commits, strict=True)), run_date)
+    read = read_commits(store, [layout.night(parent, night) for night in nights], "the night")
+    commits = dict(zip(nights, read, strict=True))
+    return {night: commits[night] for night in linked(commits, run_date)}
 
 
 def linked(commits: dict[date, Commit], run_date: date) -> list[date]:
-    """Return what `chain` does of the commits of the nights that are there, oldest first."""
+    """Return the nights that `chain` takes of those that are there, whose commits come oldest first."""
     nights: list[date] = []
     upto: date | None = run_date
     for night, commit in reversed(commits.items()):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -58,8 +58,9 @@ def _is_version(name: str) -> bool:
 def listed(store: Store) -> Iterator[Listed]:
     """Yield every version, that of the newest night first."""
     history = log.history(store)
+    gone = log.gone_back_from(history)
     for name in reversed(names(store)):
-        yield _listed(store, name, history)
+        yield _listed(store, name, history, gone)
 
 
 def find(store: Store, name: str) -> Listed:
@@ -68,17 +69,18 @@ def find(store: Store, name: str) -> Listed:
     if name not in known:
         newest = ", ".join(known[:-4:-1]) or "none at all"
         raise Refused(f"there is no version {name!r} in {store.uri}", f"the newest are {newest}")
-    return _listed(store, name, log.history(store))
+    history = log.history(store)
+    return _listed(store, name, history, log.gone_back_from(history))
 
 
-def _listed(store: Store, name: str, history: list[Entry]) -> Listed:
+def _listed(store: Store, name: str, history: list[Entry], gone: Collection[str]) -> Listed:
     run_date = date.fromisoformat(name[:10])
     try:
         manifest = json.loads(store.read(f"{layout.version(name)}/{MANIFEST}"))
     except (Missing, ValueError):
         return Listed(name, str(run_date), "incomplete", {}, {})
     verdict = versions.read_verdict(store, run_date)
-    state = _state(name, verdict, history)
+    state = _state(name, verdict, history, gone)
     return Listed(
         name,
         str(run_date),
@@ -97,10 +99,10 @@ def _stale(store: Store, run_date: date) -> str | None:
     return staleness.read(store, run_date)
 
 
-def _state(name: str, verdict: Verdict | None, history: list[Entry]) -> State:
+def _state(name: str, verdict: Verdict | None, history: list[Entry], gone: Collection[str]) -> State:
     if history and history[-1].version == name:
         return "live"
-    if name in log.gone_back_from(history):
+    if name in gone:
         return "rolled back"
     if any(entry.version == name for entry in history):
         return "was live"

@@ -11,25 +11,34 @@ from pipeline_tasks.publishing.versions import Verdict
 from pipeline_tasks.publishing.who import is_one_run
 
 
-def already_made(store: Store, action: Action, version: str | None, who: str) -> Entry | None:
+def untold(store: Store, action: Action, version: str | None, who: str) -> Entry | None:
     """Return the live entry where an attempt that died made it and could not say so, else None.
 
-    It is not copied to current.json yet (it is now), or it is of the same Airflow run, which makes a version live once
-    however often its task is tried. Raises NothingToDo where something else went live after that run's change.
+    It is not copied to current.json yet (it is now), or it is of the same Airflow run, however often its task is tried.
     """
-    unfinished = log.finish(store)
-    if unfinished and unfinished.action == action and version in (None, unfinished.version):
-        return unfinished
-    made = (entry for entry in log.backwards(store) if (entry.action, entry.who) == (action, who))
-    asked = (entry for entry in made if version in (None, entry.version))
-    ours = next(asked, None) if is_one_run(who) else None
-    live = log.newest(store)
-    if ours and live and ours != live:
-        raise NothingToDo(
-            f"unchanged: this run made {ours.version} live in entry {ours.sequence}; "
-            f"{live.version} went live after it"
-        )
-    return ours
+    unfinished, live = log.finish(store), log.newest(store)
+    if live is None or live.action != action or version not in (None, live.version):
+        return None
+    return live if live == unfinished or (live.who == who and is_one_run(who)) else None
+
+
+def already_made(store: Store, action: Action, version: str | None, who: str) -> Entry | None:
+    """Return what `untold` does; an Airflow run makes a version live once.
+
+    Raises NothingToDo where something else went live after that run's change.
+    """
+    made = untold(store, action, version, who)
+    if made or not is_one_run(who):
+        return made
+    live = None
+    for entry in log.backwards(store):
+        live = live or entry
+        if (entry.action, entry.who) == (action, who) and version in (None, entry.version):
+            raise NothingToDo(
+                f"unchanged: this run made {entry.version} live in entry {entry.sequence}; "
+                f"{live.version} went live after it"
+            )
+    return None
 
 
 def nothing_more() -> None:

@@ -120,12 +120,12 @@ class Staging:
         return commits
 
     def _paths(self, commits: Mapping[str, Commit]) -> list[str]:
-        if self._cluster or isinstance(self.store, LocalStore):
-            root = self._spark_uri()
-            return [
-                f"{root}/{partition}/{name}" for partition, commit in commits.items() for name in commit.files
-            ]
-        return [str(path) for path in tables.fetch(self.store, commits, self.scratch / "lake")]
+        if not self._cluster:
+            return [str(path) for path in tables.files_of(self.store, commits, self.scratch / "lake")]
+        root = self._spark_uri()
+        return [
+            f"{root}/{partition}/{name}" for partition, commit in commits.items() for name in commit.files
+        ]
 
     def _commit_local(
         self, folder: Path, partition: str, after: date | None, facts: dict[str, Any] | None, name: str | None

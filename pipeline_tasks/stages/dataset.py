@@ -4,7 +4,6 @@ DuckDB instead of Spark: it sorts and joins a whole history out of memory on one
 """
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -28,7 +27,6 @@ from pipeline_tasks.scratch import scratch_folder
 from pipeline_tasks.settings import Settings, Source, night_end
 from pipeline_tasks.sources import choose
 
-PARTITIONS_AT_ONCE = 8
 ROWS_A_GROUP = 50_000
 SERVICE = "ranking"
 # what the queries read besides the history: view, table, and the stage that makes it
@@ -81,16 +79,16 @@ class _Night:
         """Return the files of all clean interactions up to the night."""
         table = "clean/interactions"
         tables.require_commit(self.lake, layout.night(table, self.run_date), "preprocess")
-        nights = tables.chain(self.lake, table, self.run_date)
-        self.inputs[table] = f"{nights[0]}..{nights[-1]}"
-        with ThreadPoolExecutor(PARTITIONS_AT_ONCE) as pool:
-            found = pool.map(lambda each: self._files(layout.night(table, each), "preprocess"), nights)
-            return [path for paths in found for path in paths]
+        commits = tables.chain(self.lake, table, self.run_date)
+        self.inputs[table] = f"{min(commits)}..{max(commits)}"
+        partitions = {layout.night(table, night): commit for night, commit in commits.items()}
+        return tables.files_of(self.lake, partitions, self.scratch / "lake")
 
     def read(self, table: str, stage: str) -> list[Path]:
         """Return the files of the night's own partition."""
         self.inputs[table] = str(self.run_date)
-        return self._files(layout.night(table, self.run_date), stage)
+        partition = layout.night(table, self.run_date)
+        return tables.local_files(self.lake, partition, stage, self.scratch / "lake")
 
     def write(
         self,
@@ -122,9 +120,6 @@ class _Night:
             f"holdout of {holdout.days} day{'s' * (holdout.days != 1)} with {holdout.warm_users:,} warm users"
         )
         return Report(summary, self.rows, self.inputs, self.outputs, self.facts)
-
-    def _files(self, partition: str, stage: str) -> list[Path]:
-        return tables.local_files(self.lake, partition, stage, self.scratch / "lake")
 
 
 def _write_sequences(night: _Night) -> None:

@@ -9,11 +9,11 @@ from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.online import put_online
-from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.publishing import changes, log, versions
 from pipeline_tasks.publishing.alone import alone_with_versions
 from pipeline_tasks.publishing.log import Change, Entry
 from pipeline_tasks.publishing.versions import Verdict
-from pipeline_tasks.publishing.who import is_one_run, who
+from pipeline_tasks.publishing.who import who
 from pipeline_tasks.settings import Settings
 
 RELEASE = "look at it, and release it: python -m pipeline_tasks release --version {}"
@@ -36,13 +36,12 @@ def _publish(settings: Settings, store: Store, run_date: date, require: Callable
         raise NothingToDo(f"version {verdict.version} passed its check and stays unpublished: publish is off")
     if mode == "hold":
         raise NothingToDo(f"version {verdict.version} is held, as asked", RELEASE.format(verdict.version))
-    unfinished, live = log.finish(store), log.newest(store)
-    if live and live.version == verdict.version and (live == unfinished or _by_this_run(live)):
-        # an attempt before this one made the entry and died before the scheduler could tell anybody
-        return _report(live, verdict, versions.verify(store, verdict.version, verdict.manifest_sha256))
+    made = changes.untold(store, "publish", verdict.version, who())
+    if made:  # by an attempt that died before the scheduler could tell anybody
+        return _report(made, verdict, versions.verify(store, verdict.version, verdict.manifest_sha256))
     rule = log.not_again if mode == "force" else log.not_backwards
     allowed = rule(store, verdict.version, run_date)
-    allowed(live)
+    allowed(log.newest(store))
     _let(settings, verdict)
     manifest = versions.verify(store, verdict.version, verdict.manifest_sha256)
     online = put_online(settings, store, verdict.version)
@@ -55,11 +54,6 @@ def _publish(settings: Settings, store: Store, run_date: date, require: Callable
         why=_why(settings, run_date, verdict),
     )
     return _report(log.append(store, change, log.both(require, allowed)), verdict, manifest, online)
-
-
-def _by_this_run(live: Entry) -> bool:
-    """Say whether the live entry is this Airflow run's own publication; a person who says it again has been told."""
-    return live.action == "publish" and live.who == who() and is_one_run(live.who)
 
 
 def _let(settings: Settings, verdict: Verdict) -> None:

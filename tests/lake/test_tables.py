@@ -105,9 +105,9 @@ def test_a_chain_passes_over_a_night_whose_rows_a_later_one_caught_up(lake: Stor
     write_delta(lake, 1, None)
     write_delta(lake, 4, 1)
     write_delta(lake, 3, 1)
-    assert tables.chain(lake, "clean/interactions", day(4)) == [day(1), day(4)]
-    assert tables.chain(lake, "clean/interactions", day(3)) == [day(1), day(3)]
-    assert tables.chain(lake, "clean/interactions", day(9)) == [day(1), day(4)]
+    assert list(tables.chain(lake, "clean/interactions", day(4))) == [day(1), day(4)]
+    assert list(tables.chain(lake, "clean/interactions", day(3))) == [day(1), day(3)]
+    assert list(tables.chain(lake, "clean/interactions", day(9))) == [day(1), day(4)]
 
 
 def test_a_lake_of_many_nights_costs_one_listing_and_each_commit_once(
@@ -122,7 +122,7 @@ def test_a_lake_of_many_nights_costs_one_listing_and_each_commit_once(
     assert tables.newest_before(s3_lake, "clean/interactions", day(9)) == day(8)
     assert asked == 2 * ["ListObjectsV2"]
     asked.clear()
-    assert tables.chain(s3_lake, "clean/interactions", day(19)) == nights
+    assert list(tables.chain(s3_lake, "clean/interactions", day(19))) == nights
     assert asked == ["ListObjectsV2", *19 * ["GetObject"]]
     asked.clear()
     assert len(tables.local_files(s3_lake, "clean/interactions/run_date=2026-01-01", "any", tmp_path)) == 1
@@ -148,12 +148,12 @@ def test_commits_and_files_are_read_several_at_once_and_come_in_order(lake: Any,
     store = Waiting(lake, at=99)
     commits = dict(zip(partitions, tables.read_commits(store, partitions, "any"), strict=True))
     assert list(commits.values()) == made
-    found = tables.fetch(store, commits, tmp_path / "copy")
+    found = tables.files_of(store, commits, tmp_path / "copy")
     assert [path.parent.relative_to(tmp_path / "copy").as_posix() for path in found] == partitions
 
 
 def test_a_chain_of_nothing_is_empty(either_lake: Store) -> None:
-    assert tables.chain(either_lake, "clean/interactions", day(4)) == []
+    assert list(tables.chain(either_lake, "clean/interactions", day(4))) == []
 
 
 def test_a_file_that_its_commit_names_and_that_is_gone_is_missed(either_lake: Store) -> None:

@@ -16,6 +16,8 @@ from tests.lists import NIGHT
 from tests.stages.published_night import HEALTH, record, write_checked, write_records
 
 NOTHING = {"status": "nothing", "reason": "nothing to publish"}
+# of the records of one run, in their order
+TURNS = list(enumerate(records.STAGES, start=1))
 
 
 @pytest.fixture
@@ -141,13 +143,11 @@ def test_a_stage_that_was_killed_in_a_rerun_is_not_taken_for_its_earlier_run(
 def test_a_clock_that_differs_from_other_hosts_is_not_taken_for_another_run(
     lake: Store, make_settings: Callable[..., Any], live: str
 ) -> None:
-    chain = records.STAGES[: records.STAGES.index("report")]
     ahead = dict.fromkeys(("train", "evaluate", "recommend"), 3)
-    for turn, stage in enumerate(chain, start=1):
-        records.write(lake, record(stage, turn=turn, hours=ahead.get(stage, 0)))
+    write_records(lake, **{stage: {"turn": n, "hours": ahead.get(stage, 0)} for n, stage in TURNS})
     assert outcome.run(make_settings(), NIGHT).facts["state"] == "live"
-    for turn, stage in enumerate(("ingest", "validate", "preprocess"), start=len(chain) + 1):
-        records.write(lake, record(stage, turn=turn, hours=-5))
+    again = {stage: {"turn": n + len(records.STAGES), "hours": -5} for n, stage in TURNS}
+    write_records(lake, upto="preprocess", **again)
     with pytest.raises(Refused, match="features left no record after preprocess ran"):
         outcome.run(make_settings(), NIGHT)
 
@@ -155,9 +155,7 @@ def test_a_clock_that_differs_from_other_hosts_is_not_taken_for_another_run(
 def test_a_record_of_an_image_from_before_turns_is_placed_by_its_clock(
     lake: Store, make_settings: Callable[..., Any], live: str
 ) -> None:
-    chain = records.STAGES[: records.STAGES.index("report")]
-    for turn, stage in enumerate(chain, start=1):
-        records.write(lake, record(stage, turn=0 if stage == "train" else turn))
+    write_records(lake, **{stage: {"turn": n if stage != "train" else 0} for n, stage in TURNS})
     assert outcome.run(make_settings(), NIGHT).facts["state"] == "live"
 
 

@@ -95,7 +95,7 @@ def test_nights_append_and_a_rerun_of_the_first_is_as_it_was(
     assert preprocess.run(settings, THIRD).rows["interactions"] == 0
     assert clean(lake, THIRD) == []
     assert ids(lake, THIRD, "users") == [("u5", 1), ("a", 2), ("u1", 3)]
-    assert tables.chain(lake, "clean/interactions", THIRD) == [FIRST, SECOND, THIRD]
+    assert list(tables.chain(lake, "clean/interactions", THIRD)) == [FIRST, SECOND, THIRD]
     assert preprocess.run(settings, FIRST).outputs == first.outputs
 
 

@@ -23,10 +23,9 @@ def read_events(
     event happened.
     """
     tables.require_commit(staging.store, layout.night(TABLE, run_date), "preprocess")
-    nights = [layout.night(TABLE, night) for night in tables.chain(staging.store, TABLE, run_date)]
-    commits = tables.read_commits(staging.store, nights, "preprocess")
-    inputs.update((night, commit.digest) for night, commit in zip(nights, commits, strict=True))
-    first, *later = nights
+    commits = tables.chain(staging.store, TABLE, run_date)
+    inputs.update({layout.night(TABLE, night): commit.digest for night, commit in commits.items()})
+    first, *later = (layout.night(TABLE, night) for night in commits)
     parts = [staging.read(first, stage="preprocess").withColumn("known_at", F.col("event_time"))]
     if later:
         arrived = F.greatest("event_time", "arrival")
