@@ -22,7 +22,8 @@ from benchmarks.peers.protocol import Arrays, Job, answer, empty_lists
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.ranking.blocks import rank_users
 
-USERS_AT_ONCE = 1024
+# users of a block: on a GPU more than a night's default, see recommend.block_users
+USERS_AT_ONCE, GPU_USERS_AT_ONCE = 1024, 8192
 # users and items of a block whose scores stay in the cache, and of one that keeps a GPU busy
 PART, CHUNK = 256, 4096
 GPU_PART, GPU_CHUNK = 4096, 131_072
@@ -41,15 +42,21 @@ class Vectors:
         return self.items
 
 
+def users_at_once(model: Any) -> int:
+    return USERS_AT_ONCE if model.items.device.type == "cpu" else GPU_USERS_AT_ONCE
+
+
 def ours(model: Any, seen: Histories, k: int) -> NDArray[np.int32]:
     allowed = np.ones(len(model.items), dtype=bool)
-    return np.concatenate([part.items for part in rank_users(model, seen, k, allowed, exclude_seen=True)])
+    blocks = rank_users(model, seen, k, allowed, exclude_seen=True, users_a_block=users_at_once(model))
+    return np.concatenate([block.items for block in blocks])
 
 
 def plain(model: Any, seen: Histories, k: int) -> NDArray[np.int32]:
     lists = []
-    for first in range(0, len(seen), USERS_AT_ONCE):
-        block = seen.rows(slice(first, first + USERS_AT_ONCE))
+    step = users_at_once(model)
+    for first in range(0, len(seen), step):
+        block = seen.rows(slice(first, first + step))
         scores = model.encode(block) @ model.items.T
         scores[:, 0] = -torch.inf
         rows, items = (torch.from_numpy(part).to(scores.device) for part in (block.row_of_event, block.items))
@@ -89,7 +96,7 @@ def run(job: Job) -> tuple[Arrays, dict[str, Any]]:
     )
     way = WAYS[job.options["how"]]
     before = psutil.Process().memory_info().rss
-    way(model, seen.rows(slice(0, USERS_AT_ONCE)), job.options["k"])
+    way(model, seen.rows(slice(0, users_at_once(model))), job.options["k"])
     begin = time.perf_counter()
     lists = way(model, seen, job.options["k"])
     return {"lists": lists}, {"seconds": time.perf_counter() - begin, "before_bytes": before}

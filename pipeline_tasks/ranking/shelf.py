@@ -17,10 +17,10 @@ from torch import Tensor
 from pipeline_tasks.ranking.rough import ITEMS_A_CANDIDATE, WIDER, RoughItems, ordered, pays, shown
 from pipeline_tasks.ranking.top_k import LARGEST_GROUP, never, top_k
 
-# Items of a block of scores: with ROWS_A_BLOCK users 128 MiB, for each thread; on a GPU, which few rows do not keep
-# busy, 512 MiB.
-ITEMS_A_BLOCK = 131_072
-ROWS_A_BLOCK, GPU_ROWS_A_BLOCK = 256, 1_024
+# Items of a block of scores: with ROWS_A_BLOCK users 128 MiB, for each thread. On a GPU, which few rows do not keep busy,
+# as many users as 512 MiB hold.
+ITEMS_A_BLOCK, ROWS_A_BLOCK = 131_072, 256
+GPU_SCORES = 1 << 27
 # rows whose lists rough scores must be sure of, as a share: the others are scored twice
 SURE_ENOUGH = 0.75
 # items of a processor's product: more would drive each other's vectors and scores out of the nearest cache
@@ -48,9 +48,11 @@ class Shelf:
         self.columns[self.items] = torch.arange(len(self.items), device=device)
         self.width = min(items_a_block, max(1, len(self.items)))
         self.vectors = None if vectors is None else vectors[self.items]
-        # users to rank at a time
-        self.rows, self._product = (
-            (ROWS_A_BLOCK, ITEMS_A_PRODUCT) if device.type == "cpu" else (GPU_ROWS_A_BLOCK, self.width)
+        # users to rank at a time, items of a product, and what rows of scores are aligned to: a GPU copies padded ones
+        self.rows, self._product, self._alignment = (
+            (ROWS_A_BLOCK, ITEMS_A_PRODUCT, LARGEST_GROUP)
+            if device.type == "cpu"
+            else (max(1, GPU_SCORES // self.width), self.width, 1)
         )
         self.rough: RoughItems | None = None
         self._own = threading.local()
@@ -102,18 +104,18 @@ class Shelf:
 
     def _products(self, rows: Tensor, vectors: Tensor) -> Iterator[Tensor]:
         for block in torch.split(vectors, self.width):
-            scores = self._room(vectors)[: len(rows), : len(block)]
+            scores = self._room(vectors, len(rows))[: len(rows), : len(block)]
             for start in range(0, len(block), self._product):
                 some = slice(start, start + self._product)
                 torch.mm(rows, block[some].T, out=scores[:, some])
             yield scores
 
-    def _room(self, vectors: Tensor) -> Tensor:
-        """Return the thread's own room for scores of a kind; its rows begin where groups of columns may begin."""
+    def _room(self, vectors: Tensor, rows: int) -> Tensor:
+        """Return the thread's own room for scores of a kind, of `rows` at least."""
         rooms: dict[torch.dtype, Tensor] = self._own.__dict__.setdefault("rooms", {})
-        if vectors.dtype not in rooms:
-            stride = -(-self.width // LARGEST_GROUP) * LARGEST_GROUP
-            rooms[vectors.dtype] = vectors.new_empty(self.rows, stride)
+        if vectors.dtype not in rooms or len(rooms[vectors.dtype]) < rows:
+            stride = -(-self.width // self._alignment) * self._alignment
+            rooms[vectors.dtype] = vectors.new_empty(rows, stride)
         return rooms[vectors.dtype]
 
     def pairs(self, rows: NDArray[np.int64], items: NDArray[np.integer]) -> Pairs:

@@ -185,7 +185,7 @@ class RecommendSettings(Section):
     """Files (buckets) of top_n; doubled until 1,500,000 places, some 25 MB, are enough for each, so that lookups stay
     fast also where a store reads whole objects."""
     block_users: int = Field(1024, ge=1)
-    """Users scored at a time, at most."""
+    """Users scored at a time, at most; a GPU ranks 8192 faster."""
 
     def files_for(self, users: int) -> int:
         """Return how many files hold the lists of so many users."""

@@ -19,6 +19,7 @@ from pipeline_tasks.models.losses import full_softmax, hits_among, sampled_softm
 from pipeline_tasks.models.network import Network
 from pipeline_tasks.models.ranker import Ranker
 from pipeline_tasks.models.transformer import TransformerEncoder
+from pipeline_tasks.ranking import shelf
 from pipeline_tasks.ranking.blocks import rank_similar, rank_users
 from pipeline_tasks.ranking.rerank import Reranker, rank_lists, standing
 from tests.models import test_ranker
@@ -123,7 +124,10 @@ def test_the_best_are_those_of_a_full_sort(kind: str) -> None:
 
 @pytest.mark.parametrize("exclude_seen", [True, False])
 @pytest.mark.parametrize(("users_a_block", "items_a_block"), [(1000, 1000), (8, 7), (5, 40)])
-def test_lists_are_those_of_a_cpu(users_a_block: int, items_a_block: int, exclude_seen: bool) -> None:
+def test_lists_are_those_of_a_cpu(
+    users_a_block: int, items_a_block: int, exclude_seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "GPU_SCORES", 200)  # blocks of users in parts
     known, allowed = test_blocks.histories(), test_blocks.allowed()
     blocks = rank_users(
         moved(test_blocks.Vectors(1)),
