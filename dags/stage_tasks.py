@@ -4,7 +4,7 @@ import os
 import re
 from datetime import timedelta
 from typing import Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 from airflow.sdk import RetryDecision, RetryPolicy
 from command_tasks import command_task
@@ -90,7 +90,7 @@ def _docker(loaded: settings.Settings, stage: str, **options: Any) -> Any:
     config = str(settings.config_path().resolve())
     mounts = [Mount(source=config, target="/app/nightjar.toml", type="bind", read_only=True)]
     if loaded.lake_uri.startswith("file://"):
-        folder = unquote(urlparse(loaded.lake_uri).path)
+        folder = unquote(loaded.lake_uri.removeprefix("file://"))
         mounts.append(Mount(source=folder, target=folder, type="bind"))
     gpus = [DeviceRequest(count=docker.gpus, capabilities=[["gpu"]])] if docker.gpus else None
     return DockerOperator(

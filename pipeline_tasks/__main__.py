@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -9,7 +10,7 @@ from types import ModuleType
 from pipeline_tasks import settings
 from pipeline_tasks.commands import COMMANDS
 from pipeline_tasks.commands.nights import add_run_date, night
-from pipeline_tasks.errors import NightjarError
+from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.lake.records import STAGES
 
 
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_airflow(given[1:])
     options = _parser().parse_args(given)
     try:
+        _require_text(given)
         loaded = settings.load()
         if options.command in STAGES:
             from pipeline_tasks.running import run_stage
@@ -32,6 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NightjarError as error:
         print(f"{options.command}: {error}", file=sys.stderr)
         return error.exit_code
+
+
+def _require_text(given: list[str]) -> None:
+    """Raise Refused for what a terminal of another encoding than UTF-8 gave: it could not be kept in the lake."""
+    ours = {name: value for name, value in os.environ.items() if name.startswith("NIGHTJAR_")}
+    for place, text in [*(("the command line", each) for each in given), *ours.items()]:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise Refused(f"{place} holds what is not UTF-8: {text!r}", "write it in UTF-8") from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from pipeline_tasks import airflow_home, settings
-from pipeline_tasks.errors import NightjarError
+from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.lake import records
 from pipeline_tasks.lake.records import Record
 from pipeline_tasks.lake.store import Store, open_store
@@ -24,6 +24,9 @@ def run_nightly(
     loaded: Settings, run_date: str | None, model: str | None, publish: str | None, why: str | None
 ) -> int:
     """Run the DAG once, in this terminal; return 0 when the night ended as asked, 2 refused, 1 failed."""
+    mode, reason = publish or loaded.publish.mode, why or loaded.publish.why
+    if mode == "force" and not reason:
+        raise Refused("a night is forced without a reason", "say --why: the log keeps it")
     night = settings.parse_run_date(run_date) if run_date else datetime.now(UTC).date() - timedelta(days=1)
     log = airflow_home.HOME / "logs" / f"nightly-{night}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -33,16 +36,17 @@ def run_nightly(
     chosen = {
         "run_date": str(night),
         "model": model or loaded.train.model,
-        "publish": publish or loaded.publish.mode,
-        "why": why or loaded.publish.why,
+        "publish": mode,
+        "why": reason,
     }
-    begin = datetime.now(UTC)
-    outcome = _watch(_start(chosen, log), open_store(loaded.lake_uri), night, begin)
+    store = open_store(loaded.lake_uri)
+    turn = records.next_turn(store, night)
+    outcome = _watch(_start(chosen, log), store, night, turn)
     if outcome is None:
         print(f"\nAirflow ended before the night did; the end of {_shown(log)}:\n{_tail(log)}")
         return 1
     asked = loaded.model_copy(update={"publish": PublishSettings(mode=chosen["publish"], why=chosen["why"])})
-    print("\n" + text.render(summary.collect(open_store(loaded.lake_uri), asked, night)))
+    print("\n" + text.render(summary.collect(store, asked, night)))
     return EXIT_CODES.get(outcome.status, 1)
 
 
@@ -59,14 +63,14 @@ def _start(chosen: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _watch(process: subprocess.Popen[bytes], store: Store, night: date, begin: datetime) -> Record | None:
-    """Print each stage of this run as its record appears; return the outcome's, or None without one."""
+def _watch(process: subprocess.Popen[bytes], store: Store, night: date, turn: int) -> Record | None:
+    """Print each stage of this run, whose records begin with `turn`, as its record appears; return the outcome's, or None without one."""
     waiting = list(records.STAGES)
     found: Record | None = None
     try:
         while waiting:
             ended = process.poll() is not None
-            for record in _appeared(store, night, waiting, begin):
+            for record in _appeared(store, night, waiting, turn):
                 waiting = waiting[waiting.index(record.stage) + 1 :]
                 found = record
                 print(_line(record), flush=True)
@@ -81,14 +85,14 @@ def _watch(process: subprocess.Popen[bytes], store: Store, night: date, begin: d
     return found if found and found.stage == "outcome" else None
 
 
-def _appeared(store: Store, night: date, waiting: list[str], begin: datetime) -> list[Record]:
+def _appeared(store: Store, night: date, waiting: list[str], turn: int) -> list[Record]:
     fresh = []
     for stage in waiting:
         try:
             record = records.read(store, night, stage)
         except NightjarError:  # a store that hiccups while we look is no failure of the night
             continue
-        if record and datetime.fromisoformat(record.started) >= begin:
+        if record and record.turn >= turn:
             fresh.append(record)
     return fresh
 

@@ -17,6 +17,8 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
     from pipeline_tasks.lake.store import open_store
     from pipeline_tasks.publishing.probe import probe
 
+    if options.rounds < 1:
+        raise Refused(f"{options.rounds} rounds prove nothing", "say --rounds 1, or more")
     store = open_store(options.uri or loaded.lake_uri)
     faults = []
     for trial, fault in probe(store, options.rounds):

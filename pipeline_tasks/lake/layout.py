@@ -72,6 +72,14 @@ def partition_date(folder: str) -> date:
     return date.fromisoformat(folder.partition("=")[2])
 
 
+def date_of(name: str) -> date | None:
+    """The date that a name is; None where it is none."""
+    try:
+        return date.fromisoformat(name)
+    except ValueError:
+        return None
+
+
 def stale(run_date: date) -> str:
     """The mark of a night that was made from what an earlier night's rerun has changed since."""
     return f"runs/{run_date}/stale.txt"

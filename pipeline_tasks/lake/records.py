@@ -103,5 +103,5 @@ def next_turn(store: Store, run_date: date) -> int:
 
 
 def nights(store: Store) -> list[date]:
-    """Return the nights that have a record, oldest first."""
-    return sorted(date.fromisoformat(name) for name in store.folders("runs/"))
+    """Return the nights that have a record, oldest first; what else lies beside them is none."""
+    return sorted(night for name in store.folders("runs/") if (night := layout.date_of(name)))

@@ -6,7 +6,7 @@ Keys are relative to the store's root, parts joined by "/". A write replaces who
 
 from pathlib import Path
 from typing import BinaryIO, Protocol
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 from pipeline_tasks.errors import NightjarError, Refused
 
@@ -91,13 +91,14 @@ def create_once(store: Store, key: str, data: bytes) -> bool:
 
 def open_store(uri: str) -> Store:
     """Return the store behind a file:// or s3:// URI; raises Refused for another scheme."""
-    parts = urlparse(uri)
-    if parts.scheme == "file":
+    scheme, _, rest = uri.partition("://")  # what follows a # or ? belongs to the name
+    first, _, path = rest.partition("/")
+    if scheme == "file" and rest:
         from pipeline_tasks.lake.local import LocalStore
 
-        return LocalStore(Path(unquote(parts.path)))
-    if parts.scheme == "s3" and parts.netloc:
+        return LocalStore(Path("/" + unquote(path)))
+    if scheme == "s3" and first:
         from pipeline_tasks.lake.s3 import S3Store
 
-        return S3Store(parts.netloc, parts.path.strip("/"))
+        return S3Store(first, path.strip("/"))
     raise Refused(f"{uri!r} is no place for a lake", "use file:///absolute/path or s3://bucket/prefix")

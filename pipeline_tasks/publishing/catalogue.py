@@ -45,14 +45,11 @@ class Listed:
 
 def names(store: Store) -> list[str]:
     """Return the names of the versions, oldest night first; what else lies beside them is none."""
-    return [name for name in store.folders(FOLDER) if _is_version(name)]
-
-
-def _is_version(name: str) -> bool:
-    try:
-        return bool(date.fromisoformat(name[:10]) and re.match(VERSION_PATTERN, name))
-    except ValueError:
-        return False
+    return [
+        name
+        for name in store.folders(FOLDER)
+        if layout.date_of(name[:10]) and re.match(VERSION_PATTERN, name)
+    ]
 
 
 def listed(store: Store) -> Iterator[Listed]:

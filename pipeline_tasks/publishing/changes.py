@@ -15,11 +15,13 @@ def untold(store: Store, action: Action, version: str | None, who: str) -> Entry
     """Return the live entry where an attempt that died made it and could not say so, else None.
 
     It is not copied to current.json yet (it is now), or it is of the same Airflow run, however often its task is tried.
+    Where no version is named it was no attempt of anybody else.
     """
     unfinished, live = log.finish(store), log.newest(store)
     if live is None or live.action != action or version not in (None, live.version):
         return None
-    return live if live == unfinished or (live.who == who and is_one_run(who)) else None
+    own = live.who == who
+    return live if (live == unfinished and (version or own)) or (own and is_one_run(who)) else None
 
 
 def already_made(store: Store, action: Action, version: str | None, who: str) -> Entry | None:

@@ -101,19 +101,25 @@ def newest_of(store: Store, version: str) -> Entry | None:
 def gone_back_from(history: list[Entry]) -> dict[str, Entry]:
     """Return the versions that somebody went back from, each with the rollback; `history` has the oldest entry first.
 
-    Versions are in the order in which they were last published or released: a rollback to a later one than it replaces,
-    which somebody had gone back from, takes that back and goes back from nothing.
+    Versions are in the order in which they were last published or released, and a rollback goes back from all later ones
+    than its own. Where that is one which somebody had gone back from, it takes that rollback back, as far as there.
     """
     places: dict[str, int] = {}
     gone: dict[str, Entry] = {}
-    for before, entry in zip([None, *history], history, strict=False):
+    before = None
+    for entry in history:
+        undone = gone.pop(entry.version, None)
         if entry.action != "rollback":
             places[entry.version] = entry.sequence
-        elif before and (
-            entry.version not in gone or places.get(entry.version, 0) < places.get(before.version, 0)
-        ):
-            gone[before.version] = entry
-        gone.pop(entry.version, None)
+        elif before:
+            # whose own entry is lost came just before what it replaced
+            own = places.get(entry.version, places.get(before.version, 1) - 1)
+            for version, place in places.items():
+                if place > own:
+                    gone.setdefault(version, entry)
+                elif undone is not None and gone.get(version) == undone:
+                    del gone[version]
+        before = entry
     return gone
 
 
@@ -134,9 +140,26 @@ def append(store: Store, change: Change, allowed: Rule) -> Entry:
         sequence = live.sequence + 1 if live else 1
         entry = Entry(sequence=sequence, nonce=uuid4().hex, **asdict(change))
         if create_once(store, layout.log_entry(sequence), entry.to_json()):
-            refresh_current(store)
+            _copy(store, entry)
             return entry
     raise StoreError(f"{ATTEMPTS} other writers were first in {store.uri}/{layout.LOG}", "run it again")
+
+
+def _copy(store: Store, entry: Entry) -> None:
+    """Copy the entry that was just made; raises StoreError, which says that it is live, where that fails."""
+    try:
+        refresh_current(store)
+    except StoreError as error:
+        try:
+            if _current(store) == entry.to_json():
+                return
+        except StoreError:
+            pass
+        raise StoreError(
+            f"{entry.version} is live, entry {entry.sequence} of the log, but {layout.CURRENT} could not be made its copy: "
+            f"{error.reason}",
+            "the next publish, release or rollback copies it; see `versions` before one is said again",
+        ) from error
 
 
 def both(require: Callable[[], None], allowed: Rule) -> Rule:

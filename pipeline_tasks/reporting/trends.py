@@ -87,7 +87,7 @@ def line(content: Mapping[str, Any]) -> Line:
 
 def lines(store: Store, most: int, before: date | None = None) -> tuple[list[Line], list[str]]:
     """Return the lines of the newest `most` nights (strictly before a date), oldest first, and what was unreadable."""
-    nights = [night for night in map(_date, store.folders("reports/")) if night]
+    nights = [night for night in map(layout.date_of, store.folders("reports/")) if night]
     wanted = sorted(night for night in nights if before is None or night < before)[-most:]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = list(pool.map(_reading(store), wanted))
@@ -110,13 +110,6 @@ def _reading(store: Store) -> Callable[[date], Line | str]:
             return f"{store.uri}/{key}: {error}"
 
     return read
-
-
-def _date(name: str) -> date | None:
-    try:
-        return date.fromisoformat(name)
-    except ValueError:
-        return None
 
 
 def _of(values: Mapping[str, Any] | None, metric: str) -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout
-from pipeline_tasks.lake.store import Store
+from pipeline_tasks.lake.store import Store, StoreError
 from pipeline_tasks.publishing import catalogue, changes, log
 from pipeline_tasks.publishing.log import Change
 from pipeline_tasks.reader import open_current
@@ -77,13 +77,38 @@ def test_a_rollback_that_was_taken_back_has_gone_back_from_nothing(
     assert back(either_lake) == three[0]
 
 
-def test_who_goes_back_from_what_was_gone_back_to_never_comes_to_it_again(
-    either_lake: Store, tmp_path: Path, three: list[str]
-) -> None:
-    go_live(either_lake, tmp_path, 3)
-    assert back(either_lake, three[1]) == three[1]
-    assert back(either_lake) == three[2]  # which nobody had gone back from
-    assert back(either_lake) == three[0]
+def test_going_back_by_several_versions_goes_back_from_all_of_them(lake: Store, tmp_path: Path) -> None:
+    first, *others = [go_live(lake, tmp_path, days) for days in range(4)]
+    assert back(lake, first) == first
+    assert {each.name: each.state for each in catalogue.listed(lake)} == {
+        first: "live",
+        **dict.fromkeys(others, "rolled back"),
+    }
+    with pytest.raises(Refused, match="no version was live before"):
+        back(lake)
+    with pytest.raises(Refused, match="was rolled back by ann in entry 5"):
+        log.not_backwards(lake, others[1], NIGHT + timedelta(days=2))(log.newest(lake))
+
+
+def test_taking_a_part_of_it_back_leaves_the_rest_gone_and_nothing_else(lake: Store, tmp_path: Path) -> None:
+    first, second, third, fourth = [go_live(lake, tmp_path, days) for days in range(4)]
+    back(lake, first)
+    assert back(lake, third) == third
+    assert set(log.gone_back_from(log.history(lake))) == {fourth}
+    assert back(lake) == second
+    assert set(log.gone_back_from(log.history(lake))) == {third, fourth}
+    assert back(lake, fourth) == fourth  # of what another rollback went back from nothing is taken back
+    assert set(log.gone_back_from(log.history(lake))) == {third}
+    assert back(lake) == second
+
+
+def test_of_a_version_whose_own_entry_is_lost_nothing_older_is_gone_back_from(lake: Store, tmp_path: Path) -> None:
+    first, lost, live = [go_live(lake, tmp_path, days) for days in range(3)]
+    back(lake)
+    lake.delete([layout.log_entry(2)])
+    assert set(log.gone_back_from(log.history(lake))) == {live}
+    assert back(lake) == first
+    assert log.withdrawn(lake, lost) is None
 
 
 def test_what_was_forced_over_a_newer_night_and_went_back_is_no_place_to_go_back_to(
@@ -179,6 +204,24 @@ def test_a_rollback_that_dies_before_its_copy_goes_back_once(
     assert back(either_lake, to_version) == three[1]
     assert [entry.action for entry in log.history(either_lake)] == 3 * ["publish"] + ["rollback"]
     assert not log.is_unfinished(either_lake)
+
+
+def test_nobody_takes_anothers_unfinished_rollback_for_his_own(either_lake: Store, three: list[str]) -> None:
+    with pytest.raises(Killed):
+        back(FailingStore(either_lake, at=2, error=Killed()))
+    assert changes.roll_back(either_lake, None, "bob", "that one is bad too").version == three[0]
+    assert [(entry.who, entry.version) for entry in log.history(either_lake)[3:]] == [
+        ("ann", three[1]),
+        ("bob", three[0]),
+    ]
+
+
+def test_a_rollback_whose_copy_fails_says_that_it_is_live(either_lake: Store, three: list[str]) -> None:
+    broken = StoreError("503 SlowDown", "")
+    with pytest.raises(StoreError, match=rf"{three[1]} is live, entry 4 of the log, but .*503 SlowDown"):
+        back(FailingStore(either_lake, at=2, error=broken))
+    assert back(either_lake) == three[1]
+    assert open_current(either_lake.uri).name == three[1]
 
 
 def test_an_airflow_run_goes_back_once_however_often_it_is_tried(
