@@ -81,12 +81,7 @@ def write_clean(
     )
     user_index = {name: place for place, name in enumerate(user_ids, 1)}
     item_index = {name: place for place, name in enumerate(item_ids, 1)}
-    indexed = [
-        {**row, "user_index": user_index[row["user_id"]], "item_index": item_index[row["item_id"]]}
-        for row in rows
-    ]
-    integers = {"user_index": pa.int32(), "item_index": pa.int32()}
-    _write(lake, "clean/interactions", night, _schema("interactions", integers), indexed, after)
+    _write(lake, "clean/interactions", night, _schema("interactions", {}), rows, after)
     people = [{**builders.user(**row), "user_index": user_index[row["user_id"]]} for row in users]
     _write(lake, "clean/users", night, _schema("users", {"user_index": pa.int32()}), people)
     versions = [

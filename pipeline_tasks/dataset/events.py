@@ -1,4 +1,4 @@
-"""All clean events of a night's history: the view `clean_interactions` in; `events`, and what it tells, out.
+"""All clean events of a night's history by the night's own integers; `events`, and what it tells, out.
 
 `events` has user_index, item_index, type (position among the source's event types, from 1) and time_us.
 """
@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline_tasks.dataset.engine import ROWS_A_BATCH, columns
+from pipeline_tasks.errors import Refused
 
 SECOND = 1_000_000
 DAY = 86_400
@@ -25,7 +26,11 @@ SEQUENCES = pa.schema(
 
 
 def define_events(engine: duckdb.DuckDBPyConnection, event_types: Sequence[str]) -> None:
-    """Make the view `events`; events of types that the settings declare no more are left out of it."""
+    """Make the table `events` of the views clean_interactions, known_users and known_items.
+
+    Events of types that the settings declare no more are left out of it. Raises Refused where a user or an item has no
+    integer.
+    """
     types = pa.table(
         {
             "event_type": pa.array(event_types, pa.string()),
@@ -34,9 +39,19 @@ def define_events(engine: duckdb.DuckDBPyConnection, event_types: Sequence[str])
     )
     engine.register("event_types", types)
     engine.execute("""
-        CREATE VIEW events AS SELECT user_index, item_index, type, epoch_us(event_time) AS time_us
+        CREATE TEMP TABLE events AS
+        SELECT known_users.user_index, known_items.item_index, type, epoch_us(event_time) AS time_us
         FROM clean_interactions JOIN event_types USING (event_type)
+        LEFT JOIN known_users USING (user_id) LEFT JOIN known_items USING (item_id)
     """)
+    query = "SELECT count(*) FROM events WHERE user_index IS NULL OR item_index IS NULL"
+    (unknown,) = engine.execute(query).fetchall()[0]
+    if unknown:
+        raise Refused(
+            f"{unknown:,} events are of users or items that the night's vocabulary does not know: an earlier night was "
+            "run after it was made",
+            "run preprocess and what follows for this night again",
+        )
 
 
 def sorted_events(engine: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:

@@ -33,7 +33,7 @@ NUMBERS = {
 }
 # the tables that a report reads, and of each the columns
 COLUMNS = {
-    "clean/interactions": ("user_id", "item_id", "user_index", "item_index", "event_time"),
+    "clean/interactions": ("user_id", "item_id", "event_time"),
     "clean/items": ("item_id", "updated_at", "category", "tags", "image"),
     "features/user_features": NUMBERS["user_features"],
     "features/item_features": ("item_id", *NUMBERS["item_features"]),

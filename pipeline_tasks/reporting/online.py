@@ -28,20 +28,20 @@ METRICS = ("recall", "ndcg", "hit_rate")
 
 # who did something on the day, with a list or without
 DAY = """
-    CREATE OR REPLACE TEMP TABLE day AS SELECT DISTINCT user_id, item_id, user_index, item_index FROM {clean}
+    CREATE OR REPLACE TEMP TABLE day AS SELECT DISTINCT user_id, item_id FROM {clean}
     WHERE event_time >= $1 AND event_time < $2"""
 # of these at most $1 by a fixed hash, with a list
 PEOPLE = """
-    CREATE OR REPLACE TEMP TABLE people AS SELECT user_id, user_index FROM (SELECT DISTINCT user_id, user_index FROM day)
-    SEMI JOIN {top_n} USING (user_id) ORDER BY md5(user_id) LIMIT {most}"""
+    CREATE OR REPLACE TEMP TABLE people AS SELECT user_id, user_index FROM {users}
+    SEMI JOIN day USING (user_id) SEMI JOIN {top_n} USING (user_id) ORDER BY md5(user_id) LIMIT {most}"""
 SEEN = """
-    CREATE OR REPLACE TEMP TABLE seen AS SELECT DISTINCT user_id, item_index FROM (
+    CREATE OR REPLACE TEMP TABLE seen AS SELECT DISTINCT user_id, item_id FROM (
         SELECT user_id, unnest(items) AS item_index, unnest(types) AS type, unnest(times) AS time
-        FROM {sequences} JOIN people USING (user_index))
+        FROM {sequences} JOIN people USING (user_index)) JOIN {items} USING (item_index)
     WHERE time < {start} AND ({left_out})"""
 WANTED = """
     CREATE OR REPLACE TEMP TABLE wanted AS SELECT user_id, item_id FROM day
-    SEMI JOIN people USING (user_id) ANTI JOIN seen USING (user_id, item_index)"""
+    SEMI JOIN people USING (user_id) ANTI JOIN seen USING (user_id, item_id)"""
 # a row a user: gain 1 an item, discounted by log2(rank + 1), over the best possible (Järvelin and Kekäläinen 2002)
 JUDGED = """
     WITH hits AS (SELECT user_id, count(*) AS hits, sum(1 / log2(rank + 1)) AS gain
@@ -56,7 +56,7 @@ POPULAR = """
     CREATE OR REPLACE TEMP TABLE popular_lists AS
     SELECT user_id, item_id, row_number() OVER (PARTITION BY user_id ORDER BY rank) AS rank
     FROM (SELECT DISTINCT user_id FROM wanted) CROSS JOIN {popular}
-    ANTI JOIN (SELECT user_id, item_id FROM seen JOIN {items} USING (item_index)) USING (user_id, item_id)
+    ANTI JOIN seen USING (user_id, item_id)
     WHERE list_name = 'all'"""
 ACTIVE = """
     SELECT count(*) AS active, count(*) FILTER (user_id NOT IN (SELECT user_id FROM {lists})) AS without_list
@@ -130,16 +130,18 @@ def _define_truth(night: Night, lists: str, left_out: str) -> None:
     start = end - timedelta(days=1)
     clean = night.table("clean/interactions")
     night.engine.execute(DAY.format(clean=clean), [start, end])
-    night.engine.execute(PEOPLE.format(top_n=lists, most=night.settings.evaluate.max_users))
-    seen = {"sequences": night.table("training/sequences"), "start": int(start.timestamp())}
-    night.engine.execute(SEEN.format(**seen, left_out=left_out))
+    users, most = night.table("training/users"), night.settings.evaluate.max_users
+    night.engine.execute(PEOPLE.format(users=users, top_n=lists, most=most))
+    sequences, items = (night.table(f"training/{name}") for name in ("sequences", "items"))
+    seen = SEEN.format(sequences=sequences, items=items, start=int(start.timestamp()), left_out=left_out)
+    night.engine.execute(seen)
     night.engine.execute(WANTED)
 
 
 def _popular_lists(night: Night, entry: Entry) -> str:
     """Make the table of what popular items would have been in these users' lists; return its name."""
     popular = night.version(entry.version, entry.manifest_sha256, "popular")
-    night.engine.execute(POPULAR.format(popular=popular, items=night.table("training/items")))
+    night.engine.execute(POPULAR.format(popular=popular))
     return "popular_lists"
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline_tasks.dataset import engine, events
+from pipeline_tasks.errors import Refused
 from pipeline_tasks.evaluation.splits import choose_holdout
 from tests.builders import moment
 
@@ -32,6 +33,13 @@ def batches(size: int) -> list[pa.RecordBatch]:
     return table.to_batches(max_chunksize=size)
 
 
+def number_ids(database: duckdb.DuckDBPyConnection, **known: int) -> None:
+    for table, count in known.items():
+        numbers, key = range(1, count + 1), table[:-1]
+        columns = {f"{key}_id": [f"{key[0]}{number}" for number in numbers], f"{key}_index": list(numbers)}
+        database.register(f"known_{table}", pa.table(columns))
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 def test_a_users_events_become_one_row_however_they_are_batched(size: int) -> None:
     folded = pa.Table.from_batches(events.sequences(batches(size)), events.SEQUENCES)
@@ -47,11 +55,12 @@ def test_events_are_ordered_by_time_then_item_then_type(database: duckdb.DuckDBP
     noon = moment("2026-01-01 12:00:00")
     rows = [(1, 9, "view"), (1, 3, "cart"), (1, 3, "view"), (1, 2, "gone")]
     clean = [
-        {"user_index": user, "item_index": item, "event_type": kind, "event_time": noon}
+        {"user_id": f"u{user}", "item_id": f"i{item}", "event_type": kind, "event_time": noon}
         for user, item, kind in rows
     ]
-    later = {**clean[0], "item_index": 1, "event_time": noon.replace(microsecond=1)}
+    later = {**clean[0], "item_id": "i1", "event_time": noon.replace(microsecond=1)}
     database.register("clean_interactions", pa.Table.from_pylist([later, *clean]))
+    number_ids(database, users=1, items=9)
     events.define_events(database, ["view", "cart"])
     (found,) = pa.Table.from_batches(events.sorted_events(database)).select([1, 2, 3]).to_batches()
     seconds = int(noon.timestamp())
@@ -61,6 +70,19 @@ def test_events_are_ordered_by_time_then_item_then_type(database: duckdb.DuckDBP
         (9, 1, seconds),
         (1, 1, seconds),  # a microsecond later
     ]
+
+
+def test_an_event_without_a_number_is_refused_and_never_left_out(database: duckdb.DuckDBPyConnection) -> None:
+    row = {
+        "user_id": "u1",
+        "item_id": "i2",
+        "event_type": "view",
+        "event_time": moment("2026-01-01 12:00:00"),
+    }
+    database.register("clean_interactions", pa.Table.from_pylist([row]))
+    number_ids(database, users=1, items=1)
+    with pytest.raises(Refused, match=r"1 events are of users or items .* \(run preprocess"):
+        events.define_events(database, ["view"])
 
 
 def test_the_evidence_gives_the_same_holdout_as_all_events(database: duckdb.DuckDBPyConnection) -> None:

@@ -102,7 +102,9 @@ def test_taking_a_part_of_it_back_leaves_the_rest_gone_and_nothing_else(lake: St
     assert back(lake) == second
 
 
-def test_of_a_version_whose_own_entry_is_lost_nothing_older_is_gone_back_from(lake: Store, tmp_path: Path) -> None:
+def test_of_a_version_whose_own_entry_is_lost_nothing_older_is_gone_back_from(
+    lake: Store, tmp_path: Path
+) -> None:
     first, lost, live = [go_live(lake, tmp_path, days) for days in range(3)]
     back(lake)
     lake.delete([layout.log_entry(2)])

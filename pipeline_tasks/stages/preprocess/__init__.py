@@ -49,7 +49,7 @@ def run(settings: Settings, run_date: date) -> Report:
         items = _number(work, "items", "item_id", versions["items"], events)
         write_versions(work, versions["items"], items)
         write_versions(work, versions["users"], users)
-        write_events(work, events, users, items)
+        write_events(work, events)
         accounts = _accounts(work, raw, versions, events)
     return _report(work, accounts, versions, events)
 
@@ -84,10 +84,10 @@ def _good_rows(work: Work, raw: RawNight) -> dict[str, DataFrame]:
 
 
 def _number(work: Work, table: str, name: str, versions: CleanedVersions, events: CleanedEvents) -> DataFrame:
-    """Commit the night's vocabulary: the one before, and the ids that tonight's tables add."""
+    """Commit the night's vocabulary: the one before, and the ids that it lacks."""
     before = work.before(f"vocabulary/{table}")
     known = work.read_before(f"vocabulary/{table}")
-    ids = versions.clean().select(name).union(events.known().select(name))
+    ids = versions.clean().select(name).union(events.ids(name))
     index = f"{table.removesuffix('s')}_index"
     extended = extend_vocabulary(known, ids, name, index, before.rows + 1 if before else 1).persist(KEPT)
     work.write(f"vocabulary/{table}", extended, [index])

@@ -22,9 +22,13 @@ BOTS_NAMED = 5
 
 @dataclass(frozen=True)
 class CleanedEvents:
-    """Events with their fates (see event_cleaning); `kept` are facts that later nights need."""
+    """Events with their fates (see event_cleaning); `kept` are facts that later nights need.
+
+    `earlier` are the clean events of the nights before, None on the first one.
+    """
 
     frame: DataFrame
+    earlier: DataFrame | None
     after: date | None
     duplicates: dict[str, int]
     reasons: dict[str, int]
@@ -32,10 +36,14 @@ class CleanedEvents:
     bots: dict[str, int]
     kept: dict[str, Any]
 
-    def known(self) -> DataFrame:
-        """Return the events whose users and items are known: all but those that are still to happen."""
+    def ids(self, name: str) -> DataFrame:
+        """Return the ids, in the column `name`, of all events but those that are still to happen.
+
+        Those of earlier nights are among them: one that was run again may have events that later nights did not know of.
+        """
         reason = F.col(REASON)
-        return self.frame.where(reason.isNull() | (reason != event_cleaning.FUTURE))
+        tonight = self.frame.where(reason.isNull() | (reason != event_cleaning.FUTURE)).select(name)
+        return tonight if self.earlier is None else tonight.union(self.earlier.select(name))
 
 
 def clean_events(work: Work, good: DataFrame, after: date | None) -> CleanedEvents:
@@ -60,6 +68,7 @@ def clean_events(work: Work, good: DataFrame, after: date | None) -> CleanedEven
     named = bots.orderBy(F.desc("events"), "user_id").limit(BOTS_NAMED).collect() if "bot" in reasons else []
     return CleanedEvents(
         frame,
+        earlier,
         after,
         duplicates,
         reasons,
@@ -69,14 +78,17 @@ def clean_events(work: Work, good: DataFrame, after: date | None) -> CleanedEven
     )
 
 
-def write_events(work: Work, events: CleanedEvents, users: DataFrame, items: DataFrame) -> None:
-    """Commit what is quarantined and what is clean; the clean events last, they mark the night as done."""
+def write_events(work: Work, events: CleanedEvents) -> None:
+    """Commit what is quarantined and what is clean; the clean events last, they mark the night as done.
+
+    Clean events have no integers: a later night reads them by its own vocabulary, which the vocabulary of this one need
+    not begin once this one was run again.
+    """
     work.quarantine(INTERACTIONS, events.frame.where(event_cleaning.is_quarantined()))
     clean = events.frame.where(event_cleaning.is_clean()).drop(REASON, event_cleaning.DUPLICATE)
     extra = [name for name in clean.columns if name not in INTERACTIONS.names]
-    indexed = clean.join(users, "user_id").join(items, "item_id")
-    columns = [*INTERACTIONS.names, *extra, "user_index", "item_index"]
-    work.write(TABLE, indexed.select(*columns), ORDER, after=events.after, facts=events.kept)
+    columns = [*INTERACTIONS.names, *extra]
+    work.write(TABLE, clean.select(*columns), ORDER, after=events.after, facts=events.kept)
 
 
 def _read_chain(work: Work, after: date) -> DataFrame:
