@@ -166,10 +166,9 @@ def _tell_later_nights(store: Store, record: Record, before: dict[str, str]) -> 
     run_date = date.fromisoformat(record.run_date)
     if record.stage == "ingest":
         staleness.clear(store, run_date)
-    if before and before != record.report.outputs:
-        staleness.mark_after(
-            store, run_date, f"{record.stage} of {run_date} was run again with another result"
-        )
+    if before != record.report.outputs:
+        how = "again with another result" if before else "for the first time"
+        staleness.mark_after(store, run_date, f"{record.stage} of {run_date} was run {how}")
 
 
 def _one_line(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """What people type about versions: one line or table that says it, and an exit code that scripts can go by."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
@@ -93,6 +94,8 @@ def test_a_version_whose_night_was_begun_again_and_got_no_further_is_told(
     held = write_checked(lake, tmp_path, health=[HEALTH]).version
     write_records(lake, "check", **{stage: {"turn": turn} for turn, stage in enumerate(STAGES, 1)})
     assert json.loads(run("versions", "--json")[1])[0]["stale"] is None
+    write_records(lake, "ingest", ingest={"turn": len(STAGES), "status": "refused"})
+    assert json.loads(run("versions", "--json")[1])[0]["stale"] is None
     write_records(lake, "ingest", ingest={"turn": len(STAGES)})
     why = f"night {NIGHT} was begun again, and has not been checked since"
     assert json.loads(run("versions", "--json")[1])[0]["stale"] == why
@@ -155,3 +158,27 @@ def test_doctor_trusts_a_local_lake(lake: Store, run: Run) -> None:
     assert code == 0
     assert said.endswith(f"{lake.uri} keeps what the commit log rests on\n")
     assert said.count("  yes  ") == 5
+
+
+def test_a_store_is_not_trusted_without_a_race(run: Run) -> None:
+    code, said = run("doctor", "--rounds", "0")
+    assert (code, said) == (2, "doctor: 0 rounds prove nothing (say --rounds 1, or more)\n")
+
+
+def test_a_night_is_not_begun_to_be_forced_without_a_reason(run: Run) -> None:
+    code, said = run("nightly", "--run-date", str(NIGHT), "--publish", "force")
+    assert (code, said) == (2, "nightly: a night is forced without a reason (say --why: the log keeps it)\n")
+
+
+def test_what_cannot_be_kept_as_utf_8_is_refused(
+    lake: Store, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_live(lake, tmp_path, 0)
+    go_live(lake, tmp_path, 1)
+    latin = os.fsdecode(b"schlechte Listen f\xfcr alle")
+    code, said = run("rollback", "--why", latin)
+    assert code == 2
+    assert "the command line holds what is not UTF-8" in said
+    monkeypatch.setenv("NIGHTJAR_WHY", latin)
+    assert "NIGHTJAR_WHY holds what is not UTF-8" in run("rollback")[1]
+    assert len(log.history(lake)) == 2

@@ -88,13 +88,13 @@ def read_night(store: Store, run_date: date) -> dict[str, Record]:
     return {stage: record for stage, record in found.items() if record}
 
 
-def turn_of(store: Store, run_date: date, stage: str) -> int:
-    """Return the turn of the stage's record for the night; 0 where there is none, or a damaged one."""
+def turn_of(store: Store, run_date: date, stage: str, status: Status | None = None) -> int:
+    """Return the turn of the stage's record for the night; 0 where there is none, of that status, or a damaged one."""
     try:
         record = read(store, run_date, stage)
     except Refused:
         return 0
-    return record.turn if record else 0
+    return record.turn if record and status in (None, record.status) else 0
 
 
 def next_turn(store: Store, run_date: date) -> int:

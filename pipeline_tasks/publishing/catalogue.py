@@ -91,7 +91,8 @@ def _listed(store: Store, name: str, history: list[Entry], gone: Collection[str]
 
 def _stale(store: Store, run_date: date) -> str | None:
     """Return what has changed since the night's version was checked: its night's mark, or a run that went no further."""
-    if 0 < records.turn_of(store, run_date, "check") < records.turn_of(store, run_date, "ingest"):
+    begun = records.turn_of(store, run_date, "ingest", "done")  # one that was refused has changed nothing
+    if 0 < records.turn_of(store, run_date, "check") < begun:
         return f"night {run_date} was begun again, and has not been checked since"
     return staleness.read(store, run_date)
 

@@ -145,6 +145,15 @@ def test_folders_with_spaces_and_signs_make_a_lake(tmp_path: Path) -> None:
     assert (tmp_path / "my lake #1 é" / "a").read_bytes() == b"1"
 
 
+@pytest.mark.parametrize("uri", ["s3://bucket/team#1/lake", "s3://bucket/a?b/lake"])
+def test_signs_of_an_address_are_part_of_a_lakes_name(uri: str) -> None:
+    assert open_store(uri).uri == uri
+
+
+def test_signs_that_are_not_escaped_are_part_of_a_folders_name(tmp_path: Path) -> None:
+    assert open_store(f"file://{tmp_path}/lake#test?").uri == (tmp_path / "lake#test?").as_uri()
+
+
 def test_a_bucket_that_is_not_there_is_named(s3_lake: Store) -> None:
     absent = open_store("s3://nobody-made-this-bucket/lake")
     for act in (lambda: absent.write("a", b""), lambda: absent.keys(""), lambda: absent.read("a")):

@@ -24,9 +24,19 @@ def test_a_rerun_with_another_result_marks_later_nights_and_changes_nothing_in_t
     running.run_stage(settings, "train", D)
     assert not lake.exists(layout.stale(later))
     stage(lambda s, d: Report("second", outputs={"models/x": "cd"}))
-    running.run_stage(settings, "train", D)
+    lake.write("runs/backup/notes.txt", b"of no night")
+    assert running.run_stage(settings, "train", D) == 0
     assert lake.read(layout.stale(later)) == b"train of 2026-06-30 was run again with another result\n"
     assert {key: lake.read(key) for key in before} == before
+
+
+def test_a_missed_night_that_is_run_after_later_ones_marks_these(make_settings, lake, stage) -> None:
+    settings, later = make_settings(), date(2026, 7, 1)
+    stage(lambda s, d: Report("made", outputs={"models/x": "ab"}))
+    running.run_stage(settings, "train", later)
+    running.run_stage(settings, "train", D)
+    assert lake.read(layout.stale(later)) == b"train of 2026-06-30 was run for the first time\n"
+    assert not lake.exists(layout.stale(D))
 
 
 @pytest.mark.parametrize(("outputs", "stale"), [({"models/x": "ab"}, False), ({"models/x": "cd"}, True)])
