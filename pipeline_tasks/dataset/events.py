@@ -91,16 +91,23 @@ def _fold(events: pa.Table) -> pa.RecordBatch:
 
 
 def evidence(
-    engine: duckdb.DuckDBPyConnection, end_seconds: int, max_days: int
+    engine: duckdb.DuckDBPyConnection, end_seconds: int, max_days: int, *, novel: bool
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return (user_index, seconds) of the last `max_days` days' events and of every user's first event.
 
-    No other event can change who is warm at a cut within these days.
+    No other event can change who is warm at a cut within these days. With `novel`, where seen items are never
+    recommended, only a user's first events with an item are among them: others cannot be measured.
     """
     since = (end_seconds - max_days * DAY) * SECOND
-    query = """
-        SELECT user_index, time_us // 1000000 AS time FROM events WHERE time_us >= $1
+    recent = "SELECT * FROM events WHERE time_us >= $1"
+    if novel:
+        recent = f"""
+            SELECT user_index, min(time_us) AS time_us FROM events SEMI JOIN ({recent}) USING (user_index, item_index)
+            GROUP BY user_index, item_index HAVING min(time_us) >= $1
+        """  # noqa: S608 - nothing of it comes from outside
+    query = f"""
+        SELECT user_index, time_us // 1000000 AS time FROM ({recent})
         UNION ALL SELECT user_index, min(time_us) // 1000000 FROM events GROUP BY user_index
-    """
+    """  # noqa: S608
     found = columns(engine, query, [since])
     return found["user_index"].astype(np.int32), found["time"].astype(np.int64)

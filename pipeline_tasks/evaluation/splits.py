@@ -13,7 +13,7 @@ DAY_SECONDS = 86_400
 class Holdout:
     """The holdout is the time from `cut` to `end` (Unix seconds, the end excluded), `days` whole days.
 
-    `warm_users` have events before the cut and in the holdout; `enough` says whether they are evidence.
+    `warm_users` have events before the cut and in the holdout, of those that count; `enough` says whether they are evidence.
     """
 
     days: int
@@ -32,8 +32,8 @@ def choose_holdout(
 ) -> Holdout:
     """Grow the holdout from one day until it holds `min_users` warm users, or is `max_days` long.
 
-    `user_index` and `times` (Unix seconds) hold an entry an event, in any order; events at the end or after
-    it do not count.
+    `user_index` and `times` (Unix seconds) hold an entry an event, in any order: all events, or where seen items are never
+    recommended every user's first with an item. Events at the end or after it do not count.
     """
     known = times < end_seconds
     _, rows = np.unique(user_index[known], return_inverse=True)

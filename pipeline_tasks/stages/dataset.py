@@ -109,6 +109,7 @@ class _Night:
     def report(self, holdout: Holdout) -> Report:
         """Return what the night has to tell."""
         found = self.facts["examples"]
+        new = ", who took something new" if self.settings.recommend.exclude_seen else ""
         share = (
             f" ({found['share_with_features']:.1%} of warm ones with features)"
             if found["warm_positives"]
@@ -117,7 +118,7 @@ class _Night:
         summary = (
             f"{self.rows['sequences']:,} users with {self.facts['events']:,} events, {self.rows['items']:,} items, "
             f"{self.rows['examples']:,} ranking examples{share}, "
-            f"holdout of {holdout.days} day{'s' * (holdout.days != 1)} with {holdout.warm_users:,} warm users"
+            f"holdout of {holdout.days} day{'s' * (holdout.days != 1)} with {holdout.warm_users:,} warm users{new}"
         )
         return Report(summary, self.rows, self.inputs, self.outputs, self.facts)
 
@@ -160,7 +161,8 @@ def _write_blocked(night: _Night) -> None:
 def _write_split(night: _Night) -> Holdout:
     end = int(night_end(night.run_date).timestamp())
     wanted = night.settings.dataset
-    users, times = events.evidence(night.connection, end, wanted.holdout_max_days)
+    novel = night.settings.recommend.exclude_seen
+    users, times = events.evidence(night.connection, end, wanted.holdout_max_days, novel=novel)
     holdout = choose_holdout(users, times, end, wanted.holdout_min_users, wanted.holdout_max_days)
     facts = {
         "holdout_days": holdout.days,

@@ -85,16 +85,24 @@ def test_an_event_without_a_number_is_refused_and_never_left_out(database: duckd
         events.define_events(database, ["view"])
 
 
-def test_the_evidence_gives_the_same_holdout_as_all_events(database: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.parametrize("novel", [False, True])
+def test_the_evidence_gives_the_same_holdout_as_all_events_that_count(
+    database: duckdb.DuckDBPyConnection, novel: bool
+) -> None:
     generator = np.random.default_rng(3)
-    users, times = generator.integers(1, 60, 400), generator.integers(0, 90 * 86_400, 400)
-    database.register("events", pa.table({"user_index": users, "time_us": times * 1_000_000 + 7}))
+    users, items = generator.integers(1, 60, 400), generator.integers(1, 9, 400)
+    times = generator.integers(0, 90 * 86_400, 400)
+    table = {"user_index": users, "item_index": items, "time_us": times * 1_000_000 + 7}
+    database.register("events", pa.table(table))
+    order = np.argsort(times, kind="stable")
+    first = order[np.unique(users[order] * 10 + items[order], return_index=True)[1]]
+    all_users, all_times = (users[first], times[first]) if novel else (users, times)
     end = 90 * 86_400
     for min_users, max_days in ((1, 28), (20, 28), (30, 5), (1000, 28)):
-        kept = events.evidence(database, end, max_days)
+        kept = events.evidence(database, end, max_days, novel=novel)
         assert len(kept[0]) < len(users)
         assert choose_holdout(*kept, end, min_users, max_days) == choose_holdout(
-            users, times, end, min_users, max_days
+            all_users, all_times, end, min_users, max_days
         )
 
 

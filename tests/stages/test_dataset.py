@@ -148,6 +148,17 @@ def test_the_split_says_where_the_holdout_begins(lake: Store, settings: Settings
     assert rows(lake, "split") == [commit.facts]
 
 
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_who_came_for_nothing_new_is_evidence_only_where_seen_items_are_recommended(
+    lake: Store, make_settings: Callable[..., Settings], tmp_path: Path, exclude_seen: bool
+) -> None:
+    settings = shop(make_settings, tmp_path, recommend={"exclude_seen": exclude_seen})
+    again = [event("u3", "i4", at(day)) for day in (BEFORE, NIGHT)]
+    write_night(lake, events=[*EVENTS, *again])
+    write_snapshots(lake, [NIGHT], USERS, ITEMS)
+    assert dataset.run(settings, NIGHT).facts["holdout"]["warm_users"] == (2 if exclude_seen else 3)
+
+
 def test_events_of_a_type_that_is_no_longer_declared_are_left_out(lake: Store, settings: Settings) -> None:
     write_night(lake, events=[*EVENTS, event("u3", "i4", at(NIGHT), "stare")])
     write_snapshots(lake, [NIGHT], USERS, ITEMS)
