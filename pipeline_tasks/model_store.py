@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -29,6 +29,7 @@ from pipeline_tasks.models.ranker import Ranker
 from pipeline_tasks.models.transformer import Transformer
 from pipeline_tasks.models.youtube_dnn import YoutubeDnn
 from pipeline_tasks.settings import TrainSettings
+from pipeline_tasks.training_data import Numbering, TrainingData
 
 KINDS: dict[str, type[Any]] = {
     kind.name: kind
@@ -44,8 +45,8 @@ RANKER = "ranker."
 class Saved:
     """A model in the lake: its version, its kind, and the moment (Unix seconds) that it learnt up to.
 
-    `event_types` are the names of the types that it numbers from 1, none where a model was saved without them;
-    `ranker` is that of its second stage, if it has one.
+    `event_types` are the names of the types that it numbers from 1, and `numbering` says whom its integers stand for; none
+    where a model was saved without them. `ranker` is that of its second stage, if it has one.
     """
 
     version: str
@@ -54,6 +55,15 @@ class Saved:
     state: State
     event_types: tuple[str, ...] = ()
     ranker: State | None = None
+    numbering: Numbering | None = None
+
+    def numbers_as(self, data: TrainingData) -> bool:
+        """Say whether its integers stand for the same users and items in `data`; where they do not say, they are taken to.
+
+        They may not once the night that it was fitted for was run again in part, after an earlier one.
+        """
+        own = self.numbering
+        return own is None or own == data.numbering(own.users, own.items)
 
     @property
     def label(self) -> str:
@@ -93,11 +103,14 @@ def save(
     cut: int,
     event_types: Sequence[str],
     ranker: Ranker | None = None,
+    numbering: Numbering | None = None,
 ) -> str:
     """Save a model and return its version, `run_date` and 12 hex digits of its content's SHA-256."""
     state = model.state()
     tensors = dict(state.tensors)
     facts = {"name": model.name, "cut": cut, "event_types": list(event_types), "facts": state.facts}
+    if numbering:
+        facts["numbering"] = asdict(numbering)
     if ranker:
         second = ranker.state()
         tensors |= {f"{RANKER}{name}": tensor for name, tensor in second.tensors.items()}
@@ -133,7 +146,9 @@ def _told(version: str, state: State) -> Saved:
         tensors = {name: tensor for name, tensor in tensors.items() if name not in own}
     first = State(tensors, state.facts["facts"])
     event_types = tuple(state.facts.get("event_types", ()))
-    return Saved(version, state.facts["name"], state.facts["cut"], first, event_types, ranker)
+    numbers = state.facts.get("numbering")
+    numbering = Numbering(**numbers) if numbers else None
+    return Saved(version, state.facts["name"], state.facts["cut"], first, event_types, ranker, numbering)
 
 
 class StoreCheckpoint:
@@ -175,15 +190,20 @@ def champion_before(store: Store, run_date: date) -> dict[str, Any] | None:
     return newest if newest and newest["role"] != "baseline" else None
 
 
-def champion_of_old(store: Store, run_date: date, name: str, cut: int) -> Saved | None:
-    """Return the newest model of the kind `name` that served before `run_date` and knows nothing after `cut`."""
+def champion_of_old(store: Store, run_date: date, name: str, cut: int, data: TrainingData) -> Saved | None:
+    """Return the newest model of the kind `name` that served before `run_date` and knows nothing after `cut`.
+
+    Its integers stand for the same as those of `data`.
+    """
     for served in _served_before(store, run_date):
         if served["role"] == "baseline":
             continue
         try:
             config = json.loads(store.read(f"{layout.model(served['model_version'])}/{CONFIG}"))
             if config["name"] == name and config["cut"] <= cut:
-                return read(store, served["model_version"])
+                saved = read(store, served["model_version"])
+                if saved.numbers_as(data):
+                    return saved
         except (Missing, Refused, ValueError, KeyError):
             continue  # one that is gone or damaged can be done without
     return None

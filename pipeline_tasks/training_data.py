@@ -1,5 +1,7 @@
 """The night's training tables in the lake, as arrays that models, evaluation and recommendation read."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,6 +16,16 @@ from pipeline_tasks.lake.store import Store
 from pipeline_tasks.models.data import Catalogue, Histories
 
 MADE_BY = "dataset"
+IDS_AT_ONCE = 100_000
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """Whom the integers 1 .. `users` and 1 .. `items` stand for: the SHA-256 of their ids, in order."""
+
+    users: int
+    items: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,16 @@ class TrainingData:
     inputs: dict[str, str]
     event_types: tuple[str, ...]
     items: pa.Table
+
+    def numbering(self, users: int | None = None, items: int | None = None) -> Numbering:
+        """Return whom the first `users` and `items` integers stand for, by default all."""
+        people, things = self.user_ids[:users], self.item_ids[1:][:items].to_pylist()
+        digest = hashlib.sha256()
+        for ids in (people, things):
+            for first in range(0, len(ids), IDS_AT_ONCE):
+                digest.update(json.dumps(ids[first : first + IDS_AT_ONCE]).encode())
+            digest.update(b";")
+        return Numbering(len(people), len(things), digest.hexdigest())
 
 
 def read_training_data(store: Store, run_date: date) -> TrainingData:

@@ -32,6 +32,8 @@ def run(settings: Settings, run_date: date) -> Report:
     found = model_store.read_json(store, layout.candidates(run_date), "train")
     before = model_store.champion_before(store, run_date)
     champion = model_store.served(store, before) if before else None
+    stranger = champion if champion and not champion.numbers_as(data) else None
+    champion = None if stranger else champion
     trained = model_store.read(store, found["challenger"]) if found["challenger"] else None
     baselines = [model_store.read(store, version) for version in found["baselines"].values()]
     judge = _Judge(settings, run_date, data)
@@ -61,8 +63,14 @@ def run(settings: Settings, run_date: date) -> Report:
     }
     content = config_bytes({**facts, **serving, "run_date": str(run_date)})
     store.write(layout.champion(run_date), content)
+    left_out = (
+        f"; the champion {stranger.version} is left out: it numbers users and items otherwise, since its night was run "
+        "again in part"
+        if stranger
+        else ""
+    )
     return Report(
-        f"{decision.name} serves: {decision.reason}",
+        f"{decision.name} serves: {decision.reason}{left_out}",
         rows={"users": judge.users},
         inputs={**data.inputs, "champion": champion.version if champion else "none"},
         outputs={layout.champion(run_date): decision.model_version},

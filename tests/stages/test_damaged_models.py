@@ -9,12 +9,13 @@ import pytest
 
 from pipeline_tasks import model_store
 from pipeline_tasks.errors import Refused
-from pipeline_tasks.lake import layout, records
+from pipeline_tasks.lake import layout, records, tables
 from pipeline_tasks.models.checkpoint import config_bytes, weights_bytes
 from pipeline_tasks.running import run_stage
 from pipeline_tasks.stages import evaluate, recommend, train
+from pipeline_tasks.training_data import read_training_data
 from tests.stages.model_night import QUICK, run_all
-from tests.training_night import NIGHT, write_training_tables
+from tests.training_night import NIGHT, put, write_training_tables
 
 NEXT = NIGHT + timedelta(days=1)
 STAGES = {"train": train, "evaluate": evaluate, "recommend": recommend}
@@ -143,12 +144,38 @@ def test_a_spoilt_champion_ends_the_next_night_in_a_line_that_names_it(case: str
 def test_a_spoilt_model_of_old_is_done_without(spoil: Callable[[str, Any], None], settings, lake) -> None:
     write_training_tables(lake)
     version = run_all(settings)["evaluate"].facts["serving"]["model_version"]
-    cut = model_store.read(lake, version).cut
-    found = model_store.champion_of_old(lake, NEXT, "transformer", cut)
+    cut, data = model_store.read(lake, version).cut, read_training_data(lake, NIGHT)
+    found = model_store.champion_of_old(lake, NEXT, "transformer", cut, data)
     assert found is not None
     assert found.version == version
     spoil(layout.model(version), lake)
-    assert model_store.champion_of_old(lake, NEXT, "transformer", cut) is None
+    assert model_store.champion_of_old(lake, NEXT, "transformer", cut, data) is None
+
+
+def goes_on(settings: Any, lake: Any) -> bool:
+    """Train for the next night, and say whether that went on from the champion."""
+    challenger = model_store.read(lake, train.run(settings, NEXT).facts["challenger"])
+    return bool(challenger.state.facts["warm_start"])
+
+
+def test_a_model_that_numbers_users_otherwise_is_not_gone_on_from_and_does_not_serve(
+    make_settings: Any, lake: Any
+) -> None:
+    settings = make_settings(**{**QUICK, "train": {**QUICK["train"], "warm_start": True}})
+    write_training_tables(lake)
+    version = run_all(settings)["evaluate"].facts["serving"]["model_version"]
+    write_training_tables(lake, NEXT, seed=2)
+    assert goes_on(settings, lake)
+    assert f"champion {version}" not in evaluate.run(settings, NEXT).summary
+    people = tables.read_table(lake, layout.night("training/users", NEXT), "dataset")
+    renamed = people.set_column(0, "user_index", people["user_index"][::-1])
+    put(lake, "training/users", NEXT, renamed.sort_by("user_index"), {})
+    with pytest.raises(Refused, match=r"numbers users and items otherwise .*run train, evaluate"):
+        recommend.run(settings, NEXT)
+    assert not goes_on(settings, lake)
+    report = evaluate.run(settings, NEXT)
+    assert report.inputs["champion"] == "none"
+    assert f"the champion {version} is left out: it numbers users and items otherwise" in report.summary
 
 
 def test_a_spoilt_model_that_was_to_serve_is_refused(settings, lake) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from pipeline_tasks import model_store
+from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
@@ -36,6 +37,11 @@ def run(settings: Settings, run_date: date) -> Report:
     data = rules.data if rules else data
     champion = model_store.read_json(store, layout.champion(run_date), "evaluate")
     saved = model_store.served(store, champion)
+    if not saved.numbers_as(data):
+        raise Refused(
+            f"model {saved.version} numbers users and items otherwise than {layout.night('training/users', run_date)}",
+            "run train, evaluate and what follows for this night again",
+        )
     device = model_store.torch_device(settings.train)
     model = saved.load(device, data.event_types).at(data.catalogue)
     popular = popular_lists(data, settings)

@@ -11,7 +11,9 @@ from pipeline_tasks.model_store import KINDS
 from pipeline_tasks.models.checkpoint import config_bytes
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.devices import memory_explained
+from pipeline_tasks.models.interface import Model
 from pipeline_tasks.models.processes import joined
+from pipeline_tasks.models.ranker import Ranker
 from pipeline_tasks.models.sequence_model import SequenceModel
 from pipeline_tasks.models.validation import hold_out
 from pipeline_tasks.settings import Settings
@@ -58,12 +60,15 @@ def _run(settings: Settings, run_date: date) -> Report:
     baselines = {name: whole.get(name) or work.fit(name, past) for name in BASELINES}
     chosen = next(iter(trials or fitted), None)
     ranking = fit_ranker(work, chosen, past) if chosen and settings.ranking.enabled else None
+    ranker, numbering = ranking.ranker if ranking else None, data.numbering()
+
     cut, types = data.holdout.cut, data.event_types
-    versions = {
-        name: model_store.save(store, run_date, model, cut, types) for name, model in baselines.items()
-    }
-    ranker = ranking.ranker if ranking else None
-    challenger = model_store.save(store, run_date, fitted[chosen], cut, types, ranker) if chosen else None
+
+    def saved(model: Model, ranker: Ranker | None = None) -> str:
+        return model_store.save(store, run_date, model, cut, types, ranker, numbering)
+
+    versions = {name: saved(model) for name, model in baselines.items()}
+    challenger = saved(fitted[chosen], ranker) if chosen else None
     candidates = {"challenger": challenger, "baselines": versions, "trials": trials}
     store.write(layout.candidates(run_date), config_bytes(candidates))
     store.delete(store.keys(layout.checkpoints(run_date)))

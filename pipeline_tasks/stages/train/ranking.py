@@ -108,7 +108,7 @@ def _config(settings: Settings, joined: JoinedExamples) -> RankerConfig:
 
 def _model_before(work: Work, name: str, past: Histories, moment: int) -> Model:
     """Return a model of the kind `name` that knows nothing from the moment on."""
-    served = model_store.champion_of_old(work.store, work.run_date, name, moment)
+    served = model_store.champion_of_old(work.store, work.run_date, name, moment, work.data)
     types = work.data.event_types
     model = served.load(work.device, types) if served else work.fit_before(name, past, moment)
     return model.at(work.data.catalogue)

@@ -105,13 +105,15 @@ class Work:
     def _previous(self, name: str) -> State | None:
         """Return the champion before the night, where training goes on from it.
 
-        That is one of the same kind which knows nothing of tonight's holdout.
+        That is one of the same kind which knows nothing of tonight's holdout and numbers users and items alike.
         """
         if not self.settings.train.warm_start:
             return None
         champion = model_store.champion_before(self.store, self.run_date)
         saved = model_store.read(self.store, champion["model_version"]) if champion else None
         if saved is None or saved.name != name or saved.cut > self.data.holdout.cut:
+            return None
+        if not saved.numbers_as(self.data):
             return None
         # loaded, since that refuses one whose files do not fit together
         return saved.load(torch.device("cpu"), self.data.event_types).state()
