@@ -85,7 +85,11 @@ def test_a_night_is_told_whole(content: dict[str, Any]) -> None:
         "at most two a brand", "31 rows left out", "placed 5", "too few candidates",
         "9 lists came up short, 21 rows refilled from popular, 2 have fewer than N all the same", "sold out since", "12 rows left out",
         "18 users have a list in both (3 the same, 4 in another order, 5 changed in part, 6 wholly)",
-        "score drift", "warns", "Kettle", EVIL.strip(), "popularity 30d", "Is recommended",
+        "users lost 0.0123 0.05 holds 1.2% of the users who have a list in v have none now (check.limits.users_lost is 0.05).",
+        "score drift 0.3 0.25 warns Scores lie elsewhere than in v: population stability index 0.30",
+        "top_n pins 41 in their place, 2 not in their place, as in ann", "new items 317 rows, 160 lists, 3 of them with too few, as in bob",
+        "shortfall 8 lists have fewer than N, 1 of them could be longer, as in cat", "pins 1 not in their place, as in country=DE",
+        "Kettle", EVIL.strip(), "popularity 30d", "Is recommended",
     ):  # fmt: skip
         assert part in made.text, part
     assert "adults only" not in made.text  # a rule that took nothing out
