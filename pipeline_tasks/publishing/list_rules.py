@@ -5,6 +5,7 @@ attributes that caps name.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import duckdb
 
@@ -34,12 +35,16 @@ NEW = """
         UNION SELECT user_index, item_index FROM blocked_pairs JOIN few USING (user_id) JOIN items USING (item_id)),
     lost AS (SELECT user_index, count(*) AS items FROM kept_from SEMI JOIN (FROM offered WHERE new) USING (item_index)
              GROUP BY user_index),
-    below AS (FROM few LEFT JOIN lost USING (user_index)
+    below AS MATERIALIZED (FROM few LEFT JOIN lost USING (user_index)
               WHERE new < (SELECT count(*) FROM offered WHERE new) - coalesce(lost.items, 0))
-    SELECT count(*) AS lists, (SELECT count(*) FROM below) AS lists_below, coalesce(sum(new), 0)::BIGINT AS rows
+    SELECT count(*) AS lists, (SELECT count(*) FROM below) AS lists_below, coalesce(sum(new), 0)::BIGINT AS rows,
+           (SELECT min(user_id, {named}) FROM below) AS examples
     FROM counted"""
 SHORT = """
-    SELECT count(*) FILTER (size < {n}) AS below_n, count(*) FILTER (size < places) AS could_be_longer FROM places"""
+    SELECT count(*) FILTER (size < {n}) AS below_n, count(*) FILTER (size < places) AS could_be_longer,
+           min(user_id, {named}) FILTER (size < places) AS examples FROM places"""
+# lists that are named of those that a rule is not kept in
+NAMED = 5
 
 
 def declared_queries(night: Night) -> Iterator[tuple[str, str, str]]:
@@ -55,17 +60,19 @@ def declared_queries(night: Night) -> Iterator[tuple[str, str, str]]:
         yield "top_n", rule, query
 
 
-def counted_new(engine: duckdb.DuckDBPyConnection, needed: int, night: Night) -> dict[str, int]:
+def counted_new(engine: duckdb.DuckDBPyConnection, needed: int, night: Night) -> dict[str, Any]:
     """Return users' lists, those with fewer new items than are `needed` and their user can have, and the new rows."""
-    return one_row(engine, NEW.format(needed=needed, exclude_seen=night.exclude_seen))
+    return one_row(engine, NEW.format(needed=needed, exclude_seen=night.exclude_seen, named=NAMED))
 
 
-def counted_short(engine: duckdb.DuckDBPyConnection, n: int) -> dict[str, int]:
+def counted_short(engine: duckdb.DuckDBPyConnection, n: int) -> dict[str, Any]:
     """Return the users whose list has fewer than n rows, and those whose list could be longer."""
-    return one_row(engine, SHORT.format(n=n))
+    return one_row(engine, SHORT.format(n=n, named=NAMED))
 
 
-def one_row(engine: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]:
-    """Return the numbers of a query's only row by their names."""
+def one_row(engine: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any]:
+    """Return the numbers of a query's only row by their names, and `examples` of lists where there are any."""
     found = engine.sql(query)
-    return dict(zip(found.columns, map(int, found.fetchall()[0]), strict=True))
+    *numbers, examples = found.fetchall()[0]
+    counts: dict[str, Any] = dict(zip(found.columns[:-1], map(int, numbers), strict=True))
+    return {**counts, "examples": examples} if examples else counts

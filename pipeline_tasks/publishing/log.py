@@ -21,6 +21,8 @@ ATTEMPTS = 20
 AT_ONCE = 32
 
 Action = Literal["publish", "rollback", "release"]
+# how the reason of a publication begins that somebody forced
+FORCED = "forced: "
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ These read the view `pins` (say, list, item_id, rank) of one table, whose first 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import duckdb
 
-from pipeline_tasks.publishing.list_rules import one_row
+from pipeline_tasks.publishing.list_rules import NAMED, one_row
 from pipeline_tasks.publishing.places import Night
 from pipeline_tasks.publishing.refill import LISTS
 
@@ -28,7 +29,9 @@ PINNED = """
                  THEN held ELSE list_concat(held, pin) END)) AS pin FROM together),
     pinned AS (SELECT owner, pin.item_id, pin.rank FROM asked JOIN held USING (says)),
     sizes AS (SELECT {owner} AS owner, max(rank) AS size FROM {table} GROUP BY ALL)
-    SELECT count(*) FILTER (listed.rank = least(pinned.rank, sizes.size)) AS placed, count(*) - placed AS missing
+    SELECT count(*) FILTER (listed.rank = least(pinned.rank, sizes.size)) AS placed, count(*) - placed AS missing,
+           min(DISTINCT pinned.owner, {named})
+           FILTER (listed.rank IS DISTINCT FROM least(pinned.rank, sizes.size)) AS examples
     FROM pinned JOIN sizes USING (owner)
     LEFT JOIN {table} AS listed ON listed.{owner} = pinned.owner AND listed.{item} = pinned.item_id"""
 OWNERS = {
@@ -71,14 +74,15 @@ LIST_SENTENCE = (
 )
 
 
-def counted_pins(engine: duckdb.DuckDBPyConnection, table: str, night: Night) -> dict[str, int]:
+def counted_pins(engine: duckdb.DuckDBPyConnection, table: str, night: Night) -> dict[str, Any]:
     """Return how many of the table's pins have their place, and how many have not though the list may have the item.
 
-    Of pins that want one place, or have one item, only that is counted which has the first say and can be had.
+    Of pins that want one place, or have one item, only that is counted which has the first say and can be had; `examples`
+    are lists that lack one.
     """
     lists = LISTS[table]
     kept_from = KEPT_FROM[table].format(exclude_seen=night.exclude_seen)
-    values = {"table": table, "owner": lists.owner, "item": lists.item}
+    values = {"table": table, "owner": lists.owner, "item": lists.item, "named": NAMED}
     return one_row(engine, PINNED.format(**values, owners=OWNERS[table], kept_from=kept_from))
 
 

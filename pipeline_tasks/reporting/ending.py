@@ -7,6 +7,8 @@ from typing import Literal
 from pipeline_tasks.lake.records import STAGES, Record
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.publishing.log import Entry
+from pipeline_tasks.publishing.versions import Verdict
 
 # what a night is made of; the report is a picture of it, and the outcome is this
 CHAIN = STAGES[: STAGES.index("publish") + 1]
@@ -17,7 +19,7 @@ class Ending:
     """`state` in a word, `line` for people, the night's own version, and the one that consumers read now.
 
     `at` is the first stage that went wrong. What went wrong before a version was judged has none. A night that
-    is held ended as asked only where it was to be held.
+    is held ended as asked only where it was to be held. `entry` is the newest of the log that made the night's version live.
     """
 
     state: Literal["live", "unchanged", "unpublished", "held", "failed"]
@@ -25,6 +27,7 @@ class Ending:
     version: str | None
     serves: str | None
     at: str | None = None
+    entry: Entry | None = None
 
     @property
     def ok(self) -> bool:
@@ -36,7 +39,7 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
     live, verdict = log.newest(store), versions.read_verdict(store, run_date)
     serves, version = live.version if live else None, verdict.version if verdict else None
     broken = first_broken(found)
-    if broken:
+    if broken and not is_released(store, found, verdict):
         at, line = broken
         judged = at == "publish" or (at == "check" and verdict is not None and not verdict.passed)
         waits = at == "publish" and verdict is not None and verdict.passed and bool(verdict.held_by)
@@ -61,8 +64,9 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
         reason = found["publish"].reason or found["publish"].report.summary
         return Ending("failed", f"the night is not live: {reason}", version, serves)
     if skipped:
-        return Ending("unchanged", f"{version}, live since entry {last.sequence} of the log", version, serves)
-    return Ending("live", f"{version}, entry {last.sequence} of the log", version, serves)
+        line = f"{version}, live since entry {last.sequence} of the log"
+        return Ending("unchanged", line, version, serves, entry=last)
+    return Ending("live", f"{version}, entry {last.sequence} of the log", version, serves, entry=last)
 
 
 def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:
@@ -82,6 +86,15 @@ def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:
             return stage, f"{stage} {record.status}: {record.reason}"
         ahead = record
     return None
+
+
+def is_released(store: Store, found: dict[str, Record], verdict: Verdict | None) -> bool:
+    """Say whether its health held the night's version back, and somebody has made it live since, and nobody gone back."""
+    publish = of_this_run(found).get("publish")
+    if publish is None or publish.status != "refused" or verdict is None or not verdict.passed:
+        return False
+    made = bool(verdict.held_by) and log.newest_of(store, verdict.version) is not None
+    return made and log.withdrawn(store, verdict.version) is None
 
 
 def is_older(record: Record, ahead: Record) -> bool:

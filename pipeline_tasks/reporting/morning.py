@@ -36,7 +36,9 @@ def collect(store: Store, settings: Settings, run_date: date) -> Morning:
     fresh: dict[str, Record] = found.tried(
         "records", lambda: of_this_run(records.read_night(store, run_date)), {}
     )
-    told: dict[str, Any] = found.tried("facts", lambda: recorded(fresh), {})
+    told: dict[str, Any] = found.tried(
+        "facts", lambda: recorded(fresh, people=settings.report.people > 0), {}
+    )
     earlier: list[Line] = found.tried("earlier nights", lambda: _trend(found, store, settings, run_date), [])
     told["confidence"] = settings.evaluate.confidence
     told["trend"] = [asdict(each) for each in earlier]

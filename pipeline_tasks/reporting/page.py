@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
-from pipeline_tasks.reporting import charts, drift, figures, strips, verdict
+from pipeline_tasks.reporting import charts, drift, figures, ruled, strips, verdict
 from pipeline_tasks.reporting.people import LOOKED_AT
 from pipeline_tasks.reporting.trends import Line
 
@@ -74,28 +74,13 @@ def _environment() -> Environment:
         share=lambda value: "" if value is None else f"{value:.1%}",
         number=lambda value: "" if value is None else f"{value:.4g}",
         duration=figures.duration,
-        effect=_effect,
-        shortfall=_shortfall,
+        effect=ruled.effect,
+        shortfall=ruled.shortfall,
+        kept=ruled.kept,
         sentence=lambda text: text[:1].upper() + text[1:].rstrip(".") + ".",
         words=lambda text: str(text).replace("_", " "),
     )
     return environment
-
-
-def _effect(effect: Mapping[str, Any]) -> str:
-    """Return in words what a rule did: how many of what it left out, and what else it counts; empty for nothing."""
-    counts = {name: value for name, value in effect.items() if isinstance(value, int) and value}
-    told = [f"{counts.pop('removed'):,} {effect.get('of', 'rows')} left out"] if "removed" in counts else []
-    return ", ".join([*told, *(f"{name.replace('_', ' ')} {value:,}" for name, value in counts.items())])
-
-
-def _shortfall(short: Mapping[str, int]) -> str:
-    """Return in words which lists came up short by rules, and how they were refilled; empty for none."""
-    lists, rows, below = (short.get(name, 0) for name in ("lists", "rows_refilled", "below_n"))
-    if not lists:
-        return ""
-    told = f"{lists:,} lists came up short, {rows:,} rows refilled from popular"
-    return told + (f", {below:,} have fewer than N all the same" if below else "")
 
 
 def _names(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:

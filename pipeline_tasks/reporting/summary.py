@@ -52,7 +52,8 @@ class Quarantined:
 class Summary:
     """A night, as JSON. `version` is the night's own, if it got that far; `live` is what consumers read.
 
-    `at` is the first stage that went wrong; `online` is what the report found of the lists that were live before.
+    `entry` is what made the night's version live: its sequence, action, who and why in the log. `at` is the first stage that
+    went wrong; `online` is what the report found of the lists that were live before.
     """
 
     run_date: str
@@ -61,6 +62,7 @@ class Summary:
     at: str | None = None
     version: str | None = None
     live: str | None = None
+    entry: dict[str, Any] | None = None
     users: int | None = None
     n: int | None = None
     rows: dict[str, int] = field(default_factory=dict)
@@ -123,6 +125,9 @@ def _add_ending(
     end = ending(store, run_date, found, publish)
     summary.state, summary.verdict, summary.at = end.state, end.line, end.at
     summary.live, summary.version = end.serves, end.version
+    if end.entry:
+        entry = asdict(end.entry)
+        summary.entry = {name: entry[name] for name in ("sequence", "action", "who", "why")}
 
 
 def _add_version(summary: Summary, store: Store, run_date: date) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipeline_tasks.publishing.log import FORCED
+
 Tone = Literal["good", "wait", "bad"]
 
 # by how a night ended
@@ -15,6 +17,8 @@ WORDS: dict[str, tuple[str, Tone]] = {
     "refused": ("Refused", "bad"),
     "failed": ("Failed", "bad"),
 }
+# by the action of the entry of the log that made it live
+ACTS = {"publish": "was published", "release": "was released", "rollback": "was made live again"}
 # of a night that could not be read, nobody knows whether it did
 PASSED = ("live", "unchanged", "unpublished")
 
@@ -53,10 +57,32 @@ def _why(content: Mapping[str, Any]) -> str:
     if content["state"] not in PASSED:
         return ""
     serving, warnings = content.get("serving") or {}, len(content.get("warnings") or ())
-    passed = "It passed its check" + (f", with {warnings} warning{'s' * (warnings > 1)}" if warnings else "")
+    overridden = _overridden(content)
+    counted = f"{warnings} warning{'s' * (warnings > 1)}" if warnings else ""
+    if overridden:
+        judged = overridden + (f"; it has {counted}" if counted else "")
+    else:
+        judged = "It passed its check" + (f", with {counted}" if counted else "")
     if not serving.get("name"):
-        return f"{passed}."
-    return _sentence(f"{passed}; {serving['name']} serves: {serving.get('reason', '')}")
+        return f"{judged}."
+    return _sentence(f"{judged}; {serving['name']} serves: {serving.get('reason', '')}")
+
+
+def _overridden(content: Mapping[str, Any]) -> str:
+    """Return who made the version live, why, and in spite of what its health found; empty where nothing was overridden."""
+    health = content.get("health") or ()
+    against = [each["sentence"] for each in health if each["severity"] == "stop" and not each["holds"]]
+    entry = content.get("entry") or {}
+    forced = str(entry.get("why", "")).startswith(FORCED)
+    if not entry:
+        return f"Its health would hold it back: {'; '.join(against)}" if against else ""
+    if not against and not forced:
+        return ""
+    why = entry["why"].removeprefix(FORCED)
+    untold = [sentence for sentence in against if sentence not in why]
+    act = "was forced" if forced else ACTS.get(entry["action"], "went live")
+    despite = f", although {'; '.join(untold)}" if untold else ""
+    return f"It {'' if against else 'passed its check and '}{act} by {entry['who']}: {why}{despite}"
 
 
 def _sentence(text: str) -> str:

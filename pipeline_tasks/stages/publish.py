@@ -72,7 +72,7 @@ def _why(settings: Settings, run_date: date, verdict: Verdict) -> str:
     if settings.publish.mode != "force":
         return f"night {run_date} passed its check"
     despite = f", although {'; '.join(verdict.held_by)}" if verdict.held_by else ""
-    return f"forced: {settings.publish.why}{despite}"
+    return f"{log.FORCED}{settings.publish.why}{despite}"
 
 
 def _report(entry: Entry, verdict: Verdict, manifest: dict[str, Any], online: int | None = None) -> Report:
@@ -82,5 +82,11 @@ def _report(entry: Entry, verdict: Verdict, manifest: dict[str, Any], online: in
         inputs={layout.verdict(date.fromisoformat(entry.run_date)): verdict.manifest_sha256},
         outputs={layout.version(entry.version): entry.manifest_sha256},
         rows={name: table["rows"] for name, table in manifest["tables"].items()},
-        facts={"version": entry.version, "sequence": entry.sequence, "who": entry.who, "online": online},
+        facts={
+            "version": entry.version,
+            "sequence": entry.sequence,
+            "who": entry.who,
+            "why": entry.why,
+            "online": online,
+        },
     )

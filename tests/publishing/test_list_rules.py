@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pipeline_tasks.publishing.list_rules import counted_new, counted_short
+from pipeline_tasks.publishing.list_rules import NAMED, counted_new, counted_short
 from tests.publishing.list_world import PLAIN, N, World
 
 
@@ -63,7 +63,7 @@ def test_a_list_is_full_under_caps_where_nothing_could_be_added(tmp_path: Path) 
         users = [f"u{n}" for n in range(6)]
         seen = {u: draw.sample(some, draw.randint(0, 3)) for u in users if draw.random() < 0.7}
         blocked = [(draw.choice(users), draw.choice(some)) for _ in range(4)] + [("", draw.choice(some))]
-        lists, longer = {}, 0
+        lists, longer = {}, list[str]()
         for user in users:
             had = {*seen.get(user, []), *(i for u, i in blocked if u in ("", user))}
             eligible = [i for i in some if items[i][2] and i not in had]
@@ -73,17 +73,18 @@ def test_a_list_is_full_under_caps_where_nothing_could_be_added(tmp_path: Path) 
                     chosen.append(item)
             chosen = chosen[: draw.choice([N, 1, 0])]
             left = (i for i in eligible if i not in chosen and _fits([*chosen, i], items, caps["top_n"]))
-            longer += len(chosen) < N and any(left)
+            longer += [user] if len(chosen) < N and any(left) else []
             lists[user] = chosen
         world = World(
             tmp_path / str(number), lists, users=users, items=items, seen=seen, blocked=blocked, caps=caps
         )
         broken = world.broken()
-        assert broken.get("top_n.list_is_full", 0) == longer, number
+        assert broken.get("top_n.list_is_full", 0) == len(longer), number
         with world.open() as engine:
             world.violations(engine)
             below = sum(len(chosen) < N for chosen in lists.values())
-            assert counted_short(engine, N) == {"below_n": below, "could_be_longer": longer}
+            named = {"examples": longer[:NAMED]} if longer else {}
+            assert counted_short(engine, N) == {"below_n": below, "could_be_longer": len(longer), **named}
 
 
 def _fits(chosen: list[str], items: dict[str, Any], caps: dict[str, int]) -> bool:
@@ -100,7 +101,11 @@ def test_new_items_that_nobody_can_have_are_missed_by_nobody(tmp_path: Path) -> 
         world = World(tmp_path / str(there), {"ann": ["i1", "i3", "i4"]}, items=items)
         with world.open() as engine:
             world.violations(engine)
-            assert counted_new(engine, 2, world.night) == {"lists": 1, "lists_below": int(there), "rows": 0}
+            named = {"examples": ["ann"]} if there else {}
+            assert (
+                counted_new(engine, 2, world.night)
+                == {"lists": 1, "lists_below": int(there), "rows": 0} | named
+            )
 
 
 def test_new_items_are_missed_by_those_who_can_have_them(tmp_path: Path) -> None:
@@ -120,4 +125,6 @@ def test_new_items_are_missed_by_those_who_can_have_them(tmp_path: Path) -> None
     )
     with world.open() as engine:
         world.violations(engine)
-        assert counted_new(engine, 2, world.night) == {"lists": 4, "lists_below": 1, "rows": 4}
+        assert counted_new(engine, 2, world.night) == {
+            "lists": 4, "lists_below": 1, "rows": 4, "examples": ["cat"],
+        }  # fmt: skip

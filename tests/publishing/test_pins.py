@@ -18,8 +18,12 @@ def test_pins_and_new_items_are_counted_where_they_could_have_been(tmp_path: Pat
     with world.open() as engine:
         world.violations(engine)
         # bob's is at the end of a list of two; ann's stands higher than it should, dan's is not there
-        assert counted_pins(engine, "top_n", world.night) == {"placed": 2, "missing": 3}
-        assert counted_new(engine, 1, world.night) == {"lists": 4, "lists_below": 2, "rows": 2}
+        assert counted_pins(engine, "top_n", world.night) == {
+            "placed": 2, "missing": 3, "examples": ["ann", "dan"],
+        }  # fmt: skip
+        assert counted_new(engine, 1, world.night) == {
+            "lists": 4, "lists_below": 2, "rows": 2, "examples": ["bob", "cat"],
+        }  # fmt: skip
 
 
 def test_a_pin_that_gives_way_to_one_of_an_earlier_say_is_not_missed(tmp_path: Path) -> None:
@@ -31,11 +35,18 @@ def test_a_pin_that_gives_way_to_one_of_an_earlier_say_is_not_missed(tmp_path: P
         seen={"bob": ["i3"]},
         pins=[("country=ann", "i3", 1), ("country=bob", "i3", 1), ("country=ann", "i2", 3),
               ("", "i1", 1), ("", "i2", 2), ("", "i4", 3)],
+        popular={"all": ["i3", "i5", "i4"], "country=bob": ["i3", "i5", "i1"]},
     )  # fmt: skip
     with world.open() as engine:
         world.violations(engine)
         # ann's i3 is placed and her i2 is not; bob's i1 alone is placed; dan's are all missed
-        assert counted_pins(engine, "top_n", world.night) == {"placed": 2, "missing": 6}
+        assert counted_pins(engine, "top_n", world.night) == {
+            "placed": 2, "missing": 6, "examples": ["ann", "bob", "dan"],
+        }  # fmt: skip
+        # of lists by name, those that lack two of them once
+        assert counted_pins(engine, "popular", world.night) == {
+            "placed": 2, "missing": 4, "examples": ["all", "country=bob"],
+        }  # fmt: skip
 
 
 def test_pins_of_what_is_not_there_are_told_with_their_key_and_what_there_is(tmp_path: Path) -> None:

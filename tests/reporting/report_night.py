@@ -124,12 +124,20 @@ FACTS: dict[str, dict[str, Any]] = {
                        "popular": {"lists": 0, "rows_refilled": 0, "below_n": 0}}},
     "check": {
         "health": [
-            {"name": "users_lost", "severity": "stop", "found": 0.0, "limit": 0.05, "holds": True, "sentence": ""},
-            {"name": "score_drift", "severity": "warn", "found": 0.3, "limit": 0.25, "holds": False, "sentence": ""},
+            {"name": "users_lost", "severity": "stop", "found": 0.0123, "limit": 0.05, "holds": True,
+             "sentence": "1.2% of the users who have a list in v have none now (check.limits.users_lost is 0.05)"},
+            {"name": "score_drift", "severity": "warn", "found": 0.3, "limit": 0.25, "holds": False,
+             "sentence": "scores lie elsewhere than in v: population stability index 0.30 (check.limits.score_drift is 0.25)"},
         ],
         "difference": {"new": 1, "gone": 2, "same": 3, "reordered": 4, "changed": 5, "replaced": 6, "kept": 0.75,
                        "new_items": 7, "gone_items": 8, "gained": [], "lost": []},
         "removed": {"top_n": 12},
+        "declared_rules": {
+            "top_n": {"pins": {"placed": 41, "missing": 2, "examples": ["ann"]},
+                      "new_items": {"lists": 160, "lists_below": 3, "rows": 317, "examples": ["bob"]},
+                      "shortfall": {"below_n": 8, "could_be_longer": 1, "examples": ["cat"]}},
+            "popular": {"pins": {"placed": 0, "missing": 1, "examples": ["country=DE"]}},
+        },
     },
 }  # fmt: skip
 

@@ -14,10 +14,11 @@ from PIL import Image
 
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.reporting import people, thumbnails
+from pipeline_tasks.reporting import morning, people, thumbnails
 from pipeline_tasks.reporting.summary import collect
 from tests.lists import NIGHT, TOP_N, make_version
 from tests.reporting.report_night import BEFORE, event, opened, write_tables
+from tests.stages.published_night import write_records
 from tests.test_reader import go_live
 
 ITEMS = ["i1", "i2", "i3"]
@@ -140,6 +141,22 @@ def test_no_more_images_are_read_than_are_wanted(shop: Any, make_settings: Calla
     few = make_settings(source="shop", report={"thumbnails": 4})
     assert set(thumbnails.thumbnails(few, images)) == {"i0", "i1", "i2", "i3"}
     assert thumbnails.thumbnails(make_settings(source="shop", report={"thumbnails": 0}), images) == {}
+
+
+@pytest.mark.parametrize(("most", "shown"), [(100, {"i1"}), (0, set())])
+def test_a_page_has_pictures_unless_none_are_wanted(
+    shop: Any, make_settings: Callable[..., Any], lake: Store, tmp_path: Path, most: int, shown: set[str]
+) -> None:
+    go_live(lake, tmp_path / "files", {"ann": ["i1", "i2"]})
+    write_tables(lake, ["ann"], ITEMS, versions={"i1": {"image": "good.png"}, "i2": {"image": "gone.png"}})
+    write_records(lake)
+    found = morning.collect(lake, make_settings(source="shop", report={"thumbnails": most}), NIGHT)
+    assert set(found.pictures) == shown
+    for key in lake.keys("clean/items/"):
+        if key.endswith(".parquet"):
+            lake.write(key, b"not parquet")
+    found = morning.collect(lake, make_settings(source="shop", report={"thumbnails": most}), NIGHT)
+    assert any(note.startswith("images could not be read") for note in found.content["notes"]) == bool(most)
 
 
 def test_the_newest_image_of_an_item_counts(

@@ -10,6 +10,8 @@ import pytest
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import records
 from pipeline_tasks.lake.store import Store
+from pipeline_tasks.publishing import changes
+from pipeline_tasks.publishing.versions import Verdict
 from pipeline_tasks.reporting.ending import ending
 from pipeline_tasks.stages import outcome, publish
 from tests.lists import NIGHT
@@ -89,6 +91,50 @@ def test_a_night_that_its_health_holds_back_is_refused_with_why(
         outcome.run(make_settings(), NIGHT)
     found = ending(lake, NIGHT, records.read_night(lake, NIGHT), "auto")
     assert (found.state, found.ok) == ("held", False)
+
+
+@pytest.fixture
+def held(lake: Store, tmp_path: Path) -> Verdict:
+    """A night that its health holds back."""
+    verdict = write_checked(lake, tmp_path / "held", health=[HEALTH])
+    write_records(
+        lake, publish={"status": "refused", "reason": f"version {verdict.version} is held: 30% lost"}
+    )
+    return verdict
+
+
+def test_a_night_that_was_held_and_then_released_is_done(
+    lake: Store, make_settings: Callable[..., Any], held: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes.release(lake, NIGHT, held, "ann", "the sale explains it")
+    monkeypatch.setenv(
+        outcome.FAILED, "publish "
+    )  # in the scheduler's run it has failed, and kept its record
+    assert outcome.run(make_settings(), NIGHT).summary == f"live: {held.version}, entry 1 of the log"
+    monkeypatch.setenv(outcome.FAILED, "train publish ")
+    with pytest.raises(Refused, match="train failed in this run"):
+        outcome.run(make_settings(), NIGHT)
+
+
+def test_a_night_that_was_released_and_then_taken_back_is_as_it_was_held(
+    lake: Store, make_settings: Callable[..., Any], live: str, tmp_path: Path
+) -> None:
+    night = NIGHT + timedelta(days=1)
+    verdict = write_checked(lake, tmp_path / "next", night, health=[HEALTH])
+    write_records(lake, night=night, publish={"status": "refused", "reason": "version v is held"})
+    changes.release(lake, night, verdict, "ann", "the sale explains it")
+    changes.roll_back(lake, None, "ann", "it does not")
+    with pytest.raises(Refused, match=f"version v is held .consumers still read {live}"):
+        outcome.run(make_settings(), night)
+
+
+def test_a_released_night_that_is_begun_again_is_not_done_by_its_release(
+    lake: Store, make_settings: Callable[..., Any], held: Verdict
+) -> None:
+    changes.release(lake, NIGHT, held, "ann", "the sale explains it")
+    records.write(lake, record("check", hours=5))
+    with pytest.raises(Refused, match="publish left no record after check ran"):
+        outcome.run(make_settings(), NIGHT)
 
 
 def test_a_night_that_should_be_live_and_is_not_is_refused(

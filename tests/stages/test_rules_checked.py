@@ -69,6 +69,21 @@ def test_lists_keep_every_rule_after_a_sell_out_and_a_late_block(
     assert unkept["found"] == pytest.approx(below / len(lists), abs=1e-6)
 
 
+def test_some_of_the_lists_that_lack_a_pin_are_named(
+    ruled_night: Callable[..., Any], lake: Store, tmp_path: Path
+) -> None:
+    from pipeline_tasks.stages import check
+
+    pins = [{"item": "i20", "rank": 1, "tables": ["top_n", "popular"]}]
+    settings, _ = ruled_night({"pins": []})
+    write_shop(tmp_path / "data")
+    pinned = settings.model_copy(update={"rules": type(settings.rules)(pins=pins)})
+    kept = check.run(pinned, NIGHT).facts["declared_rules"]
+    assert kept["top_n"]["pins"]["missing"] > 5
+    assert len(kept["top_n"]["pins"]["examples"]) == 5
+    assert kept["popular"]["pins"]["examples"] == ["all", "country=DE", "country=FR"]
+
+
 def test_lists_that_caps_make_short_go_live_and_keep_them_whatever_sold_out(
     ruled_night: Callable[..., Any], lake: Store, tmp_path: Path
 ) -> None:
