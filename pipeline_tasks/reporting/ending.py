@@ -47,26 +47,29 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
         return Ending(state, line, version if judged else None, serves, at)
     last = log.newest_of(store, version) if version else None
     skipped = found["publish"].status == "nothing"
-    if last is None and skipped and publish == "off":
-        return Ending(
-            "unpublished", f"{version} passed its check, and was asked not to go live", version, serves
-        )
-    if last is None and skipped and publish == "hold":
+    if skipped and last and serves == version:
+        line = f"{version}, live since entry {last.sequence} of the log"
+        return Ending("unchanged", line, version, serves, entry=last)
+    if skipped and live and (last or date.fromisoformat(live.run_date) > run_date):
+        return Ending("unpublished", _not_live(store, version, last, live), version, serves)
+    if skipped and publish == "off":
+        line = f"{version} passed its check, and was asked not to go live"
+        return Ending("unpublished", line, version, serves)
+    if skipped and publish == "hold":
         return Ending("held", f"{version} passed its check, and waits to be released", version, serves)
-    if last is None and skipped and live and date.fromisoformat(live.run_date) > run_date:
-        return Ending(
-            "unpublished",
-            f"{version} passed its check, and the newer night {live.run_date} is live",
-            version,
-            serves,
-        )
     if last is None:
         reason = found["publish"].reason or found["publish"].report.summary
         return Ending("failed", f"the night is not live: {reason}", version, serves)
-    if skipped:
-        line = f"{version}, live since entry {last.sequence} of the log"
-        return Ending("unchanged", line, version, serves, entry=last)
     return Ending("live", f"{version}, entry {last.sequence} of the log", version, serves, entry=last)
+
+
+def _not_live(store: Store, version: str | None, last: Entry | None, live: Entry) -> str:
+    """Say why a night that passed its check is not what consumers read; `last` made its version live once."""
+    if last is None:
+        return f"{version} passed its check, and the newer night {live.run_date} is live"
+    gone = log.withdrawn(store, last.version)
+    until = f"was rolled back by {gone.who} in entry {gone.sequence}" if gone else "was live before"
+    return f"{version} {until}, and {live.version} is live"
 
 
 def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from pipeline_tasks.errors import NothingToDo, Refused
+from pipeline_tasks.errors import NightjarError, NothingToDo, Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
@@ -32,10 +32,8 @@ def run(settings: Settings, run_date: date) -> Report:
 
 def _publish(settings: Settings, store: Store, run_date: date, require: Callable[[], None]) -> Report:
     mode, verdict = settings.publish.mode, versions.require_passed(store, run_date)
-    if mode == "off":
-        raise NothingToDo(f"version {verdict.version} passed its check and stays unpublished: publish is off")
-    if mode == "hold":
-        raise NothingToDo(f"version {verdict.version} is held, as asked", RELEASE.format(verdict.version))
+    if mode in ("off", "hold"):
+        raise _as_asked(store, run_date, mode, verdict.version)
     made = changes.untold(store, "publish", verdict.version, who())
     if made:  # by an attempt that died before the scheduler could tell anybody
         return _report(made, verdict, versions.verify(store, verdict.version, verdict.manifest_sha256))
@@ -54,6 +52,19 @@ def _publish(settings: Settings, store: Store, run_date: date, require: Callable
         why=_why(settings, run_date, verdict),
     )
     return _report(log.append(store, change, log.both(require, allowed)), verdict, manifest, online)
+
+
+def _as_asked(store: Store, run_date: date, mode: str, version: str) -> NothingToDo:
+    """Return what to say of a version that is not to go live by itself, and how it can be released where it can."""
+    live = log.newest(store)
+    log.not_again(store, version, run_date)(live)
+    if mode == "off":
+        return NothingToDo(f"version {version} passed its check and stays unpublished: publish is off")
+    try:
+        log.not_backwards(store, version, run_date)(live)
+    except NightjarError as error:
+        return NothingToDo(f"version {version} is held, as asked, and cannot be released: {error.reason}")
+    return NothingToDo(f"version {version} is held, as asked", RELEASE.format(version))
 
 
 def _let(settings: Settings, verdict: Verdict) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_tasks.errors import Refused
+from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import records
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import changes
@@ -44,10 +44,29 @@ def test_an_unchanged_night_is_done(lake: Store, make_settings: Callable[..., An
 def test_a_night_that_was_live_before_a_newer_one_is_done(
     lake: Store, make_settings: Callable[..., Any], live: str, tmp_path: Path
 ) -> None:
-    write_checked(lake, tmp_path / "next", NIGHT + timedelta(days=1))
+    newer = write_checked(lake, tmp_path / "next", NIGHT + timedelta(days=1)).version
     publish.run(make_settings(), NIGHT + timedelta(days=1))
     write_records(lake, publish=NOTHING)
-    assert live in outcome.run(make_settings(), NIGHT).summary
+    for mode in ("auto", "hold", "off"):
+        said = outcome.run(make_settings(publish={"mode": mode}), NIGHT).summary
+        assert said == f"unpublished: {live} was live before, and {newer} is live"
+
+
+@pytest.mark.parametrize("mode", ["hold", "off"])
+def test_a_night_that_was_rolled_back_is_not_said_to_be_live(
+    lake: Store, make_settings: Callable[..., Any], live: str, tmp_path: Path, mode: str
+) -> None:
+    night = NIGHT + timedelta(days=1)
+    newer = write_checked(lake, tmp_path / "next", night).version
+    publish.run(make_settings(), night)
+    changes.roll_back(lake, None, "ann", "bad lists")
+    with pytest.raises(
+        NothingToDo, match="stays unpublished" if mode == "off" else "cannot be released: .*rolled back"
+    ):
+        publish.run(make_settings(publish={"mode": mode}), night)
+    write_records(lake, night=night, publish=NOTHING)
+    said = outcome.run(make_settings(publish={"mode": mode}), night).summary
+    assert said == f"unpublished: {newer} was rolled back by ann in entry 3, and {live} is live"
 
 
 def test_a_night_that_was_never_live_is_done_once_a_newer_one_is(
@@ -59,7 +78,10 @@ def test_a_night_that_was_never_live_is_done_once_a_newer_one_is(
     verdict = write_checked(lake, tmp_path / "night")
     write_records(lake, publish=NOTHING)
     said = f"unpublished: {verdict.version} passed its check, and the newer night {NIGHT + timedelta(days=1)} is live"
-    assert outcome.run(make_settings(), NIGHT).summary == said
+    for mode in ("auto", "hold"):
+        assert outcome.run(make_settings(publish={"mode": mode}), NIGHT).summary == said
+    with pytest.raises(NothingToDo, match="held, as asked, and cannot be released: the newer night"):
+        publish.run(make_settings(publish={"mode": "hold"}), NIGHT)
 
 
 def test_a_night_that_was_asked_not_to_publish_is_done(
