@@ -4,7 +4,7 @@ Says by layer what would go, and removes it only where *Remove* is set (`retenti
 live, its predecessor, what waits to be released, the champion, or what a later night reads. It waits for a stage that is
 at work, and a stage waits for it. Killed, it leaves whole tables; run it again.
 
-**On call:** exit code 1 names who was writing; clear the task. Exit code 2 names a damaged object: nothing was removed.
+**On call:** `notify` tells that it failed. Exit code 1 names who was writing; clear the task. Exit code 2 names a damaged object: nothing was removed.
 """
 
 from datetime import timedelta
@@ -14,6 +14,7 @@ from command_tasks import command_task
 from stage_tasks import default_args
 
 from pipeline_tasks import settings
+from pipeline_tasks.notifying.callbacks import on_other_failure
 
 loaded = settings.load()
 
@@ -24,6 +25,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=default_args(loaded),
+    on_failure_callback=on_other_failure,
     params={
         "apply": Param(
             loaded.retention.apply,

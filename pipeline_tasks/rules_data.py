@@ -81,7 +81,7 @@ class NightRules:
             own = replace(own, diversity=rules.diversity, likeness=alike)
         in_segment = {
             pin.list: np.array([not pin.list or pin.list in self.data.segments[user] for user in order], bool)
-            for pin in self._active("top_n")
+            for pin in self.settings.rules.pins_of("top_n", self.run_date)
         }
         pins = self._pins("top_n", lambda pin: in_segment[pin.list], names)
         everybodys = popular.items[0]
@@ -174,14 +174,11 @@ class NightRules:
         found = fits(self.data.items, item=boost.item, category=boost.category, brand=boost.brand)
         return np.append(0, found * boost.places).astype(np.int64)
 
-    def _active(self, table: ListTable) -> list[Pin]:
-        return self.settings.rules.pins_of(table, self.run_date)
-
     def _pins(
         self, table: ListTable, lists: Callable[[Pin], NDArray[np.bool_]], names: Sequence[str] = ()
     ) -> list[Pinned]:
         """Return the table's pins; `lists` says which of its lists each is for."""
-        pins = self._active(table)
+        pins = self.settings.rules.pins_of(table, self.run_date)
         known = pc.index_in(pa.array([pin.item for pin in pins], pa.string()), value_set=self.data.item_ids)
         found = []
         for pin, place in zip(pins, known.to_pylist(), strict=True):

@@ -121,12 +121,13 @@ def make_version(
     night: date = NIGHT,
     files: int = 2,
     group_rows: int | None = None,
+    model: str = "popular",
 ) -> Manifest:
     """Upload a version of `lists` with small tables beside them; return its manifest."""
     top_n_files(folder / "top_n", top_n_rows(lists, files, night), files, group_rows)
     ranked_files(folder, {"i1": ["i2"]}, {"all": ["i1", "i2"]})
     paths = files_in(folder)
-    facts = {"n": 2, "users": len(lists), "model": {"name": "popular", "version": MODEL, "cutoff": None}}
+    facts = {"n": 2, "users": len(lists), "model": {"name": model, "version": MODEL, "cutoff": None}}
     manifest = versions.describe(night, paths, facts)
     versions.upload(store, manifest, paths)
     return manifest

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "pipeline_tasks"
+DAGS = PACKAGE.parent / "dags"
 HEAVY = (
     "airflow",
     "pyspark",
@@ -93,6 +94,23 @@ def test_nothing_imports_stages_but_the_command_line() -> None:
         if module.startswith("pipeline_tasks.stages")
     ]
     assert found == []
+
+
+def test_files_of_dags_only_wire() -> None:
+    """They may use Airflow, each other, the settings and what is named here, inside functions too."""
+    allowed = {
+        *(path.stem for path in DAGS.glob("*.py")),
+        *("airflow", "docker.types", "kubernetes.client", "pipeline_tasks.settings"),
+        *("pipeline_tasks.lake.records.STAGES", "pipeline_tasks.notifying.callbacks"),
+        "pipeline_tasks.reader.open_current",
+    }
+    found = {(path.name, module) for path in DAGS.glob("*.py") for module in imports(path)}
+    assert [
+        pair
+        for pair in sorted(found)
+        if pair[1].split(".")[0] not in sys.stdlib_module_names
+        and not any(f"{pair[1]}.".startswith(f"{name}.") for name in allowed)
+    ] == []
 
 
 def test_the_reader_needs_pyarrow_and_boto3_alone() -> None:

@@ -12,12 +12,13 @@ import pytest
 from pipeline_tasks.__main__ import main
 from pipeline_tasks.commands import COMMANDS
 from pipeline_tasks.lake import layout, staleness
-from pipeline_tasks.lake.records import STAGES
+from pipeline_tasks.lake.records import STAGES, Report
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import catalogue, log
 from pipeline_tasks.publishing.comparison import Difference
-from tests.lists import NIGHT
+from tests.lists import MODEL, NIGHT
 from tests.publishing.test_changes import go_live
+from tests.publishing.test_probe import Careless
 from tests.stages.published_night import HEALTH, write_checked, write_records
 
 Run = Callable[..., tuple[int, str]]
@@ -67,6 +68,19 @@ def test_versions_tell_what_became_of_each(lake: Store, tmp_path: Path, run: Run
     assert [line.count("62.5%") for line in said.splitlines()] == [0, 1, 0, 0, 0, 0, 0]
     told = json.loads(run("versions", "--json")[1])
     assert [each["name"] for each in told] == list(states)
+
+
+def test_versions_tell_the_model_and_what_it_measured_in_the_role_that_it_serves_in(
+    lake: Store, tmp_path: Path, run: Run
+) -> None:
+    write_checked(lake, tmp_path)
+    metrics = {"challenger popular": {"ndcg@10": 0.3807, "recall@10": 0.2}, "popular": {"ndcg@10": 0.1}}
+    facts = {"serving": {"model_version": MODEL}, "role": "challenger", "metrics": metrics}
+    write_records(lake, "evaluate", evaluate={"report": Report("measured", facts=facts)})
+    assert run("versions")[1].splitlines()[1].split()[1:4] == ["ready", "popular", "0.3807"]
+    (told,) = json.loads(run("versions", "--json")[1])
+    assert told["manifest"]["model"]["name"] == "popular"
+    assert told["metrics"] == metrics["challenger popular"]
 
 
 def test_versions_tell_which_were_made_from_what_has_changed_since(
@@ -182,3 +196,12 @@ def test_what_cannot_be_kept_as_utf_8_is_refused(
     monkeypatch.setenv("NIGHTJAR_WHY", latin)
     assert "NIGHTJAR_WHY holds what is not UTF-8" in run("rollback")[1]
     assert len(log.history(lake)) == 2
+
+
+def test_doctor_does_not_trust_a_store_that_honours_no_condition(
+    lake: Store, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline_tasks.lake.store.open_store", lambda uri: Careless(lake, at=99))
+    code, said = run("doctor", "--rounds", "2")
+    assert code == 2
+    assert f"{lake.uri} is not to be trusted: " in said

@@ -1,6 +1,7 @@
 """A held version is released after what can be had is read again, and refused where it has gone stale."""
 
 import shutil
+from argparse import ArgumentParser
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pipeline_tasks.commands import release as command
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, versions, waiting
@@ -17,7 +19,7 @@ from pipeline_tasks.releasing import release
 from pipeline_tasks.settings import RulesSettings
 from pipeline_tasks.stages import publish
 from tests.lists import NIGHT
-from tests.stages.published_night import write_checked
+from tests.stages.published_night import HEALTH, write_checked
 from tests.stages.staged_night import SETTINGS, write_source, write_staged
 from tests.test_online import online
 
@@ -47,6 +49,24 @@ def test_the_newest_that_waits_is_released_and_its_lists_are_put_online(
         release(settings, None, "")
     with pytest.raises(NothingToDo, match="unchanged"):
         release(settings, version, "")
+
+
+def test_of_two_that_wait_the_one_that_the_environment_names_is_released(
+    lake: Store, checked: tuple[Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, version = checked
+    write_checked(lake, tmp_path / "next", NIGHT + timedelta(days=1))
+    monkeypatch.setenv("NIGHTJAR_VERSION", version)
+    parser = ArgumentParser()
+    command.add_arguments(parser)
+    assert command.run(settings, parser.parse_args([])) == 0
+    assert [entry.version for entry in log.history(lake)] == [version]
+
+
+def test_who_is_asked_reads_what_holds_it_back_and_what_was_warned_of(lake: Store, tmp_path: Path) -> None:
+    write_checked(lake, tmp_path, health=[HEALTH], warnings=["scores lie elsewhere"])
+    lines = waiting.asked(lake, None)["text"].splitlines()
+    assert lines[1:] == ["- **holds it back:** 30% lost", "- warning: scores lie elsewhere"]
 
 
 def test_lists_of_a_night_before_the_live_one_are_not_put_online(

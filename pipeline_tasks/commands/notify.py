@@ -18,17 +18,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="ended",
         help="why it is told: failed and late are Airflow's",
     )
+    parser.add_argument("--dag", help="another DAG than the night's, whose run failed; Airflow's too")
     parser.add_argument("--said", default="", help="a line to add")
 
 
 def run(loaded: Settings, options: argparse.Namespace) -> int:
     """Return 0 where every channel took it, 1 where one did not; NothingToDo where nobody is to be told."""
     from pipeline_tasks.notifying.channels import send
-    from pipeline_tasks.notifying.message import write_message
+    from pipeline_tasks.notifying.message import of_another_dag, write_message
 
     if not loaded.notify.webhook.get_secret_value() and not loaded.notify.mail.host:
         raise NothingToDo("nobody is to be told", "set notify.webhook, or notify.mail.host, sender and to")
-    message = write_message(loaded, night(options.run_date), options.event, options.said)
+    if options.dag:
+        message = of_another_dag(options.dag, options.said)
+    else:
+        message = write_message(loaded, night(options.run_date), options.event, options.said)
     print(message.text, flush=True)
     failed = 0
     for channel, reason in send(loaded.notify, message).items():

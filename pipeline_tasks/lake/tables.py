@@ -6,7 +6,7 @@ named by their content: writing the same bytes again changes nothing.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -211,8 +211,3 @@ def linked(commits: dict[date, Commit], run_date: date) -> list[date]:
             nights.append(night)
             upto = date.fromisoformat(commit.after) if commit.after else None
     return nights[::-1]
-
-
-def total_rows(commits: Iterable[Commit]) -> int:
-    """Return the sum of the commits' rows."""
-    return sum(commit.rows for commit in commits)

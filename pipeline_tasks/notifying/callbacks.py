@@ -1,4 +1,4 @@
-"""What Airflow calls when a night failed or missed its deadline: a run's context in, the command `notify` started.
+"""What Airflow calls when a night failed or missed its deadline, or retention failed: a run's context in, the command `notify` started.
 
 The command is a process of its own: a callback is called in the DAG processor, or in the triggerer, where other
 DAGs' work waits behind it.
@@ -19,11 +19,12 @@ from pipeline_tasks.settings import CHECKOUT
 
 # Airflow's DAG processor ends a callback after 50 seconds
 LIMIT_SECONDS = 45
+NOTIFY = (sys.executable, "-m", "pipeline_tasks", "notify")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the nightly DAG: its id, what started it (scheduled, manual, backfill, …), its night, what was typed."""
+    """A run of a DAG: its id, what started it (scheduled, manual, backfill, …), its night, what was typed."""
 
     id: str
     type: str
@@ -34,19 +35,14 @@ class Run:
 def on_failure(context: Mapping[str, Any]) -> None:
     """Tell that the run failed, once, whichever tasks did; a backfill's is left to who watches it."""
     run = run_of(context)
-    if run.type == "backfill":
-        return
-    said = f"Airflow: {run.id} failed ({context.get('reason', 'no reason given')})"
-    done = subprocess.run(
-        _command(run, "failed", said),
-        env=_environment(run),
-        cwd=CHECKOUT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=LIMIT_SECONDS,
-        check=False,
-    )
-    print(_ended(done.returncode, done.stdout))
+    if run.type != "backfill":
+        _start(_command(run, "failed", _said(run, context)), run)
+
+
+def on_other_failure(context: Mapping[str, Any]) -> None:
+    """Tell that a run of another DAG than the night's failed, by the DAG's name: nobody waits for it."""
+    run = run_of(context)
+    _start([*NOTIFY, "--dag", context["dag"].dag_id, "--said", _said(run, context)], run)
 
 
 async def on_missed_deadline(context: Mapping[str, Any]) -> str:
@@ -108,9 +104,25 @@ def _moment(given: Any) -> datetime:
     return datetime.fromisoformat(found[0]).astimezone(UTC)
 
 
+def _said(run: Run, context: Mapping[str, Any]) -> str:
+    return f"Airflow: {run.id} failed ({context.get('reason', 'no reason given')})"
+
+
 def _command(run: Run, event: Event, said: str) -> list[str]:
-    night = ["--run-date", str(run.night), "--event", event, "--said", said]
-    return [sys.executable, "-m", "pipeline_tasks", "notify", *night]
+    return [*NOTIFY, "--run-date", str(run.night), "--event", event, "--said", said]
+
+
+def _start(command: list[str], run: Run) -> None:
+    done = subprocess.run(
+        command,
+        env=_environment(run),
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
+    print(_ended(done.returncode, done.stdout))
 
 
 def _environment(run: Run) -> dict[str, str]:

@@ -62,6 +62,11 @@ def write_message(settings: Settings, run_date: date, event: Event, said: str = 
     )
 
 
+def of_another_dag(dag: str, said: str) -> Message:
+    """Return the message that a run of another DAG than the night's failed."""
+    return Message(f"Nightjar: {dag} failed", ["the log of its task says why, and what to do", said])
+
+
 def _state(settings: Settings, found: Found | str, event: Event) -> str:
     if event == "late":
         return f"is not live at {settings.airflow.deadline or 'its deadline'} UTC"

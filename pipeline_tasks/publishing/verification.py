@@ -9,11 +9,16 @@ from pipeline_tasks.publishing import log, versions
 
 
 def faults_of_log(store: Store) -> Iterator[str]:
-    """Yield what is wrong with the log: numbers that are missing, entries that are none, or of versions that changed.
+    """Yield what is wrong with the log: numbers that are missing, entries that are none, or of versions that changed; or all gone.
 
     A version whose manifest has gone is a fault only where it is live: retention removes older ones.
     """
     keys = log.keys(store)
+    if not keys and store.exists(layout.CURRENT):
+        yield (
+            f"{store.uri}/{layout.LOG} has no entry left, and current.json is a copy of one: put them back from a copy "
+            "of the lake; without one publish a night, and the log begins anew"
+        )
     expected = [layout.log_entry(number) for number in range(1, len(keys) + 1)]
     for key in sorted(set(expected) - set(keys)):
         yield f"{store.uri}/{key} is missing: the log has entries after it"

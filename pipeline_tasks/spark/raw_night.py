@@ -74,12 +74,6 @@ def read_raw_night(staging: Staging, run_date: date) -> RawNight:
     )
 
 
-def read_rejected(staging: Staging, run_date: date, table: str) -> DataFrame:
-    """Return the rejected rows of one table for the night."""
-    places = partitions(staging.store, run_date)[table]
-    return staging.read(*map(_rejected, places), stage="ingest", schema=REJECTED)
-
-
 def _known_items(staging: Staging, place: str) -> DataFrame | None:
     if tables.require_commit(staging.store, place, "ingest").facts["derived"]:
         return None

@@ -38,6 +38,12 @@ def test_airflow_finds_the_callbacks_by_their_names(nightly: Any, monkeypatch: p
     assert nightly.on_failure_callback is callbacks.on_failure
 
 
+def test_of_what_is_scheduled_no_failure_goes_untold(airflow_home: Path) -> None:
+    from pipeline_tasks.notifying import callbacks
+
+    assert load("retention").on_failure_callback is callbacks.on_other_failure
+
+
 def test_a_callbacks_night_is_its_tasks_night(nightly: Any) -> None:
     from pipeline_tasks.notifying.callbacks import run_of
 

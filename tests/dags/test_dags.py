@@ -23,6 +23,10 @@ def test_the_night_is_one_straight_chain(nightly: Any) -> None:
         assert nightly.get_task(before).downstream_task_ids == {after}
 
 
+def test_one_night_is_made_at_a_time(nightly: Any) -> None:
+    assert nightly.max_active_runs == 1
+
+
 def test_report_and_outcome_run_whatever_happened_before(nightly: Any) -> None:
     rules = {task.task_id: task.trigger_rule.value for task in nightly.tasks}
     assert {name for name, rule in rules.items() if rule == "all_done"} == {"report", "outcome"}
@@ -63,6 +67,7 @@ def test_the_example_of_a_consumer_reads_no_row_to_count_them(
 def test_a_release_asks_first_and_releases_what_was_asked_about(airflow_home: Path) -> None:
     dag = load("release_recommendations")
     assert [task.task_id for task in dag.topological_sort()] == ["verdict", "approve", "release"]
+    assert "xcom_pull(task_ids='verdict')['text']" in dag.get_task("approve").body
     release = dag.get_task("release")
     assert "xcom_pull(task_ids='verdict')['version']" in release.env["NIGHTJAR_VERSION"]
     assert [outlet.name for outlet in release.outlets] == ["nightjar_recommendations"]

@@ -19,14 +19,20 @@ from pipeline_tasks.publishing.versions import Manifest, Verdict
 from tests.failing_store import content
 from tests.lists import NIGHT, files_in
 from tests.stages.published_night import HEALTH, write_checked
+from tests.stages.staged_night import write_source
 
 NIGHTS = [NIGHT + timedelta(days=days) for days in range(4)]
+LISTED, SOLD_OUT = ("i1", "i2"), "i3"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What every world copies: a lake's objects, each night's verdict, and the local files of night 2's version."""
+    """What every world copies: a lake's objects, each night's verdict, and the local files of night 2's version.
 
+    `data` is the shop's folder, where an item that no list holds has sold out since night 2.
+    """
+
+    data: Path
     objects: dict[str, bytes]
     verdicts: dict[date, Verdict]
     manifest: Manifest
@@ -67,6 +73,8 @@ def origin(folder: Path) -> Origin:
         lists = {user: [first_item(night), "i1"] for user in ("ann", "bob")}
         verdicts[night] = write_checked(store, folder / str(night), night, lists)
     _append(store, [verdicts[night] for night in NIGHTS[:2]])
+    known = [{"item_id": item, "item_index": place} for place, item in enumerate((*LISTED, SOLD_OUT), 1)]
+    tables.write_table(store, layout.night("training/items", NIGHTS[2]), pa.Table.from_pylist(known))
     files = files_in(folder / str(NIGHTS[2]))
     verdict = verdicts[NIGHTS[2]]
     manifest = store.read(f"{layout.version(verdict.version)}/{versions.MANIFEST}")
@@ -83,7 +91,10 @@ def origin(folder: Path) -> Origin:
         **content(store, "clean/"),
         layout.CURRENT: store.read(layout.CURRENT),
     }
-    return Origin(objects, verdicts, Manifest(manifest, NIGHTS[2]), files, held, published)
+    write_source(
+        folder / "data", [{"item": SOLD_OUT, "updated_at": f"{NIGHTS[3]}T08:00:00Z", "available": False}]
+    )
+    return Origin(folder / "data", objects, verdicts, Manifest(manifest, NIGHTS[2]), files, held, published)
 
 
 def _append(store: Store, verdicts: Iterable[Verdict]) -> None:

@@ -4,16 +4,20 @@
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.faults.acts import ACTS
 from tests.faults.killing import CHANGES
-from tests.faults.worlds import World, world_of
+from tests.faults.proxy import FAULTS
+from tests.faults.worlds import DEATHS, FAULTS_OF, Kind, World, world_of
 
-LOCAL_SEEDS, S3_SEEDS = range(20), range(4)
+LOCAL_SEEDS = range(20)
+# as few as draw every act, every death and every fault of the store
+S3_SEEDS = (7, 8, 16, 28, 39, 50, 55, 61, 69, 71, 78)
 # no act makes more changes to the lake than this
 MOST_CHANGES = 40
 
@@ -22,6 +26,18 @@ def judged(outcomes: list[Any]) -> dict[World, list[str]]:
     found = [each.result() for each in outcomes]
     assert all(outcome.seen.reads for outcome in found)
     return {outcome.world: outcome.wrong for outcome in found if outcome.wrong}
+
+
+@pytest.mark.parametrize(
+    ("kind", "seeds", "faults"), [("local", LOCAL_SEEDS, FAULTS_OF["local"]), ("s3", S3_SEEDS, FAULTS)]
+)
+def test_the_worlds_that_are_drawn_have_every_act_death_and_fault(
+    kind: Kind, seeds: Sequence[int], faults: Sequence[str]
+) -> None:
+    drawn = [world_of(seed, kind) for seed in seeds]
+    assert {world.act for world in drawn} == set(ACTS)
+    assert {world.death for world in drawn} == set(DEATHS)
+    assert {world.fault for world in drawn} == set(faults)
 
 
 def test_worlds_on_a_local_lake_lose_nothing(begin: Callable[..., Any]) -> None:

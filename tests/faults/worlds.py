@@ -125,7 +125,7 @@ def rehearsal(
         os.environ[EXPIRES] = "60"  # no sign of life is among its steps
         with _lake(world, origin) as store:
             act = ACTS[world.act]
-            known[key] = Attempt(partial(act.do, store.uri, origin), endpoint, Harm()).end()
+            known[key] = Attempt(partial(act.do, store.uri, origin), endpoint, Harm(), act.who).end()
         assert known[key].ending == "done", known[key]
     return known[key]
 
@@ -156,6 +156,7 @@ def _lake(world: World, origin: Origin) -> Iterator[Store]:
         tempfile.TemporaryDirectory(prefix="nightjar-faults-") as folder,
         lake_of(ACTS[world.act].objects(origin), world.kind, Path(folder, "lake")) as store,
     ):
+        os.environ["NIGHTJAR_STATE"] = str(Path(folder, "state"))
         yield store
 
 
@@ -185,7 +186,7 @@ def _attempts(
     )
     for number in range(1, ATTEMPTS + 2):
         endpoint = at["actor" if number <= ATTEMPTS else "rival"]
-        tried = Attempt(do, endpoint, harm if number == 1 else Harm()).end()
+        tried = Attempt(do, endpoint, harm if number == 1 else Harm(), act.who).end()
         if number == 1 and rival:
             ended = rival.end()
             wrong += [] if ended.ending == "done" else [f"the rival ended {ended.ending}: {ended.said}"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.notifying.callbacks import on_failure, on_missed_deadline, run_of
+from pipeline_tasks.notifying.callbacks import on_failure, on_missed_deadline, on_other_failure, run_of
 from tests.lists import NIGHT
 from tests.stages.published_night import write_records
 from tests.webhook import Webhook
@@ -67,6 +67,14 @@ def test_a_failure_is_told_with_its_reason(told: list[str]) -> None:
     on_failure(as_object())
     assert told == [
         f"Nightjar: night {NIGHT} failed\nvalidate refused: too many rows\nnothing is published yet\n"
+        f"Airflow: {SCHEDULED} failed (task_failure)"
+    ]
+
+
+def test_a_failure_of_another_dag_is_told_by_its_name_and_not_as_a_nights(told: list[str]) -> None:
+    on_other_failure({**as_object(), "dag": SimpleNamespace(dag_id="retention")})
+    assert told == [
+        "Nightjar: retention failed\nthe log of its task says why, and what to do\n"
         f"Airflow: {SCHEDULED} failed (task_failure)"
     ]
 

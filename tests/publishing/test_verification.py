@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, verification
+from pipeline_tasks.reader import open_version
 from tests.failing_store import FailingStore
 from tests.publishing.test_changes import go_live
 
@@ -38,6 +40,10 @@ HARMS: dict[str, tuple[Callable[[Store, str], None], str]] = {
     "the live version has gone": (
         lambda lake, live: lake.delete(lake.keys(f"{layout.version(live)}/")),
         "there is no",
+    ),
+    "the whole log has gone": (
+        lambda lake, _: lake.delete(log.keys(lake)),
+        "has no entry left, and current.json is a copy of one: put them back from a copy of the lake",
     ),
     "the copy is old": (
         lambda lake, _: lake.write(layout.CURRENT, lake.read(layout.log_entry(1))),
@@ -80,3 +86,9 @@ def test_a_file_that_differs_is_named(lake: Store, tmp_path: Path, published: bo
     lake.write(key, lake.read(key)[:-1] + b"!")
     (fault,) = verification.faults_of_version(lake, name)
     assert fault.endswith("popular.parquet has been altered since it was checked")
+    manifest = f"{layout.version(name)}/manifest.json"
+    lake.write(manifest, lake.read(manifest) + b" ")
+    (fault,) = verification.faults_of_version(lake, name)
+    assert "manifest.json has been altered" in fault
+    with pytest.raises(Refused, match="has been altered"):
+        open_version(lake.uri, name)

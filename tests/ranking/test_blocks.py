@@ -11,7 +11,6 @@ from torch import Tensor
 from pipeline_tasks.models.data import Histories
 from pipeline_tasks.ranking import blocks
 from pipeline_tasks.ranking.blocks import rank_similar, rank_users
-from pipeline_tasks.ranking.top_k import top_k
 
 USERS, ITEMS, DIM = 37, 101, 6
 
@@ -130,12 +129,6 @@ def test_an_item_is_not_its_own_neighbour() -> None:
     own = (model.items[items[40]] @ model.items.T).tolist()
     best = sorted((i for i in items.tolist() if i != items[40]), key=lambda item: (-own[item], item))
     assert found[40].tolist() == best[:5]
-
-
-def test_equal_scores_are_ranked_by_the_smaller_column() -> None:
-    values, columns = top_k(torch.tensor([[1.0, 3.0, 3.0, 3.0, 2.0], [0.0, 0.0, 0.0, 0.0, 0.0]]), 2)
-    assert columns.tolist() == [[1, 2], [0, 1]]
-    assert values.tolist() == [[3.0, 3.0], [0.0, 0.0]]
 
 
 def test_memory_does_not_hold_users_times_items() -> None:

@@ -1,22 +1,23 @@
 """Retention applied: damaged lakes are refused, readers are told, a second run finds nothing more."""
 
+from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from pipeline_tasks.commands import retention
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.lake import floors, layout
+from pipeline_tasks.lake.lease import Held, hold
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import catalogue, verification
 from pipeline_tasks.reader import open_current, open_version
 from pipeline_tasks.retention.applying import apply
 from pipeline_tasks.retention.planning import Plan, plan
 from tests.failing_store import content
-from tests.retention.lakes import (
-    SHORT,
-    day,
-)
+from tests.retention.conftest import TWO
+from tests.retention.lakes import SHORT, day
 
 
 def test_a_dry_run_changes_nothing(lake: Store, versions: list[str], settings: Any) -> None:
@@ -31,6 +32,43 @@ def test_a_dry_run_changes_nothing(lake: Store, versions: list[str], settings: A
 def test_an_empty_lake_has_nothing_to_keep(either_lake: Store, settings: Any) -> None:
     assert plan(either_lake, settings) is None
     assert apply(either_lake, settings) is None
+
+
+@pytest.mark.parametrize("name", ["nights", "versions"])
+def test_nothing_is_removed_while_a_stage_or_a_change_of_what_is_live_is_at_work(
+    lake: Store, versions: list[str], make_settings: Callable[..., Any], name: Any
+) -> None:
+    patience = {"wait_seconds": 0.2, "versions_wait_seconds": 0.2, "expires_seconds": 0.1}
+    before = content(lake)
+    with (
+        hold(lake, name, make_settings().lease, "ann"),
+        pytest.raises(Held, match=f"'{name}' is held by ann"),
+    ):
+        apply(lake, make_settings(**SHORT, retention=TWO, lease=patience))
+    assert content(lake) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "removes"),
+    [("", "", False), ("", "False", False), ("", "True", True), ("--apply", "", True)],
+)
+def test_the_command_removes_only_where_it_is_told_to(
+    lake: Store,
+    versions: list[str],
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: str,
+    told: str,
+    removes: bool,
+) -> None:
+    monkeypatch.setenv("NIGHTJAR_APPLY", told)
+    parser = ArgumentParser()
+    retention.add_arguments(parser)
+    before = content(lake)
+    assert retention.run(settings, parser.parse_args(words.split())) == 0
+    assert (content(lake) != before) == removes
+    assert ("nothing has been removed" in capsys.readouterr().out) != removes
 
 
 def test_a_damaged_decision_stops_it_before_anything_is_removed(

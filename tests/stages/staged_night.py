@@ -119,9 +119,9 @@ def check(settings: Any, night: date = NIGHT) -> Any:
     return run(settings, night)
 
 
-def go_live(store: Store, folder: Path, night: date, found: dict[str, Any]) -> str:
+def go_live(store: Store, folder: Path, night: date, found: dict[str, Any], **how: Any) -> str:
     """Publish a version of these lists and return its name."""
-    manifest = make_version(store, folder, found, night=night)
+    manifest = make_version(store, folder, found, night=night, **how)
     change = log.Change(manifest.version, str(night), manifest.sha256, "publish", "a test", "a night")
     log.append(store, change, lambda live: None)
     return manifest.version

@@ -60,6 +60,25 @@ def test_what_changed_since_the_live_version_is_in_the_record_and_the_verdict(
     assert "1 the same, 0 in another order, 1 changed in part, 0 wholly; 83.3% of a list stayed" in text
 
 
+def test_it_is_held_against_the_newest_version_of_a_night_before_also_when_a_later_one_is_live(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    settings = settings_of(lake)
+    before, _ = (go_live(lake, tmp_path / str(days), NIGHT + timedelta(days=days), LISTS) for days in (-1, 1))
+    assert check(settings).facts["against"] == before
+
+
+@pytest.mark.parametrize(("model", "compared"), [("transformer", True), ("popular", False)])
+def test_scores_are_held_against_those_of_the_same_kind_of_model_alone(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path, model: str, compared: bool
+) -> None:
+    settings = settings_of(lake)
+    go_live(lake, tmp_path / "before", NIGHT - timedelta(days=1), LISTS, model=model)
+    found = {each["name"] for each in check(settings).facts["health"]}
+    assert "users_lost" in found
+    assert ("score_drift" in found) == compared
+
+
 def test_without_a_live_version_nothing_has_changed(lake: Store, settings_of: Callable[..., Any]) -> None:
     facts = check(settings_of(lake)).facts
     assert (facts["against"], facts["difference"]) == (None, None)

@@ -136,14 +136,17 @@ def test_all_items_blocked_is_a_night_of_no_lists(ruled_night: Callable[..., Any
 
 
 @pytest.mark.parametrize(
-    ("days", "pinned"), [((0, 0), True), ((-3, 9), True), ((1, 9), False), ((-9, -1), False)]
+    ("days", "holds"), [((0, 0), True), ((-3, 9), True), ((1, 9), False), ((-9, -1), False)]
 )
-def test_a_pin_holds_from_its_first_run_date_to_its_last(
-    ruled_night: Callable[..., Any], lake: Store, days: tuple[int, int], pinned: bool
+def test_pins_and_boosts_hold_from_their_first_run_date_to_their_last(
+    ruled_night: Callable[..., Any], lake: Store, days: tuple[int, int], holds: bool
 ) -> None:
-    since, until = (NIGHT + timedelta(days=offset) for offset in days)
-    ruled_night({"pins": [{"item": "i40", "rank": 1, "since": since, "until": until}]})
-    assert ("pinned" in set(staged(lake)["source"])) == pinned
+    dated = dict(zip(("since", "until"), (NIGHT + timedelta(days=offset) for offset in days), strict=True))
+    boost = {"item": "i39", "places": ITEMS, **dated}
+    ruled_night({"pins": [{"item": "i40", "rank": 1, **dated}], "boosts": [boost]})
+    rows = staged(lake)
+    assert ("pinned" in set(rows["source"])) == holds
+    assert all("i39" in items[:2] for items in lists_of(rows).values()) == holds
 
 
 def test_a_pin_of_what_nobody_can_have_is_counted(ruled_night: Callable[..., Any], lake: Store) -> None:

@@ -44,7 +44,10 @@ class Ruled:
         new = items["item_id"].combine_chunks().filter(pa.array(self._new(items)))
         found: dict[str, Promised] = {}
         for table in LIST_TABLES:
-            pins = [Placed(pin.list, pin.item, pin.rank) for pin in self._pins(table)]
+            pins = [
+                Placed(pin.list, pin.item, pin.rank)
+                for pin in self.settings.rules.pins_of(table, self.run_date)
+            ]
             known, caps = items["item_id"].combine_chunks(), self._caps(items, table)
             found[table] = Promised(items=blocked_items, pins=pins, known=known, caps=caps)
         found["top_n"] = replace(
@@ -97,7 +100,7 @@ class Ruled:
 
     def _define_pins(self, engine: duckdb.DuckDBPyConnection, table: ListTable) -> list[Pin]:
         """Define the view `pins` of the table's pins, and return them."""
-        pins = self._pins(table)
+        pins = self.settings.rules.pins_of(table, self.run_date)
         rows = [
             {"say": say, "list": pin.list, "item_id": pin.item, "rank": pin.rank}
             for say, pin in enumerate(pins)
@@ -118,9 +121,6 @@ class Ruled:
     def _new(self, items: pa.Table) -> np.ndarray[Any, np.dtype[np.bool_]]:
         end = int(night_end(self.run_date).timestamp())
         return is_new(items, end, self.settings.rules.new_items.days)
-
-    def _pins(self, table: ListTable) -> list[Pin]:
-        return self.settings.rules.pins_of(table, self.run_date)
 
 
 def share_unkept(kept: dict[str, Any]) -> float:
