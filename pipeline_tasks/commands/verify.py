@@ -2,14 +2,14 @@
 
 import argparse
 
-from pipeline_tasks.errors import Refused
+from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.settings import Settings
 
 HELP = "check a version's files against its manifest, and the log's continuity"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("version", nargs="?", help="by default the live one")
+    parser.add_argument("version", nargs="?", default="live", help='"live" by default')
     parser.add_argument("--all", action="store_true", help="every version that there is")
 
 
@@ -18,19 +18,38 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
     from pipeline_tasks.publishing import catalogue, log, verification
 
     store = open_store(loaded.lake_uri)
-    faults = list(verification.faults_of_log(store))
-    live = log.newest(store) if not faults else None
+    of_log = list(verification.faults_of_log(store))
+    try:
+        live = log.newest(store)
+    except NightjarError:  # the log's faults tell of it
+        live = None
+    serves = live.version if live else ""
     if options.all:
         names = catalogue.names(store)
+    elif options.version == "live":
+        names = [serves] if serves else []
     else:
-        names = [options.version] if options.version else [live.version] if live else []
+        names = [catalogue.find(store, options.version).name]
+    if not names and not of_log:
+        raise Refused(f"nothing is published in {store.uri}", "look whether that is the lake")
+    broken: dict[str, list[str]] = {}
     for name in names:
+        if options.all and name != serves and not verification.is_whole(store, name):
+            print(f"{name}: incomplete, and not live")  # as a check that was killed leaves it
+            continue
         found = list(verification.faults_of_version(store, name))
-        print(f"{name}: {found[0] if found else 'as it was published'}")
-        faults += found
+        print(f"{name}: {'; '.join(found) or 'as it was published'}")
+        broken |= {name: found} if found else {}
+    faults = of_log + [fault for found in broken.values() for fault in found]
     if faults:
-        raise Refused(
-            "; ".join(dict.fromkeys(faults)), "rollback to a version that is whole, or run its night again"
-        )
+        raise Refused("; ".join(dict.fromkeys(faults)), _what_to_do(serves, broken))
     print(f"the log has {live.sequence} entries, none missing" if live else "nothing is published yet")
     return 0
+
+
+def _what_to_do(serves: str, broken: dict[str, list[str]]) -> str:
+    if serves in broken:
+        return "rollback to a version that is whole, or run its night again"
+    if broken:
+        return "do not go back to it; its night can be run again"
+    return "no version that was looked at differs from what was published"

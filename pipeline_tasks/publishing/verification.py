@@ -6,6 +6,7 @@ from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.publishing.log import Entry
 
 
 def faults_of_log(store: Store) -> Iterator[str]:
@@ -31,23 +32,44 @@ def faults_of_log(store: Store) -> Iterator[str]:
         if layout.log_entry(entry.sequence) != key:
             yield f"{store.uri}/{key} says that it is entry {entry.sequence}"
     for entry in {entry.version: entry for entry in history}.values():
-        if entry == history[-1] or store.exists(f"{layout.version(entry.version)}/{versions.MANIFEST}"):
-            yield from _faults(store, entry.version, entry.manifest_sha256, files=False)
+        if entry == history[-1] or is_whole(store, entry.version):
+            yield from _faults_of_manifest(store, entry)
     if history and log.is_unfinished(store):
-        yield f"{store.uri}/{layout.CURRENT} is not the newest entry: readers that do not list see an older one"
+        yield (
+            f"{store.uri}/{layout.CURRENT} is not the newest entry: readers that do not list see an older one "
+            "until the next publish, release or rollback copies it"
+        )
 
 
 def faults_of_version(store: Store, version: str) -> Iterator[str]:
-    """Yield what is wrong with a version: by the entry that names its manifest's SHA-256, else by its own name."""
-    entry = log.newest_of(store, version)
-    yield from _faults(store, version, entry.manifest_sha256 if entry else "", files=True)
+    """Yield what is wrong with a version: by the entry that names its manifest's SHA-256, else by its own name.
 
-
-def _faults(store: Store, version: str, sha256: str, *, files: bool) -> Iterator[str]:
+    Files that the manifest does not name are a fault, since engines that are given the folder read them.
+    """
     try:
-        if files:
-            versions.verify(store, version, sha256)
-        else:
-            versions.read_manifest(store, version, sha256)
+        entry = log.newest_of(store, version)
+        manifest = versions.verify(store, version, entry.manifest_sha256 if entry else "")
+    except NightjarError as error:
+        yield error.reason
+        return
+    folder = layout.version(version)
+    named = {
+        f"{folder}/{table}/{file['name']}"
+        for table, told in manifest["tables"].items()
+        for file in told["files"]
+    }
+    for key in store.keys(f"{folder}/"):
+        if key not in named and key != f"{folder}/{versions.MANIFEST}":
+            yield f"{store.uri}/{key} is not of this version: remove it"
+
+
+def is_whole(store: Store, version: str) -> bool:
+    """Say whether the version has a manifest, which is written last, and removed first."""
+    return store.exists(f"{layout.version(version)}/{versions.MANIFEST}")
+
+
+def _faults_of_manifest(store: Store, entry: Entry) -> Iterator[str]:
+    try:
+        versions.read_manifest(store, entry.version, entry.manifest_sha256)
     except NightjarError as error:
         yield error.reason

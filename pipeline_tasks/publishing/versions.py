@@ -138,10 +138,10 @@ def verify(store: Store, version: str, sha256: str = "") -> dict[str, Any]:
 
 def _again(store: Store, version: str, then: str = "") -> str:
     """Return what to do where a version is not there, or not whole."""
-    try:
-        return floors.again(store, date.fromisoformat(version[:10]), "check", ANOTHER, then)
-    except ValueError:
+    night, rest = layout.date_of(version[:10]), version[10:]
+    if night is None or not rest:
         return ANOTHER
+    return floors.again(store, night, "check", ANOTHER, then)
 
 
 def local_files(store: Store, version: str, manifest: dict[str, Any], table: str, folder: Path) -> list[Path]:
