@@ -123,6 +123,8 @@ PARQUET: dict[str, dict[str, Any]] = {
     "bytes and days": {"id": [b"a", b"b"], "at": [date(2026, 1, 1), None], "ok": ["true", " NO "]},
     "bytes that are no text": {"id": NO_UTF8, "at": NO_UTF8, "ok": ["no", "yes"]},
     "texts that are none": {"id": pa.Array.from_buffers(pa.string(), 2, NO_UTF8.buffers()), "at": ["0", "1"], "ok": ["no", "yes"]},
+    "views of texts": {"id": pa.array(["a", "b"], pa.string_view()), "at": pa.array(["0", "x"], pa.string_view()), "ok": pa.array(["no", ""], pa.string_view())},
+    "long bytes": {"id": pa.array([b"a", b"caf\xc3"], pa.large_binary()), "at": pa.array(["0", "1"], pa.large_string()), "ok": ["no", "yes"]},
     "decimals": {"id": [Decimal("12.50"), Decimal("3.00")], "at": ["2026-01-01T00:00:00+02:00", "x"], "ok": [True, False]},
 }  # fmt: skip
 
