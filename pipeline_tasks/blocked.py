@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings import Settings, SourceTable
+from pipeline_tasks.sources.casting import to_text, without_blanks
 from pipeline_tasks.sources.files import absolute, fetch, files
 
 PAIRS = pa.schema({"user_id": pa.string(), "item_id": pa.string()})
@@ -55,11 +56,11 @@ def _read(uri: str, path: Path) -> pa.Table:
                 column_types=dict(zip(PAIRS.names, PAIRS.types, strict=True)), include_columns=PAIRS.names
             )
             table = pyarrow.csv.read_csv(path, convert_options=told)
-        table = table.select(PAIRS.names).cast(PAIRS)
+        cells = [without_blanks(table[name].combine_chunks()) for name in PAIRS.names]
+        columns = [pc.fill_null(to_text(each), "") for each in cells]
     except (pa.ArrowException, KeyError) as error:
         raise Refused(
             f"rules.blocked: {uri} has no columns user_id and item_id that can be read: {error}",
             "write it as CSV with a header, or as Parquet",
         ) from error
-    columns = [pc.fill_null(table[name], "") for name in PAIRS.names]
     return pa.table(columns, schema=PAIRS)

@@ -35,8 +35,9 @@ def groups(values: pa.ChunkedArray) -> NDArray[np.int32]:
 
 
 def is_new(items: pa.Table, end: int, days: int) -> NDArray[np.bool_]:
-    """Say of each item whether it was first seen in the `days` before `end` (Unix seconds)."""
-    recent = pc.greater_equal(items["first_seen"], end - days * DAY_SECONDS)
+    """Say of each item whether it was first seen in the `days` before `end` (Unix seconds), and not after it."""
+    seen = items["first_seen"]
+    recent = pc.and_(pc.greater_equal(seen, end - days * DAY_SECONDS), pc.less(seen, end))
     new: NDArray[np.bool_] = pc.fill_null(recent, False).to_numpy()
     return new
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,6 +27,29 @@ def test_files_of_both_kinds_are_read_once_each_and_in_order(
     pq.write_table(own, folder / "b.parquet")
     found = read_blocked(make_settings(rules={"blocked": "blocks"}), tmp_path / "scratch")
     assert pairs(found) == [("", "7"), ("", "9"), ("ann", ""), ("bob", "007")]
+
+
+def test_numeric_ids_beside_empty_cells_are_those_of_the_source(
+    make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    """pandas writes such columns as floats."""
+    (tmp_path / "data").mkdir()
+    own = {"user_id": [123456789012, None, 5], "item_id": [4006381333931, 4006381333931, None]}
+    pd.DataFrame(own).to_parquet(tmp_path / "data" / "blocked.parquet")
+    found = read_blocked(make_settings(rules={"blocked": "blocked.parquet"}), tmp_path / "scratch")
+    assert pairs(found) == [("", "4006381333931"), ("123456789012", "4006381333931"), ("5", "")]
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.dictionary(pa.int8(), pa.string()), pa.large_string()])
+def test_ids_of_other_types_are_read_as_ingest_reads_them(
+    make_settings: Callable[..., Any], tmp_path: Path, kind: pa.DataType
+) -> None:
+    (tmp_path / "data").mkdir()
+    column = pa.array([7, None] if kind == pa.int64() else ["7", " "], kind)
+    own = pa.table({"user_id": column, "item_id": ["a", "b"]})
+    pq.write_table(own, tmp_path / "data" / "blocked.parquet")
+    found = read_blocked(make_settings(rules={"blocked": "blocked.parquet"}), tmp_path / "scratch")
+    assert pairs(found) == [("", "b"), ("7", "a")]
 
 
 def test_what_the_settings_name_stands_beside_the_files(

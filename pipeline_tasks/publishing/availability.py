@@ -8,22 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from pipeline_tasks.contracts import ITEMS
 from pipeline_tasks.dataset.engine import open_engine
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.sources import choose, declared, layouts
 from pipeline_tasks.sources.reading import typed_columns
+from pipeline_tasks.sources.typed import REASONS, untypable
 
 ASKED = ("item_id", "updated_at", "available")
+UNREAD = untypable(ITEMS.column("available"))
 # of equally new versions all must be available; one without a moment always held, so every other one is newer
-NEWEST = """
-    SELECT item_id, NOT max({'moment': coalesce(updated_at, '-infinity'), 'gone': available IS FALSE}).gone AS available
-    FROM versions
-    WHERE item_id IS NOT NULL AND (updated_at IS NULL OR epoch_us(updated_at) < $cut_us) GROUP BY item_id"""
+NEWEST = f"""
+    WITH said AS (SELECT *, list_contains({REASONS}, '{UNREAD}') AS unread FROM versions), newest AS (
+        SELECT item_id, max({{'moment': coalesce(updated_at, '-infinity'), 'gone': unread OR available IS FALSE,
+                              'unread': unread}}) AS version
+        FROM said
+        WHERE item_id IS NOT NULL AND (updated_at IS NULL OR epoch_us(updated_at) < $cut_us) GROUP BY item_id)
+    SELECT item_id, NOT version.gone AS available, version.unread AS unread FROM newest"""  # noqa: S608 - no input
 
 
 def read_anew(settings: Settings, known: pa.Table, end: datetime, scratch: Path) -> pa.Table:
-    """Return `known` (item_id, item_index) by item_id, with `available` as the source says it now.
+    """Return `known` (item_id, item_index) by item_id, with `available` and `unread` as the source says it now.
 
     A version of an item counts up to `check.availability_hours` after `end`, the night's own. An item that
     the source no longer has is not available; where the source has no items at all, everything is. Raises
@@ -31,23 +38,39 @@ def read_anew(settings: Settings, known: pa.Table, end: datetime, scratch: Path)
     """
     table = declared(choose(settings), "items")
     if table is None:
-        return known.append_column("available", pa.repeat(True, known.num_rows)).sort_by("item_id")
+        for name, value in (("available", True), ("unread", False)):
+            known = known.append_column(name, pa.repeat(value, known.num_rows))
+        return known.sort_by("item_id")
     versions = typed_columns(table, layouts(table), ASKED)
     cut = end + timedelta(hours=settings.check.availability_hours)
     now = available_items(versions, cut, scratch, settings.spark.driver_memory)
     joined = known.join(now, "item_id", join_type="left outer")
-    place = joined.schema.get_field_index("available")
-    return joined.set_column(place, "available", joined["available"].fill_null(False)).sort_by("item_id")
+    for name in ("available", "unread"):
+        place = joined.schema.get_field_index(name)
+        joined = joined.set_column(place, name, joined[name].fill_null(False))
+    return joined.sort_by("item_id")
 
 
 def available_items(versions: pa.Table, cut: datetime, scratch: Path, memory: str) -> pa.Table:
-    """Return item_id and available of every item by its newest version before `cut`.
+    """Return item_id, available and unread of every item by its newest version before `cut`.
 
-    One that does not say whether it is available is; rows without an id are none.
+    `versions` are as `typed_columns` returns them. A version that does not say whether it is available is; one
+    that says it in words that cannot be read is not, and is `unread`. Rows without an id are none.
     """
     with open_engine(scratch, memory) as engine:
         engine.register("versions", versions)
         return engine.sql(NEWEST, params={"cut_us": int(cut.timestamp() * 1_000_000)}).to_arrow_table()
+
+
+def told_unread(items: pa.Table) -> str | None:
+    """Return what to tell of the items whose availability cannot be read; None where there are none."""
+    unread = items.filter(items["unread"])["item_id"]
+    if not len(unread):
+        return None
+    return (
+        "items whose newest version says of available what cannot be read count as sold out: "
+        f"{len(unread):,}, as {pc.min(unread).as_py()!r}"
+    )
 
 
 def snapshot(unavailable: Sequence[str], known: int) -> dict[str, Any]:

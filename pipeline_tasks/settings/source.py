@@ -42,7 +42,8 @@ class Strategy(Section):
     """What to do where a column has no value."""
 
     strategy: Literal["drop", "constant", "mean", "median", "mode", "interpolate", "indicator", "predict"]
-    """One of drop (the row), constant, mean, median, mode, interpolate (over time), indicator (adds `<column>_missing`)
+    """One of drop (the row), constant, mean, median, mode, interpolate (over time; of items and users the last
+    value before), indicator (adds `<column>_missing`)
     and predict (by a model)."""
     value: float | str | None = None
     """Of constant: what is filled in."""
@@ -50,6 +51,9 @@ class Strategy(Section):
     """Of predict: the columns that it is predicted from."""
 
 
+# a model's tables of events hold a type's number in a byte
+MAX_EVENT_TYPES = 127
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Scaling = Literal["standard", "min_max", "log"]
 # what keys of a dictionary are called in the table of settings
 TableName = Annotated[str, "table"]
@@ -65,8 +69,8 @@ class Source(Section):
     """The catalogue, by the same keys; derived from the interactions when absent."""
     users: SourceTable | None = None
     """The users' attributes, by the same keys; derived from the interactions when absent."""
-    events: dict[str, float] = {"view": 1.0}
-    """Event type = its weight in popularity, affinity and training."""
+    events: dict[str, Weight] = Field({"view": 1.0}, max_length=MAX_EVENT_TYPES)
+    """Event type = its weight in popularity, affinity and training, 0 or more; up to 127 types."""
     default_event: str = "view"
     """The type of an event that names none."""
     identity: str | None = None

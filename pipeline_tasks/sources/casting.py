@@ -37,6 +37,8 @@ AROUND_NUMBERS, BETWEEN_NUMBERS = "[]\"' \t\n\r", r"[\"'\s]*[,;|\s][\"'\s]*"
 SECONDS_BELOW, MILLISECONDS_BELOW, MICROSECONDS_BELOW = 1e11, 1e14, 1e17
 NANOSECONDS_BELOW = 2.0**63
 EXACT_BELOW = 2.0**53
+# 0001-01-01 and the end of 9999-12-31: what Python's datetime can say, and Spark's functions of dates
+FIRST_MICROSECOND, LAST_MICROSECOND = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 
 def without_blanks(values: pa.Array, null_values: Collection[str] = ()) -> pa.Array:
@@ -114,11 +116,18 @@ def to_booleans(values: pa.Array) -> pa.Array:
 
 
 def to_timestamps(values: pa.Array) -> pa.Array:
-    """Return moments in UTC, to the microsecond; what names no zone is in UTC.
+    """Return moments in UTC, to the microsecond, of the years 1 to 9999; what names no zone is in UTC.
 
     Text may be an ISO 8601 date or time, or a Unix time; a number is a Unix time. Unix times are told to be
     seconds, milliseconds, microseconds or nanoseconds by their magnitude.
     """
+    moments = _any_timestamps(values)
+    micros = moments.cast(pa.int64())
+    told = pc.and_(pc.greater_equal(micros, FIRST_MICROSECOND), pc.less_equal(micros, LAST_MICROSECOND))
+    return pc.if_else(told, moments, None)
+
+
+def _any_timestamps(values: pa.Array) -> pa.Array:
     kind = ARROW_TYPES["timestamp"]
     if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
         return values.cast(pa.timestamp("us", getattr(values.type, "tz", None)), safe=False).cast(kind)

@@ -26,6 +26,7 @@ from pipeline_tasks.sources.texts import is_list, is_text
 HEAD_CHARACTERS = 1 << 20
 SAMPLE_LINES = 1000
 FILES_AT_ONCE = 8
+AVAILABLE = "available"
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
@@ -33,7 +34,7 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 class Layout:
     """Files of one table that are written alike: their URIs, and all their columns in order.
 
-    For JSON lines `columns` are the keys of the first file's first lines. `nanoseconds` are those of a Parquet file
+    For JSON lines `columns` are the keys of all files' first lines. `nanoseconds` are those of a Parquet file
     that hold moments of this unit.
     """
 
@@ -79,10 +80,54 @@ def layouts(declared: Declared) -> list[Layout]:
     for uri, each in zip(found, seen, strict=True):
         if each:
             before = groups.get(each.alike, Layout((), each.columns, each.nanoseconds))
-            groups[each.alike] = replace(before, files=(*before.files, uri))
+            more = tuple(key for key in each.columns if key not in before.columns)
+            groups[each.alike] = replace(before, files=(*before.files, uri), columns=before.columns + more)
     if not groups:
         raise Refused(f"{table.uri} is empty: no file holds a single byte", f"see {declared.where}.uri")
+    _require_availability(declared, list(groups.values()))
     return list(groups.values())
+
+
+def unwritten(declared: Declared, layouts: Iterable[Layout], names: Iterable[str]) -> list[str]:
+    """Return those of the contract's columns `names` that are mapped to keys which no row of JSON lines has.
+
+    Files whose first lines show all of them are not read on. In other formats every mapped column is there.
+    """
+    keys = declared.table.columns
+    absent = {name: keys[name] for name in names if name in keys}
+    if declared.table.format != "jsonl":
+        return []
+    for layout in layouts:
+        absent = {name: key for name, key in absent.items() if key not in layout.columns}
+        for uri in layout.files if absent else ():
+            found = _keys_in(uri, set(absent.values()))
+            absent = {name: key for name, key in absent.items() if key not in found}
+    return list(absent)
+
+
+def _keys_in(uri: str, keys: set[str]) -> set[str]:
+    """Return those of the keys that a row of the file has; it is read until all are found."""
+    found: set[str] = set()
+    with open_text(uri, errors="replace") as text:
+        for line in text:
+            # cheaper than to read every line as JSON; a key that is written with escapes has a backslash
+            if "\\" in line or any(f'"{key}"' in line for key in keys - found):
+                row = _json(line)
+                found |= keys & row.keys() if isinstance(row, dict) else set()
+            if found == keys:
+                break
+    return found
+
+
+def _require_availability(declared: Declared, layouts: list[Layout]) -> None:
+    """Refuse items of which no row says whether it is available, where a key is mapped to that: all would be."""
+    if unwritten(declared, layouts, [AVAILABLE]):
+        key = declared.table.columns[AVAILABLE]
+        raise Refused(
+            f"{declared.table.uri}: no row has the key {key!r} ({declared.contract.name}.{AVAILABLE}); the first keys "
+            f"are {_short(', '.join(layouts[0].columns))}",
+            f"correct {declared.where}.columns, or map no {AVAILABLE} there: every item counts as available then",
+        )
 
 
 def _look_at_csv(uri: str, declared: Declared) -> _Seen | None:
@@ -149,15 +194,22 @@ def _look_at_parquet(uri: str, declared: Declared) -> _Seen | None:
     _require(uri, tuple(schema.names), declared, columns)
     for name, source_name in columns.items():
         kind, wanted = schema.field(source_name).type, declared.contract.column(name).type
-        if not _usable(kind, wanted):
+        if _is_half(kind) or not _usable(kind, wanted):
+            why = f"of which no {wanted} ({name}) can be made"
             raise Refused(
-                f"{uri}: column {source_name!r} holds {kind}, of which no {wanted} ({name}) can be made",
+                f"{uri}: column {source_name!r} holds {kind}, {'which Spark cannot read' if _is_half(kind) else why}",
                 f"convert it, or map another column in {declared.where}.columns",
             )
     nanoseconds = [
         each.name for each in schema if pa.types.is_timestamp(each.type) and each.type.unit == "ns"
     ]
     return _Seen(tuple(schema.names), tuple(str(field) for field in schema), tuple(nanoseconds))
+
+
+def _is_half(kind: pa.DataType) -> bool:
+    """Say whether values, or those of lists, are floats of 16 bits."""
+    half: bool = pa.types.is_float16(kind.value_type if is_list(kind) else kind)
+    return half
 
 
 def _usable(kind: pa.DataType, wanted: ColumnType) -> bool:

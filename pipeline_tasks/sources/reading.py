@@ -20,7 +20,7 @@ from pipeline_tasks.settings import SourceTable
 from pipeline_tasks.sources.casting import ARROW_TYPES
 from pipeline_tasks.sources.columns import FILES_AT_ONCE, Declared, Layout
 from pipeline_tasks.sources.files import open_file, open_text
-from pipeline_tasks.sources.typed import Typing, type_batch, type_lines, typing_of
+from pipeline_tasks.sources.typed import REASONS, Typing, type_batch, type_lines, typing_of
 
 ROWS_AT_ONCE, LINES_AT_ONCE = 1 << 16, 1 << 13
 # stands for a carriage return that ends no row; no text has this code point, which Unicode keeps for such use
@@ -30,6 +30,7 @@ RETURN = "\ufdd0"
 def typed_columns(declared: Declared, layouts: Sequence[Layout], columns: Sequence[str]) -> pa.Table:
     """Return the contract's `columns` of every row that did not fall apart; null is what cannot be typed.
 
+    Beside them `reasons` has the codes of the row's cells that cannot be typed, of these columns alone.
     Raises Refused, naming the file, for one that cannot be read to its end.
     """
     contract = declared.contract
@@ -44,12 +45,12 @@ def typed_columns(declared: Declared, layouts: Sequence[Layout], columns: Sequen
 
             def cells(uri: str, typing: Typing = typing) -> list[pa.RecordBatch]:
                 with _to_its_end(uri):
-                    return [batch.select(list(columns)) for batch in read(uri, declared.table, typing)]
+                    return [batch.select([*columns, REASONS]) for batch in read(uri, declared.table, typing)]
 
             for of_file in pool.map(cells, layout.files):
                 batches += of_file
-    schema = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in asked.columns])
-    return pa.Table.from_batches(batches, schema)
+    fields = [(column.name, ARROW_TYPES[column.type]) for column in asked.columns]
+    return pa.Table.from_batches(batches, pa.schema([*fields, (REASONS, pa.list_(pa.string()))]))
 
 
 def _csv_rows(uri: str, table: SourceTable, typing: Typing) -> Iterator[pa.RecordBatch]:

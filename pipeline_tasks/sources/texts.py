@@ -13,9 +13,9 @@ import pyarrow as pa
 def is_text(kind: pa.DataType) -> bool:
     """Return whether values of a type may be read as text: bytes may, and where there are none but nulls."""
     types = pa.types
-    return any(
-        test(kind) for test in (types.is_string, types.is_large_string, types.is_binary, types.is_null)
-    )
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    raw = (types.is_binary, types.is_large_binary, types.is_binary_view)
+    return any(test(kind) for test in (*texts, *raw, types.is_null))
 
 
 def is_list(kind: pa.DataType) -> bool:

@@ -127,7 +127,7 @@ def type_batch(raw: pa.RecordBatch, typing: Typing) -> pa.RecordBatch:
         found = found if whole is None else pc.if_else(whole, found, None)
         values = to_type(found, column.type, typing.separator, typing.null_values)
         for index in _indices(pc.and_(pc.is_valid(found), pc.is_null(values))):
-            complaints.setdefault(index, []).append(_complaint(column, found[index].as_py()))
+            complaints.setdefault(index, []).append(_complaint(column, _value(found[index])))
         made[column.name] = values
     for index in _nowhere(typing.contract, made):
         needed = " nor ".join(typing.contract.one_of)
@@ -178,7 +178,7 @@ def _rejected(
 
 def _as_json(raw: pa.RecordBatch, index: int, typing: Typing) -> str:
     def cell(name: str) -> Any:
-        return in_utf8(raw.column(name).slice(index, 1))[0].as_py() if name in raw.schema.names else None
+        return _value(in_utf8(raw.column(name).slice(index, 1))[0]) if name in raw.schema.names else None
 
     if cell(LINE) is not None:
         return json.dumps({"line": cell(LINE)}, ensure_ascii=False)
@@ -186,6 +186,14 @@ def _as_json(raw: pa.RecordBatch, index: int, typing: Typing) -> str:
         return str(cell(WHOLE))
     row = {name: cell(column) for column, name in typing.names.items()}
     return json.dumps({k: v for k, v in row.items() if v is not None}, ensure_ascii=False, default=str)
+
+
+def _value(cell: pa.Scalar) -> Any:
+    """Return a cell's value; a moment outside the years that Python's datetime can say as text."""
+    try:
+        return cell.as_py()
+    except (ValueError, OverflowError):
+        return cell.cast(pa.string()).as_py()
 
 
 def _indices(mask: pa.Array) -> list[int]:

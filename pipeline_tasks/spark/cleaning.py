@@ -4,6 +4,7 @@ What is fitted (statistics, scales) is kept by the night that fitted it and used
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -12,6 +13,7 @@ from pyspark.sql import functions as F
 from pipeline_tasks.contracts import ColumnType, Contract
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings import Strategy
+from pipeline_tasks.sources.casting import moment
 from pipeline_tasks.spark import missing
 from pipeline_tasks.spark.scaling import fit_scaling, scale
 
@@ -57,7 +59,14 @@ def _check_strategy(contract: Contract, name: str, strategy: Strategy, key: str)
             raise Refused(f"{key}: cannot predict by {_list(strategy.by)}", f"choose among {_list(usable)}")
 
 
+def _constant(value: float | str | None, wanted: ColumnType) -> float | str | datetime | None:
+    """Return a declared constant as a value of the column's type; a text is read as a moment as in a source."""
+    return moment(value) if wanted == "timestamp" and isinstance(value, str) else value
+
+
 def _is_a(value: float | str | None, wanted: ColumnType) -> bool:
+    if wanted == "timestamp":
+        return isinstance(_constant(value, wanted), datetime)
     if wanted in NUMBERS:
         return isinstance(value, float | int)
     if wanted == "boolean":
@@ -134,10 +143,12 @@ def _apply(
     if kind == "drop":
         return missing.mark_dropped(frame, name)
     if kind == "constant":
-        return missing.fill_constant(frame, name, strategy.value)
+        return missing.fill_constant(frame, name, _constant(strategy.value, contract.column(name).type))
     if kind == "interpolate":
         *entity, time = contract.key
-        return missing.interpolate(frame, name, entity, time)
+        # versions of items and users are looked at as they were on earlier days, which knew no later ones
+        along_time = missing.carry_forward if contract.kind == "snapshot" else missing.interpolate
+        return along_time(frame, name, entity, time)
     if kind == "predict":
         # imported late: few sources ask for a model, and pyspark.ml takes its time
         from pipeline_tasks.spark.prediction import predict

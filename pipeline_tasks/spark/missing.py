@@ -74,6 +74,16 @@ def interpolate(frame: DataFrame, column: str, entity: Sequence[str], time: str)
     return known.withColumn(column, filled).select(*frame.columns)
 
 
+def carry_forward(frame: DataFrame, column: str, entity: Sequence[str], time: str) -> DataFrame:
+    """Return the frame with the column's last value of the same entity, over `time`, where there is none.
+
+    Rows without a time come before all others. Before its first value an entity stays without: what came later
+    was not known then.
+    """
+    so_far = Window.partitionBy(*entity).orderBy(F.asc_nulls_first(time))
+    return frame.withColumn(column, F.last(column, ignorenulls=True).over(so_far))
+
+
 def add_indicator(frame: DataFrame, column: str) -> DataFrame:
     """Return the frame with a boolean <column>_missing."""
     return frame.withColumn(f"{column}_missing", F.col(column).isNull())

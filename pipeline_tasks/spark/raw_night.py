@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
 
 from pyspark.sql import DataFrame
 
@@ -13,6 +14,8 @@ from pipeline_tasks.spark.arrivals import REJECTED
 from pipeline_tasks.spark.schemas import schema
 from pipeline_tasks.spark.staging import Staging
 
+VOCABULARY = "vocabulary/items"
+
 
 @dataclass(frozen=True)
 class RawNight:
@@ -20,8 +23,9 @@ class RawNight:
 
     `frames` has interactions (every arrival since the night `after`, None on the first night), items and
     users (as of the night), typed. `known_items` (item_id) is every item that the catalogue names, also in
-    rows that are bad otherwise; None where the items are derived from the interactions. `rejected` counts
-    the rows that could not be typed, `inputs` maps each partition to its digest.
+    rows that are bad otherwise, and those that the night before knew; None where the items are derived from
+    the interactions. `rejected` counts the rows that could not be typed, `inputs` maps each partition to its
+    digest.
     """
 
     after: date | None
@@ -58,6 +62,9 @@ def read_raw_night(staging: Staging, run_date: date) -> RawNight:
         for of_table in places.values()
         for place in (*of_table, *map(_rejected, of_table))
     }
+    vocabulary = _vocabulary_before(staging.store, run_date)
+    for place in vocabulary:
+        commits[place] = tables.require_commit(staging.store, place, "preprocess")
     return RawNight(
         after=tables.newest_before(staging.store, "clean/interactions", run_date),
         dates=tuple(layout.partition_date(place.rpartition("/")[2]) for place in places["interactions"]),
@@ -65,7 +72,7 @@ def read_raw_night(staging: Staging, run_date: date) -> RawNight:
             name: staging.read(*of_table, stage="ingest", schema=schema(SOURCE_TABLES[name]))
             for name, of_table in places.items()
         },
-        known_items=_known_items(staging, places["items"][0]),
+        known_items=_known_items(staging, places["items"][0], vocabulary),
         rejected={
             name: sum(commits[_rejected(place)].rows for place in of_table)
             for name, of_table in places.items()
@@ -74,12 +81,23 @@ def read_raw_night(staging: Staging, run_date: date) -> RawNight:
     )
 
 
-def _known_items(staging: Staging, place: str) -> DataFrame | None:
+def _vocabulary_before(store: Store, run_date: date) -> list[str]:
+    """Return where the items of the newest night before lie, in a list; nothing on the first night."""
+    before = tables.newest_before(store, VOCABULARY, run_date)
+    return [layout.night(VOCABULARY, before)] if before else []
+
+
+def _known_items(staging: Staging, place: str, vocabulary: list[str]) -> DataFrame | None:
+    """Return the items of the night's catalogue and of the vocabulary before it.
+
+    A source may hold an item's newest version alone, and that may be newer than the night.
+    """
     if tables.require_commit(staging.store, place, "ingest").facts["derived"]:
         return None
     named = staging.read(place, stage="ingest").select("item_id")
-    rejected = staging.read(_rejected(place), stage="ingest", schema=REJECTED)
-    return named.union(rejected.select("id")).dropna().distinct()
+    rejected = staging.read(_rejected(place), stage="ingest", schema=REJECTED).select("id")
+    before = [staging.read(each, stage="preprocess").select("item_id") for each in vocabulary]
+    return reduce(DataFrame.union, [rejected, *before], named).dropna().distinct()
 
 
 def _rejected(place: str) -> str:

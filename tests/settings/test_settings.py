@@ -104,6 +104,34 @@ def test_a_wrong_file_is_refused_with_key_found_and_allowed(
     assert all(part in text for part in [*said, str(config)])
 
 
+INTERACTIONS = (
+    "[sources.x.interactions]\nuri='a'\nformat='csv'\ncolumns={user_id='u', item_id='i', event_time='t'}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ("view = -1.0", ["sources.x.events.view", "greater than or equal to 0"]),
+        ("view = inf", ["sources.x.events.view", "finite number"]),
+        ("view = nan", ["sources.x.events.view"]),
+        ("\n".join(f"e{n} = 1.0" for n in range(127)) + "\nview = 1.0", ["sources.x.events", "at most 127"]),
+    ],
+    ids=["negative", "infinite", "no number", "too many"],
+)
+def test_event_types_that_no_night_can_be_made_with_are_refused(
+    config: Path, events: str, said: list[str]
+) -> None:
+    config.write_text(f"{INTERACTIONS}[sources.x.events]\n{events}\n")
+    text = refusal()
+    assert all(part in text for part in said)
+
+
+def test_event_types_may_weigh_nothing(config: Path) -> None:
+    config.write_text(f"{INTERACTIONS}[sources.x.events]\nview = 1.0\nwish = 0\n")
+    assert settings.load().sources["x"].events == {"view": 1.0, "wish": 0.0}
+
+
 def test_a_wrong_variable_is_named(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text("")
     monkeypatch.setenv("NIGHTJAR_TRAIN__DIM", "wide")

@@ -22,6 +22,7 @@ MOMENTS = {
     "1769860800123456789": NOON.replace(microsecond=123_456),
     "0": datetime(1970, 1, 1, tzinfo=UTC),
     "-86400": datetime(1969, 12, 31, tzinfo=UTC),
+    "-62135596800": datetime(1, 1, 1, tzinfo=UTC),
     # ISO 8601 with a zone
     "2026-01-31T12:00:00Z": NOON,
     "2026-01-31t12:00:00z": NOON,
@@ -50,6 +51,11 @@ MOMENTS = {
     "99999999999999999999": None,
     "1e300": None,
     "2026-01-31T12:00:00 Europe/Berlin": None,
+    # before the year 1
+    "-62135600400": None,
+    "0000-01-01 00:00:00": None,
+    "0000-12-31T23:00:00Z": None,
+    "0001-01-01T00:00:00+01:00": None,
 }
 
 
@@ -84,6 +90,15 @@ def test_a_time_is_read_the_same_alone(text: str) -> None:
 )
 def test_native_times_become_the_same_moment(kind: pa.DataType, value: Any) -> None:
     assert cast("timestamp", value, None, of=kind) == [NOON, None]
+
+
+@pytest.mark.parametrize("micros", [-62_135_596_800_000_001, 253_402_300_800_000_000])
+def test_a_native_time_of_no_year_that_has_four_digits_is_none(micros: int) -> None:
+    assert cast("timestamp", micros, None, 0, of=pa.timestamp("us", "UTC")) == [
+        None,
+        None,
+        datetime(1970, 1, 1, tzinfo=UTC),
+    ]
 
 
 def test_a_native_date_is_its_midnight_in_utc() -> None:

@@ -12,7 +12,7 @@ import pytest
 from pipeline_tasks.contracts import INTERACTIONS, ITEMS
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings import SourceTable
-from pipeline_tasks.sources import Declared, Layout, layouts
+from pipeline_tasks.sources import Declared, Layout, layouts, unwritten
 
 COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "time"}
 
@@ -108,6 +108,32 @@ def test_json_that_is_no_object_a_line_is_refused(tmp_path: Path) -> None:
     assert "is not JSON lines: its first 2 lines hold no object" in refusal(tmp_path, format="jsonl")
 
 
+def items(tmp_path: Path, **columns: str) -> Declared:
+    uri = f"{tmp_path.as_uri()}/*.jsonl"
+    table = SourceTable(uri=uri, format="jsonl", columns={"item_id": "item", **columns})
+    return Declared(table, ITEMS, "sources.tiny.items")
+
+
+def test_json_lines_of_which_none_says_whether_it_is_available_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"item": 1, "in_stock": false, "title": "\\"in_stok\\""}\n')
+    with pytest.raises(Refused) as refused:
+        layouts(items(tmp_path, available="in_stok"))
+    assert "no row has the key 'in_stok' (items.available); the first keys are item, in_stock" in str(
+        refused.value
+    )
+    assert "correct sources.tiny.items.columns" in refused.value.hint
+
+
+@pytest.mark.parametrize("key", ["in_stock", "in\\u005fstock"])
+def test_a_key_that_one_late_row_of_one_file_has_is_there(tmp_path: Path, key: str) -> None:
+    (tmp_path / "a.jsonl").write_text('{"item": 1}\n')
+    (tmp_path / "b.jsonl").write_text('{"item": 2}\n' * 3000 + f'{{"item": 3, "{key}": false}}\n')
+    of = items(tmp_path, available="in_stock", title="name", price="cost")
+    (layout,) = layouts(of)
+    assert layout.columns == ("item",)
+    assert unwritten(of, [layout], ["item_id", "available", "title", "brand"]) == ["title"]
+
+
 def parquet(path: Path, **types: pa.DataType) -> Path:
     pq.write_table(pa.schema(list(types.items())).empty_table(), path)
     return path
@@ -157,6 +183,12 @@ def test_a_parquet_column_of_lists_of_numbers_or_of_text_may_hold_vectors(
     tmp_path: Path, kind: pa.DataType
 ) -> None:
     assert len(vectors(tmp_path, kind)) == 1
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.list_(pa.float16())])
+def test_floats_that_spark_cannot_read_are_refused(tmp_path: Path, kind: pa.DataType) -> None:
+    with pytest.raises(Refused, match=r"column 'vec' holds .*halffloat.*, which Spark cannot read"):
+        vectors(tmp_path, kind)
 
 
 @pytest.mark.parametrize("kind", [pa.float64(), pa.list_(pa.bool_())])

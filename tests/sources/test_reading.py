@@ -29,7 +29,11 @@ def declared(folder: Path, kind: str, **fields: Any) -> Declared:
 
 
 def read(of: Declared) -> list[tuple[Any, ...]]:
-    """Return the rows that have an id, in order."""
+    """Return the rows that have an id, in order, without what could not be typed in them."""
+    return [row[: len(ASKED)] for row in read_with_reasons(of)]
+
+
+def read_with_reasons(of: Declared) -> list[tuple[Any, ...]]:
     rows = [tuple(row.values()) for row in typed_columns(of, layouts(of), ASKED).to_pylist()]
     return sorted((row for row in rows if row[0] is not None), key=str)
 
@@ -119,6 +123,8 @@ PARQUET: dict[str, dict[str, Any]] = {
     "bytes and days": {"id": [b"a", b"b"], "at": [date(2026, 1, 1), None], "ok": ["true", " NO "]},
     "bytes that are no text": {"id": NO_UTF8, "at": NO_UTF8, "ok": ["no", "yes"]},
     "texts that are none": {"id": pa.Array.from_buffers(pa.string(), 2, NO_UTF8.buffers()), "at": ["0", "1"], "ok": ["no", "yes"]},
+    "views of texts": {"id": pa.array(["a", "b"], pa.string_view()), "at": pa.array(["0", "x"], pa.string_view()), "ok": pa.array(["no", ""], pa.string_view())},
+    "long bytes": {"id": pa.array([b"a", b"caf\xc3"], pa.large_binary()), "at": pa.array(["0", "1"], pa.large_string()), "ok": ["no", "yes"]},
     "decimals": {"id": [Decimal("12.50"), Decimal("3.00")], "at": ["2026-01-01T00:00:00+02:00", "x"], "ok": [True, False]},
 }  # fmt: skip
 
@@ -155,6 +161,15 @@ def test_parquet_as_pandas_writes_it(spark: Any, tmp_path: Path, how: dict[str, 
 def test_columns_that_the_source_has_not_are_null(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id\ni1\n")
     assert read(declared(tmp_path, "csv", columns={"item_id": "id"})) == [("i1", None, None)]
+
+
+def test_what_cannot_be_typed_is_told_from_what_is_not_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,title,at,ok\ni1,t,0,out of stock\ni2,t,0,\ni3,t,soon,-1\n")
+    assert [(row[0], row[-1]) for row in read_with_reasons(declared(tmp_path, "csv"))] == [
+        ("i1", ["available_not_boolean"]),
+        ("i2", []),
+        ("i3", ["updated_at_not_timestamp", "available_not_boolean"]),
+    ]
 
 
 def test_a_source_on_s3_is_read_there(s3_lake: Any, tmp_path: Path) -> None:

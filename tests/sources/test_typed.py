@@ -48,6 +48,13 @@ def test_a_row_says_everything_that_is_wrong_with_it_and_keeps_its_text() -> Non
     assert (row["user_id"], row["event_time"], row["value"]) == ("u", None, None)
 
 
+def test_a_native_time_before_the_year_1_is_a_reason_like_any_other() -> None:
+    times = pa.array([-62_135_600_400_000_000], pa.timestamp("us", "UTC"))
+    (row,) = typed(EVENTS, c0=["u"], c1=times, c2=["1"], c3=[None])
+    assert row["reason"] == "event_time: '0000-12-31 23:00:00.000000Z' is no timestamp"
+    assert json.loads(row["row"])["When"] == "0000-12-31 23:00:00.000000Z"
+
+
 def test_a_good_row_has_no_reason_and_nulls_for_what_the_source_lacks() -> None:
     (row,) = typed(EVENTS, c0=["u"], c1=["0"], c2=["1"], c3=[None])
     assert row == {

@@ -1,12 +1,15 @@
 """Strategies for missing values, one by one."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from pipeline_tasks.spark import missing
+from pipeline_tasks.contracts import ITEMS
+from pipeline_tasks.errors import Refused
+from pipeline_tasks.settings import Strategy
+from pipeline_tasks.spark import cleaning, missing
 from tests.builders import START
 from tests.spark.frames import items, rows, users
 
@@ -91,6 +94,28 @@ def test_items_do_not_lend_each_other_prices(spark: SparkSession) -> None:
     first = history(spark, (day(0), 10.0), (day(2), 20.0))
     other = history(spark, (day(1), None), item="i2")
     assert interpolated(first.union(other)) == [10.0, 20.0, None]
+
+
+def test_a_version_of_an_item_is_given_the_last_value_before_it_and_no_later_one(spark: SparkSession) -> None:
+    frame = history(spark, (day(0), None), (day(1), 10.0), (day(2), None), (day(3), 20.0))
+    plan = {"price": (Strategy(strategy="interpolate"),)}
+    filled = cleaning.handle_missing(frame, ITEMS, plan, {"fills": {}, "scales": {}}, 0)
+    assert [row.price for row in filled.orderBy("updated_at").collect()] == [None, 10.0, 10.0, 20.0]
+
+
+def test_a_constant_moment_is_read_as_a_sources_moments_are(spark: SparkSession) -> None:
+    frame = history(spark, (day(0), None))
+    for text in ("2026-01-31", "20260131", "2026-01-31T01:00:00+01:00"):
+        plan = {"appeared_at": (Strategy(strategy="constant", value=text),)}
+        cleaning.check_plan(ITEMS, plan, {}, "sources.tiny")
+        filled = cleaning.handle_missing(frame, ITEMS, plan, {"fills": {}, "scales": {}}, 0)
+        assert rows(filled.selectExpr("date(appeared_at) AS day"), "day") == [(date(2026, 1, 31),)]
+
+
+def test_a_constant_that_is_no_moment_is_refused() -> None:
+    plan = {"appeared_at": (Strategy(strategy="constant", value="soon"),)}
+    with pytest.raises(Refused, match=r"missing\.items\.appeared_at: the constant 'soon' is no timestamp"):
+        cleaning.check_plan(ITEMS, plan, {}, "sources.tiny")
 
 
 def test_an_indicator_says_where_a_value_was_missing(spark: SparkSession) -> None:

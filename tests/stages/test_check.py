@@ -89,6 +89,17 @@ def test_checking_again_makes_the_same_version_and_changes_nothing(
     assert "again" in again.summary
 
 
+def test_an_item_whose_availability_cannot_be_read_is_sold_out_and_told(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    report = check(settings_of(lake, {**GONE, "available": "out of stock"}))
+    assert "i2" not in lists(lake, report.facts["version"], tmp_path)["ann"]
+    assert (
+        "items whose newest version says of available what cannot be read count as sold out: 1, as 'i2'"
+        in report.facts["warnings"]
+    )
+
+
 def test_hours_after_the_night_count_where_the_settings_say_so(
     lake: Store, settings_of: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -69,6 +69,12 @@ def planted(make_settings: Any, tmp_path: Path, name: str, **more: list[dict[str
     return snapshots(settings, DAYS)
 
 
+def test_events_of_a_type_that_is_declared_no_more_count_nowhere(make_settings: Any, tmp_path: Path) -> None:
+    usual = planted(make_settings, tmp_path, "usual")
+    removed = [{**event, "event_type": "wish", "event_time": START + timedelta(hours=1)} for event in EVENTS]
+    assert planted(make_settings, tmp_path, "removed", events=removed) == usual
+
+
 def test_what_happens_from_a_stamp_on_moves_no_feature_of_it(make_settings: Any, tmp_path: Path) -> None:
     stamp = night_end(DAYS[0])
     usual = planted(make_settings, tmp_path, "usual")

@@ -182,6 +182,16 @@ def test_rejected_rows_are_kept_with_their_reason_on_the_night_that_they_belong_
     assert rows(lake, "interactions_rejected", FOURTH) == []
 
 
+def test_an_event_dated_before_the_year_1_is_rejected_and_fails_nothing(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    dates = ("-62135600400", "0000-01-01 00:00:00")
+    write_interactions(data, "a,i1,view,2026-01-10T12:00:00Z", *(f"b,i1,view,{date}" for date in dates))
+    report = take(make_settings(**declare()), FIRST)
+    assert users(lake, FIRST) == ["a"]
+    assert report.facts["rejected"]["interactions"] == {"event_time_not_timestamp": 2}
+
+
 @pytest.mark.parametrize("mapped", [False, True])
 def test_rows_that_show_up_after_their_date_was_taken_in_are_reported(
     make_settings: Make, lake: Any, data: Path, mapped: bool
@@ -203,6 +213,19 @@ def test_rows_that_show_up_after_their_date_was_taken_in_are_reported(
     assert report.facts["missed"] == 2
     assert "2 rows came too late for a night that is past: let arrival say when" in report.summary
     assert users(lake, SECOND) == ["d"]
+
+
+def test_late_rows_of_a_source_that_is_a_moving_window_cannot_be_counted_which_is_said(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    write_interactions(data, *(f"{user},i1,view,2026-01-10T12:00:00Z" for user in "ab"))
+    settings = make_settings(**declare())
+    take(settings, FIRST)
+    write_interactions(data, "late,i1,view,2026-01-10T13:00:00Z", "c,i1,view,2026-01-11T12:00:00Z")
+    report = take(settings, SECOND)
+    assert report.facts["missed"] is None
+    assert "late rows cannot be counted: the source no longer holds what was taken in" in report.summary
+    assert users(lake, SECOND) == ["c"]
 
 
 def test_a_night_of_nothing_but_late_rows_counts_them_also_where_spark_adapts_its_plans(

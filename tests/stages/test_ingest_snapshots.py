@@ -85,6 +85,16 @@ def test_items_and_users_are_derived_from_the_interactions_where_the_source_has_
     ]
 
 
+def test_a_mapped_key_that_no_row_of_json_lines_has_is_told(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    write_interactions(data, "u1,i1,view,2026-01-10T12:00:00Z")
+    write_items(data, [{"item": "i1", "title": "a", "cost": 3}])
+    columns = {"item_id": "item", "title": "title", "price": "price"}
+    report = take(make_settings(**declare(items={"columns": columns})), FIRST)
+    assert report.facts["warnings"] == ["items.price is mapped to 'price', which no row has"]
+
+
 def test_a_vector_that_is_none_keeps_its_item_out_with_the_reason(
     make_settings: Make, lake: Any, data: Path
 ) -> None:

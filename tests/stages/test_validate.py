@@ -17,7 +17,7 @@ from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.spark.schemas import schema
-from pipeline_tasks.stages import ingest, validate
+from pipeline_tasks.stages import ingest, preprocess, validate
 from tests.sources_on_disk import declare, write_csv, write_interactions, write_items
 
 Make = Callable[..., Settings]
@@ -106,6 +106,36 @@ def test_bad_rows_are_put_aside_and_too_many_of_them_stop_the_night(
     assert json.loads(lake.read(layout.gate(FIRST)))
     lake.delete([layout.gate(FIRST)])
     assert {key: lake.read(key) for key in lake.keys("quarantine/") if "data_docs" not in key} == before
+
+
+def test_an_item_that_the_lake_knows_stays_known_when_its_only_version_is_newer_than_the_night(
+    make_settings: Make, lake: Any, data: Path
+) -> None:
+    """As in an export of newest versions alone, when the shop edits an item before the night's run."""
+    write_interactions(data, *(f"u{day},i3,view,2026-01-{day}T12:00:00Z" for day in (10, 11)),
+                       "u,i9,view,2026-01-11T12:00:00Z")  # fmt: skip
+    settings = make_settings(**declare(items={}), quality=LENIENT)
+    names = ("i1", "i3")
+    write_items(data, [{"item": name, "updated_at": "2026-01-01T00:00:00Z"} for name in names])
+    night(settings, FIRST)
+    edited = {"i1": "2026-01-01T00:00:00Z", "i3": "2026-01-12T00:30:00Z"}
+    write_items(data, [{"item": name, "updated_at": at} for name, at in edited.items()])
+    night(settings, SECOND)
+    assert quarantined(lake, "interactions", SECOND) == [("u", ["unknown_item"])]
+    clean = tables.read_table(lake, layout.night("clean/interactions", SECOND), "preprocess")
+    assert clean.select(["user_id", "item_id", "item_index"]).to_pylist() == [
+        {"user_id": "u11", "item_id": "i3", "item_index": 2}
+    ]
+    # the night before is what it was: only what it knew itself counts
+    before = {key: lake.read(key) for key in lake.keys("quarantine/") if "data_docs" not in key}
+    validate.run(settings, FIRST)
+    assert {key: lake.read(key) for key in lake.keys("quarantine/") if "data_docs" not in key} == before
+
+
+def night(settings: Settings, run_date: date) -> None:
+    take(settings, run_date)
+    validate.run(settings, run_date)
+    preprocess.run(settings, run_date)
 
 
 def test_an_empty_first_night_is_refused(make_settings: Make, lake: Any, data: Path) -> None:

@@ -55,7 +55,8 @@ def run(settings: Settings, run_date: date) -> Report:
         counted = count(work, final, items, facts["model"]["name"], ruled)
         failures = broken(counted.violations)
         shown = settings.report.people > 0  # reasons go into reports and messages
-        verdict = _verdict(manifest, staged, failures, counted, examples=shown)
+        unread = availability.told_unread(items)
+        verdict = _verdict(manifest, staged, failures, counted, unread, examples=shown)
         versions.write_verdict(store, run_date, verdict)
     if failures:
         more = f" (and {len(failures) - 1} more rules are broken)" if len(failures) > 1 else ""
@@ -91,6 +92,7 @@ def _verdict(
     staged: dict[str, Commit],
     failures: list[Failure],
     counted: Counted,
+    unread: str | None,
     *,
     examples: bool,
 ) -> Verdict:
@@ -102,7 +104,7 @@ def _verdict(
         staged={f"{STAGED}/{table}": commit.digest for table, commit in staged.items()},
         failures=[{**asdict(failure), "reason": failure.told(examples=examples)} for failure in failures],
         health=[finding.to_json() for finding in counted.findings],
-        warnings=[*warnings, *counted.warnings, *filter(None, [counted.alone])],
+        warnings=[*warnings, *counted.warnings, *filter(None, [counted.alone, unread])],
         against=counted.live,
         difference=asdict(counted.difference) if counted.difference else None,
     )

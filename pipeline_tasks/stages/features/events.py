@@ -18,7 +18,7 @@ def read_events(
 ) -> DataFrame:
     """Return (user_id, item_id, event_time, known_at, weight) of every clean event up to the night.
 
-    The partitions' digests go into `inputs`. `known_at` is when an event may first be used: it has happened, and has arrived. In the lake's first
+    Events of types that have no weight, since the settings declare them no more, are left out. The partitions' digests go into `inputs`. `known_at` is when an event may first be used: it has happened, and has arrived. In the lake's first
     partition, which holds all that came before, arrivals may be of a single delivery: there it is when the
     event happened.
     """
@@ -30,11 +30,12 @@ def read_events(
     if later:
         arrived = F.greatest("event_time", "arrival")
         parts.append(staging.read(*later, stage="preprocess").withColumn("known_at", arrived))
-    events = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
+    every = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
+    events = every.where(F.col("event_type").isin(*weights))
     return events.select("user_id", "item_id", "event_time", "known_at", _weight(weights).alias("weight"))
 
 
 def _weight(weights: Mapping[str, float]) -> Column:
-    """Return an event's weight; a type that is declared no more counts for nothing."""
+    """Return the weight of an event, whose type has one."""
     cases = [F.when(F.col("event_type") == name, F.lit(float(weight))) for name, weight in weights.items()]
-    return F.coalesce(*cases, F.lit(0.0))
+    return F.coalesce(*cases)

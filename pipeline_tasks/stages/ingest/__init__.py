@@ -11,7 +11,18 @@ from pipeline_tasks.contracts import SOURCE_TABLES
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import open_store
 from pipeline_tasks.settings import Settings
-from pipeline_tasks.sources import check_owner, choose, claim_lake, declared, identity, layouts, owner_of
+from pipeline_tasks.sources import (
+    Declared,
+    Layout,
+    check_owner,
+    choose,
+    claim_lake,
+    declared,
+    identity,
+    layouts,
+    owner_of,
+    unwritten,
+)
 from pipeline_tasks.spark.staging import open_staging
 from pipeline_tasks.stages.ingest.events import read_arrived, write_events
 from pipeline_tasks.stages.ingest.plan import plan, refuse_unfinished
@@ -50,13 +61,21 @@ def run(settings: Settings, run_date: date, today: date | None = None) -> Report
         "derived": sorted(set(SOURCE_TABLES) - set(parts)),
         "rejected": {name: dict(found) for name, found in writes.reasons.items()},
         "missed": missed,
+        "warnings": [said for name, part in parts.items() for said in _told_unwritten(part, looked[name])],
     }
     return Report(
         _summary(writes, len(night.dates), missed), rows=writes.rows, outputs=writes.outputs, facts=facts
     )
 
 
-def _summary(writes: Writes, days: int, missed: int) -> str:
+def _told_unwritten(part: Declared, looked: list[Layout]) -> list[str]:
+    """Return a warning for each key of JSON lines that is mapped and that no row has."""
+    columns, name = part.table.columns, part.contract.name
+    absent = unwritten(part, looked, columns)
+    return [f"{name}.{column} is mapped to {columns[column]!r}, which no row has" for column in absent]
+
+
+def _summary(writes: Writes, days: int, missed: int | None) -> str:
     rows = writes.rows
     parts = [
         f"{rows['interactions']:,} interactions{f' of {days} days' if days > 1 else ''}",
@@ -69,7 +88,9 @@ def _summary(writes: Writes, days: int, missed: int) -> str:
         said = ", ".join(f"{reason} {count:,}" for reason, count in most)
         rejected = sum(count for name, count in rows.items() if name.endswith("_rejected"))
         parts.append(f"{rejected:,} rows rejected ({said})")
-    if missed:
+    if missed is None:
+        parts.append("late rows cannot be counted: the source no longer holds what was taken in")
+    elif missed:
         parts.append(
             f"{missed:,} rows came too late for a night that is past: let arrival say when they showed up"
         )

@@ -58,13 +58,14 @@ def read_arrived(reads: Reads, night: Night, default_event: str) -> Arrived:
     return Arrived(frame, counts, older)
 
 
-def write_events(writes: Writes, arrived: Arrived) -> int:
+def write_events(writes: Writes, arrived: Arrived) -> int | None:
     """Write a partition for each of the night's dates, its own last; return the rows that came too late.
 
-    A row came too late when it shows up after its date was taken in.
+    A row came too late when it shows up after its date was taken in. None where that cannot be counted: the
+    source holds fewer rows of the dates before than were taken in, since it is a window that moves on.
     """
     night, total = writes.night, _rows_before(writes)
-    missed = max(0, arrived.older - total)
+    missed = arrived.older - total if arrived.older >= total else None
     for day in night.dates:
         of_day = _on(day, night)
         rows = sum(row["count"] for row in arrived.counts if not row[REASONS] and _is_on(row, day, night))
