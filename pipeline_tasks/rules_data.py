@@ -87,7 +87,7 @@ class NightRules:
         everybodys = popular.items[0]
         made = self._table(own, wanted.n, wanted.n + wanted.spares, barred, pins)
         newest = everybodys[own.new[everybodys]] if own.new is not None else everybodys[:0]
-        newest = newest[: SPARE_TIMES * int(own.needed[-1])]
+        newest = newest[: SPARE_TIMES * int(own.needed.max(initial=0))]
         return replace(
             made,
             fallback=everybodys,
@@ -101,7 +101,7 @@ class NightRules:
         own = self._rules("top_n", wanted.n, wanted.n + wanted.spares)
         if own.new is None:
             return None
-        return Further(own.new, SPARE_TIMES * int(own.needed[-1]))
+        return Further(own.new, SPARE_TIMES * int(own.needed.max(initial=0)))
 
     def similar(self, items: NDArray[np.int64]) -> TableRules | None:
         """Return the rules of the items' neighbours, None where there are none."""

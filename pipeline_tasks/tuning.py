@@ -79,7 +79,8 @@ def tune(
     done = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     study.sampler = optuna.samplers.TPESampler(seed=settings.seed + done)
     if not study.get_trials(deepcopy=False):
-        study.enqueue_trial({key: getattr(settings.train, key) for key in (*CHOICES, *RANGES)})
+        as_it_is = {key: getattr(settings.train, key) for key in (*CHOICES, *RANGES)}
+        study.enqueue_trial({key: value for key, value in as_it_is.items() if key in CHOICES or value > 0})
 
     def objective(trial: optuna.Trial) -> float:
         train = settings.train.model_validate({**settings.train.model_dump(), **_chosen(trial, settings)})
@@ -107,9 +108,13 @@ def tune(
 
 
 def _chosen(trial: optuna.Trial, settings: Settings) -> dict[str, Any]:
+    """Return what the trial changes; a 0 of the settings as they are, which no logarithmic scale has, stays."""
     own = {key: sorted({*values, getattr(settings.train, key)}) for key, values in CHOICES.items()}
     chosen = {key: trial.suggest_categorical(key, values) for key, values in own.items()}
-    return chosen | {key: trial.suggest_float(key, *ends, log=True) for key, ends in RANGES.items()}
+    kept = trial.study.get_trials(deepcopy=False)[trial.number]
+    given = kept.system_attrs.get(AS_IT_IS, RANGES)
+    ranges = {key: ends for key, ends in RANGES.items() if key in given}
+    return chosen | {key: trial.suggest_float(key, *ends, log=True) for key, ends in ranges.items()}
 
 
 def summary(study: optuna.Study) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline_tasks.errors import Refused
+from pipeline_tasks.model_configs import model_config
 from pipeline_tasks.tuning import summary, tune
 from tests.models.worlds import checkerboard, colours, histories
 
@@ -96,6 +97,22 @@ def test_a_trial_that_diverges_fails_alone(make_settings, tmp_path) -> None:
     assert "failed" in said[0]
     assert study.trials[0].value is None
     assert summary(study).startswith("1 of 2 trials finished: failed as it is")
+
+
+def test_settings_without_weight_decay_are_tried_as_they_are(make_settings, tmp_path, monkeypatch) -> None:
+    settings = make_settings(train={**SMALL, "weight_decay": 0.0})
+    tried: list[float] = []
+
+    def config(*given: Any) -> Any:
+        tried.append(given[0].train.weight_decay)
+        return model_config(*given)
+
+    monkeypatch.setattr("pipeline_tasks.tuning.model_config", config)
+    study, _ = search(settings, tmp_path / "study.journal", 3)
+    assert tried[0] == 0.0
+    assert min(tried[1:]) > 0
+    assert all(trial.value is not None for trial in study.trials)
+    assert ("\nweight_decay = " in summary(study)) == (study.best_trial.number > 0)
 
 
 @pytest.mark.parametrize("model", ["popular", "als", "transformer,gru4rec"])

@@ -35,10 +35,13 @@ class Fitting:
         self.made = Batches(histories, len(network.content), config, training.processes)
         self.validation = validation
         self.device = network.content.device
+        touched = np.bincount(histories.items, minlength=len(network.content)) > 0
+        self.touched = torch.from_numpy(touched).to(self.device)  # (n_items + 1,)
         self.states = self._compiled() if training.compiled else network
 
     def batches(self, generator: np.random.Generator) -> Iterator[Batch]:
-        """Yield the epoch's batches, of each the share of this process."""
+        """Yield the epoch's batches, of each the share of this process; what is in them counts as trained."""
+        self.network.trained.copy_(self.touched)
         yield from self.made.epoch(generator, self.device)
 
     def size(self, batch: Batch) -> int:

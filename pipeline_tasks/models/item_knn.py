@@ -4,7 +4,7 @@ Cosine with shrinkage over users (Deshpande and Karypis 2004, "Item-based top-N 
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -16,6 +16,7 @@ from pipeline_tasks.models.checkpoint import config_of
 from pipeline_tasks.models.data import Catalogue, Histories, ranges
 from pipeline_tasks.models.interface import NO_REASON, State, Training
 from pipeline_tasks.models.tastes import Tastes, pieces, tastes_of
+from pipeline_tasks.ranking.top_k import top_k
 
 # Pairs of items counted, and cells of a block of similarities, at a time: memory does not grow with users
 # times items, nor with items squared.
@@ -128,30 +129,49 @@ class ItemKnn:
 
 
 def _neighbours(tastes: Tastes, n_items: int, config: ItemKnnConfig) -> tuple[Tensor, Tensor]:
-    """Return the (n_items + 1, k) most similar items and their cosines, blocks of items at a time."""
+    """Return the (n_items + 1, k) most similar items and their cosines, equal ones by the smaller item.
+
+    Only items that have pairs are held against one another: time does not grow with the rest of the catalogue.
+    """
+    touched = np.bincount(tastes.items, minlength=n_items + 1) > 0
+    known = torch.from_numpy(np.flatnonzero(touched))
+    numbers = np.cumsum(touched) - 1  # an item's place among the known
+    found, cosines = _among_known(replace(tastes, items=numbers[tastes.items]), len(known), config)
+    neighbours = torch.zeros(n_items + 1, min(config.neighbours, n_items), dtype=torch.int32)
+    weights = torch.zeros(neighbours.shape)
+    neighbours[known, : found.shape[1]] = (known[found] * (cosines > 0)).int()
+    weights[known, : found.shape[1]] = cosines
+    return neighbours, weights
+
+
+def _among_known(tastes: Tastes, items: int, config: ItemKnnConfig) -> tuple[Tensor, Tensor]:
+    """Return (items, k) neighbours and cosines of items that all have pairs, blocks of items at a time.
+
+    Items are numbered from 0; a cosine of 0 stands for no neighbour.
+    """
     by_item = np.argsort(tastes.items, kind="stable")
-    touched = np.bincount(tastes.items, minlength=n_items + 1)
     row_lengths = tastes.lengths
-    pairs = np.bincount(tastes.items, row_lengths[tastes.rows], n_items + 1)
-    norms = np.sqrt(np.bincount(tastes.items, tastes.weights**2, n_items + 1))
-    item_starts = np.concatenate([[0], np.cumsum(touched)])
-    k = min(config.neighbours, n_items)
-    neighbours = torch.zeros(n_items + 1, k, dtype=torch.int32)
-    weights = torch.zeros(n_items + 1, k)
-    most = np.maximum(pairs, n_items * PAIRS_AT_ONCE / CELLS_AT_ONCE)
+    pairs = np.bincount(tastes.items, row_lengths[tastes.rows], items)
+    norms = np.sqrt(np.bincount(tastes.items, tastes.weights**2, items))
+    item_starts = np.concatenate([[0], np.cumsum(np.bincount(tastes.items, minlength=items))])
+    neighbours = torch.zeros(items, min(config.neighbours, items), dtype=torch.long)
+    weights = torch.zeros(neighbours.shape)
+    most = np.maximum(pairs, items * PAIRS_AT_ONCE / CELLS_AT_ONCE)
     for first, last in pieces(most, PAIRS_AT_ONCE):
         own = by_item[item_starts[first] : item_starts[last]]  # this block's (user, item) pairs
         lengths = row_lengths[tastes.rows[own]]
         other = ranges(tastes.offsets[tastes.rows[own]], lengths)  # with every item of the same user
-        cell = np.repeat((tastes.items[own] - first) * (n_items + 1), lengths) + tastes.items[other]
+        cell = np.repeat((tastes.items[own] - first) * items, lengths) + tastes.items[other]
         weight = np.repeat(tastes.weights[own], lengths) * tastes.weights[other]
-        size = (last - first) * (n_items + 1)
-        dots = np.bincount(cell, weight, size).reshape(last - first, n_items + 1)
+        size = (last - first) * items
+        dots = np.bincount(cell, weight, size).reshape(last - first, items)
         common = dots / np.maximum(norms[first:last, None] * norms, 1e-12)
         users = np.bincount(cell, minlength=size).reshape(dots.shape)
         cosine = torch.from_numpy(common * users / (users + config.shrinkage)).float()
         block = torch.arange(last - first)
         cosine[block, block + first] = 0  # no item is its own neighbour
-        weights[first:last], found = cosine.topk(k, dim=1)
-        neighbours[first:last] = found * (weights[first:last] > 0)
+        best, neighbours[first:last] = top_k(
+            cosine.masked_fill_(cosine <= 0, -torch.inf), neighbours.shape[1]
+        )
+        weights[first:last] = best.clamp(min=0)
     return neighbours, weights

@@ -54,6 +54,7 @@ class Mf:
         if previous:  # known items start where they were, and users where those put them
             before = factors.grown(previous.tensors["items"].cpu(), rows)
             factors.carry_over(network.items.weight.data, before)
+            network.known_items |= before.any(1)
             factors.carry_over(network.users.weight.data, cls(config, before, {})._solved(learnt))
         network.to(training.device)
 

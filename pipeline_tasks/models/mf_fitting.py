@@ -40,9 +40,12 @@ class MfConfig:
 class Network(nn.Module):
     """Parameters of users and items, (rows, dim + 1) each: factors, and a bias in the last column."""
 
+    known_items: Tensor  # (items,): whether there is anything learnt of the item
+
     def __init__(self, users: int, items: int, dim: int) -> None:
         super().__init__()
         self.users, self.items = nn.Embedding(users, dim + 1), nn.Embedding(items, dim + 1)
+        self.register_buffer("known_items", torch.zeros(items, dtype=torch.bool))
         for table in (self.users, self.items):
             nn.init.normal_(table.weight, std=INITIAL_STD)
             nn.init.zeros_(table.weight[:, -1])
@@ -63,7 +66,8 @@ class Fitting:
         self.known = torch.from_numpy(np.unique(tastes.items)).to(self.device)  # (known,)
 
     def batches(self, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-        """Yield the epoch's batches of users."""
+        """Yield the epoch's batches of users; the items in them count as known."""
+        self.network.known_items.zero_()[self.known] = True
         yield from self.tastes.drawn(generator, self.config.batch_events)
 
     def size(self, batch: NDArray[np.int64]) -> int:
@@ -91,10 +95,8 @@ class Fitting:
         return self.quality(self.item_table())
 
     def item_table(self) -> Tensor:
-        """Return the items' parameters, zeros where an item had no events."""
-        table = torch.zeros_like(self.network.items.weight)
-        table[self.known] = self.network.items.weight.detach()[self.known]
-        return table.detach()
+        """Return the items' parameters, zeros where nothing is known of an item."""
+        return self.network.items.weight.detach().masked_fill(~self.network.known_items[:, None], 0.0)
 
     def _drawn(self) -> Tensor:
         """Return known items, each as likely as any other; all of them where they are few."""

@@ -34,13 +34,11 @@ class Ncf:
         learnt, known, answers = hold_out(histories, config.validation_users, novel=config.novel_targets)
         learnt = learnt.last(config.max_length)
         tastes = tastes_of(learnt, config.weights)
-        users = torch.zeros(int(histories.users.max(initial=0)) + 1, dtype=torch.bool)
-        users[torch.from_numpy(learnt.users[tastes.lengths > 0]).long()] = True
-        items = torch.zeros(catalogue.n_items + 1, dtype=torch.bool)
-        items[torch.from_numpy(tastes.items)] = True
+        sizes = int(histories.users.max(initial=0)) + 1, catalogue.n_items + 1
+        nobody, nothing = (torch.zeros(size, dtype=torch.bool) for size in sizes)
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)
-            network = Network(config, users, items)
+            network = Network(config, nobody, nothing)
         warm = _go_on(network, factors.goes_on(training.previous, config.dim))
         network.to(training.device)
         fitting = Fitting(network, learnt, tastes, (known, answers))
@@ -104,6 +102,8 @@ def _go_on(network: Network, previous: State | None) -> bool:
         if name in ("users.weight", "items.weight"):
             learnt = previous.tensors[f"known_{name.removesuffix('.weight')}"]
             factors.carry_over(own[name], tensor * learnt[:, None])
-        elif not name.startswith("known_"):
+        elif name in ("known_users", "known_items"):
+            factors.carry_over(own[name][:, None], tensor[:, None])
+        else:
             own[name].copy_(tensor)
     return True

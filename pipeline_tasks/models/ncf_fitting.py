@@ -32,12 +32,16 @@ class Fitting:
         self.network, self.histories, self.tastes = network, histories, tastes
         self.validation = validation
         self.device = network.known_items.device
-        self.known = network.known_items.nonzero()[:, 0]  # (known,)
         self.items = len(network.known_items)
+        self.known = self._tensor(np.unique(tastes.items))  # (known,)
+        self.known_users = self._tensor(histories.users[tastes.lengths > 0]).long()
         self.pairs = self._tensor(tastes.rows * self.items + tastes.items)  # (pairs,), in order
 
     def batches(self, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-        """Yield the epoch's batches of users."""
+        """Yield the epoch's batches of users; these, and the items in them, count as known."""
+        known = (self.network.known_users, self.known_users), (self.network.known_items, self.known)
+        for mask, rows in known:
+            mask.zero_()[rows] = True
         yield from self.tastes.drawn(generator, self.network.config.batch_events)
 
     def size(self, batch: NDArray[np.int64]) -> int:

@@ -42,12 +42,10 @@ class SequenceModel:
     ) -> Self:
         shown = histories.mixed(chances(histories)) if config.mixed_days else histories
         learnt, known, answers = hold_out(shown, config.validation_users, novel=config.novel_targets)
-        touched = np.bincount(learnt.items, minlength=catalogue.n_items + 1) > 0
+        content = torch.from_numpy(catalogue.content)
         with torch.random.fork_rng():
             torch.manual_seed(training.seed)
-            network = Network(
-                config, cls.encoder, torch.from_numpy(catalogue.content), torch.from_numpy(touched)
-            )
+            network = Network(config, cls.encoder, content, torch.zeros(len(content), dtype=torch.bool))
         warm = _go_on(network, training.previous, config)
         network.to(training.device)
         fitting = Fitting(network, learnt, (known, answers), config, training)
@@ -123,6 +121,8 @@ def _go_on(network: Network, previous: State | None, config: SequenceConfig) -> 
         for name, tensor in previous.tensors.items():
             if name == "ids.weight":
                 factors.carry_over(own[name], tensor * previous.tensors["trained"][:, None])
-            elif name not in ("content", "trained") and tensor.shape == own[name].shape:
+            elif name == "trained":
+                factors.carry_over(own[name][:, None], tensor[:, None])
+            elif name != "content" and tensor.shape == own[name].shape:
                 own[name].copy_(tensor)
     return True

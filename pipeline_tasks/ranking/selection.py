@@ -82,15 +82,15 @@ def choose(items: Items, places: int, rules: Rules, fixed: Columns | None = None
 def least_new(share: float, n: int, places: int) -> NDArray[np.int64]:
     """Return (places,): how many of the first 1, 2, … places are to be new, so that `share` of every beginning is.
 
-    Rounded down, but of the first `n` places up. Geyik, Ambler and Kenthapadi, "Fairness-Aware Ranking in Search &
-    Recommendation Systems with Application to LinkedIn Talent Search", 2019, call such a ranking feasible where
-    every beginning has floor(share x length).
+    Rounded down, but of the first `n` places up, and never less than of fewer places. Geyik, Ambler and Kenthapadi,
+    "Fairness-Aware Ranking in Search & Recommendation Systems with Application to LinkedIn Talent Search", 2019, call
+    such a ranking feasible where every beginning has floor(share x length).
     """
     length = np.arange(1, places + 1)
     needed = np.floor(share * length + 1e-9)
     of_all = np.ceil(share * n - 1e-9)
     up = np.where(length <= n, of_all - (n - length), 0.0)
-    least: NDArray[np.int64] = np.maximum(needed, up).astype(np.int64)
+    least: NDArray[np.int64] = np.maximum.accumulate(np.maximum(needed, up)).astype(np.int64)
     return least
 
 

@@ -11,6 +11,7 @@ import torch
 from pipeline_tasks.models.checkpoint import config_bytes, read_state, weights_bytes
 from pipeline_tasks.models.data import Catalogue
 from pipeline_tasks.models.interface import NO_REASON, EmbeddingModel, Model, Training
+from pipeline_tasks.models.schedule import Progress
 from pipeline_tasks.ranking.blocks import rank_similar, rank_users
 from tests.models.worlds import (
     BY_EVENTS,
@@ -205,6 +206,20 @@ def test_a_warm_start_goes_on_from_an_earlier_model_where_the_vocabulary_has_gro
     warm = kind.fit(known, items, config, Training(seed=5, previous=earlier))
     assert own_colour(warm) > 0.9 > own_colour(cold)
     assert len(warm.similar(np.array([1]))[0]) == ITEMS + 1
+
+
+@pytest.mark.parametrize("name", ["mf", "ncf", "transformer", "gru4rec", "caser", "youtube_dnn"])
+def test_a_warm_start_that_no_epoch_betters_knows_what_the_earlier_model_knew(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = fitted(name, checkerboard(40, ITEMS - 4), colours(ITEMS - 4))
+    judge = Progress.judge
+    monkeypatch.setattr(Progress, "judge", lambda progress, _: judge(progress, -1.0))
+    kind, config = CONFIGS[name]
+    known, items = checkerboard(60, ITEMS), colours(ITEMS)
+    warm = kind.fit(known, items, replace(config, epochs=2), Training(seed=5, previous=earlier.state()))
+    assert warm.facts["training"]["qualities"] == [-1.0, -1.0]
+    torch.testing.assert_close(warm.score(known), earlier.at(items).score(known))
 
 
 @pytest.mark.parametrize("name", ["als", "mf", "ncf"])

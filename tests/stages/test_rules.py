@@ -130,6 +130,14 @@ def test_everybody_gets_all_that_caps_leave_where_that_is_less_than_a_list(
     assert "60 lists below N" in report.summary
 
 
+def test_one_new_item_is_promised_where_the_spares_alone_would_have_none(
+    ruled_night: Callable[..., Any], lake: Store
+) -> None:
+    _, report = ruled_night({"candidates": 20, "new_items": {"days": 7, "share": 0.1}}, spares=3)
+    assert all(any(index(item) in NEW for item in items[:N]) for items in lists_of(staged(lake)).values())
+    assert report.facts["rules"]["top_n"]["new_items"]["lists_below"] == 0
+
+
 def test_all_items_blocked_is_a_night_of_no_lists(ruled_night: Callable[..., Any], lake: Store) -> None:
     ruled_night({"blocked_items": [f"i{n:02d}" for n in range(1, ITEMS + 1)]})
     assert [len(staged(lake, table)) for table in ("top_n", "similar_items", "popular")] == [0, 0, 0]
