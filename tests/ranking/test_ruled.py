@@ -67,6 +67,39 @@ def test_spares_stand_behind_a_list_that_is_as_long_as_its_caps_allow() -> None:
     assert made.tally.removed == {"group": 34}
 
 
+def test_where_two_caps_are_full_something_stands_by_that_can_follow_each_item() -> None:
+    """Of two categories and brands, 2 of each: what shares one group with an item cannot follow it, the other is full."""
+    kinds = [*[(1, 1)] * 2, *[(2, 2)] * 2, *[(1, 2)] * 2, *[(2, 1)] * 2, *[(1, 1)] * 2, *[(2, 2)] * 2]
+    category, brand = np.array([(0, 0), *kinds], np.int32).T
+    nothing = Barred(np.zeros(2, np.int64), np.zeros(0, np.int32))
+    rules = Rules(caps=[Cap("category", category, 2), Cap("brand", brand, 2)])
+    for places, standing_by in ((8, [9, 11, 5, 6]), (6, [9, 11]), (5, [9])):
+        made = TableRules(rules, n=4, places=places, barred=nothing, n_items=12)
+        lists = made.apply(filled_of(0, np.arange(1, 13, dtype=np.int32)[None], np.ones((1, 12), np.float32)))
+        assert lists.items.tolist() == [[1, 2, 3, 4, *standing_by]]
+
+
+def test_what_shares_a_full_group_and_has_room_in_the_other_stands_by_too() -> None:
+    """Nothing shares both groups with an item; 5 and 6 are of its category, and of a brand that the list has none of."""
+    kinds = [(1, 1), (2, 2), (1, 2), (2, 1), (1, 3), (2, 3)]
+    category, brand = np.array([(0, 0), *kinds], np.int32).T
+    nothing = Barred(np.zeros(2, np.int64), np.zeros(0, np.int32))
+    rules = Rules(caps=[Cap("category", category, 1), Cap("brand", brand, 1)])
+    made = TableRules(rules, n=3, places=5, barred=nothing, n_items=6)
+    lists = made.apply(filled_of(0, np.arange(1, 7, dtype=np.int32)[None], np.ones((1, 6), np.float32)))
+    assert lists.items.tolist() == [[1, 2, 5, 6, 0]]
+
+
+def test_two_stand_by_for_an_item_whose_groups_both_have_room_without_it() -> None:
+    """Where 1 is out, 2 of its category and 4 of its brand can both come in; 3 can only stand in for 2."""
+    category, brand = np.array([(0, 0), (1, 1), (1, 2), (1, 3), (2, 1)], np.int32).T
+    nothing = Barred(np.zeros(2, np.int64), np.zeros(0, np.int32))
+    rules = Rules(caps=[Cap("category", category, 1), Cap("brand", brand, 1)])
+    made = TableRules(rules, n=3, places=5, barred=nothing, n_items=4)
+    lists = made.apply(filled_of(0, np.arange(1, 5, dtype=np.int32)[None], np.ones((1, 4), np.float32)))
+    assert lists.items.tolist() == [[1, 2, 4, 0, 0]]
+
+
 def test_spares_come_from_the_fallback_and_close_up_behind_a_short_list() -> None:
     group = np.array([0, *[1] * 9], np.int32)
     pairs = Barred.of_pairs(2, np.array([0, 1]), np.array([3, 4], np.int32))
