@@ -9,7 +9,7 @@ from types import ModuleType
 
 from pipeline_tasks import settings
 from pipeline_tasks.commands import COMMANDS
-from pipeline_tasks.commands.nights import add_run_date, night
+from pipeline_tasks.commands.nights import add_run_date, night_to_run
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.lake.records import STAGES
 
@@ -38,7 +38,7 @@ def _run(given: list[str]) -> int:
     if options.command in STAGES:
         from pipeline_tasks.running import run_stage
 
-        return run_stage(loaded, options.command, night(options.run_date))
+        return run_stage(loaded, options.command, night_to_run(options.run_date))
     code: int = _command(options.command).run(loaded, options)
     return code
 

@@ -39,7 +39,9 @@ def run_nightly(
     mode, reason = publish or loaded.publish.mode, why or loaded.publish.why
     if mode == "force" and not reason:
         raise Refused("a night is forced without a reason", "say --why: the log keeps it")
-    night = settings.parse_run_date(run_date) if run_date else datetime.now(UTC).date() - timedelta(days=1)
+    today = datetime.now(UTC).date()
+    night = settings.parse_run_date(run_date) if run_date else today - timedelta(days=1)
+    settings.refuse_unfinished(night, today)
     log = airflow_home.HOME / "logs" / f"nightly-{night}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)

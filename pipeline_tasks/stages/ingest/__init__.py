@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime
 from pipeline_tasks.contracts import SOURCE_TABLES
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import open_store
-from pipeline_tasks.settings import Settings
+from pipeline_tasks.settings import Settings, refuse_unfinished
 from pipeline_tasks.sources import check_owner, choose, claim_lake, declared, identity, layouts, owner_of
 from pipeline_tasks.spark.staging import open_staging
 from pipeline_tasks.stages.ingest.events import read_arrived, write_events
-from pipeline_tasks.stages.ingest.plan import plan, refuse_unfinished
+from pipeline_tasks.stages.ingest.plan import plan
 from pipeline_tasks.stages.ingest.reads import Reads
 from pipeline_tasks.stages.ingest.snapshots import write_derived, write_snapshot
 from pipeline_tasks.stages.ingest.writes import Writes
