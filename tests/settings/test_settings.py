@@ -206,6 +206,21 @@ def test_mails_go_to_several(config: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert settings.load().notify.mail.addressees == ["eve@example.com", "ann@example.com"]
 
 
+@pytest.mark.parametrize("section", ["airflow", "retention"])
+@pytest.mark.parametrize("schedule", ["nonsense", "", "0 25 * * *", "0 2 * *", "@nightly", "0 2 * * 1-9"])
+def test_a_schedule_that_takes_the_dag_away_is_refused(config: Path, section: str, schedule: str) -> None:
+    config.write_text(f"[{section}]\nschedule = '{schedule}'\n")
+    assert refusal().startswith(f"{section}.schedule in {config}: {schedule!r} is no cron expression; write")
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["@quarterly", "*/30 1-5,7 * * *", "0 2 * jan-MAR mon,FRI", "0 2 L * *", "0 2 * * 1#2", "0 2 * * * 30"],
+)
+def test_a_schedule_that_airflow_takes_is_taken(make_settings, schedule: str) -> None:
+    assert make_settings(airflow={"schedule": schedule}).airflow.schedule == schedule
+
+
 @pytest.mark.parametrize(
     ("schedule", "deadline", "hours"),
     [
