@@ -25,6 +25,8 @@ NOT_SETTINGS = {
     "NIGHTJAR_FAILED",
     "NIGHTJAR_APPLY",
 }
+# what Kubernetes puts into every pod of a namespace that has a Service called nightjar
+OF_A_SERVICE = rf"{PREFIX}(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 JSON_HINT = """lists and sections are written as JSON, as '["a", "b"]' or '{"key": "value"}'"""
 
 
@@ -48,7 +50,8 @@ def load(**overrides: Any) -> Settings:
 
 
 def _unknown_variables() -> list[str]:
-    names = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in NOT_SETTINGS)
+    ours = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in NOT_SETTINGS)
+    names = [name for name in ours if not re.fullmatch(OF_A_SERVICE, name)]
     return [n for n in names if n.removeprefix(PREFIX).split("__")[0].lower() not in Settings.model_fields]
 
 

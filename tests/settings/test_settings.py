@@ -146,6 +146,26 @@ def test_an_unknown_variable_is_refused(config: Path, monkeypatch: pytest.Monkey
     assert "NIGHTJAR_TRIAN__DIM in the environment is no setting" in refusal()
 
 
+def test_what_kubernetes_says_of_a_service_called_nightjar_is_no_setting(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text("")
+    for name, value in {
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT": "80",
+        "SERVICE_PORT_HTTP": "80",
+        "PORT": "tcp://10.0.0.1:80",
+        "PORT_80_TCP": "tcp://10.0.0.1:80",
+        "PORT_80_TCP_PROTO": "tcp",
+        "PORT_80_TCP_PORT": "80",
+        "PORT_80_TCP_ADDR": "10.0.0.1",
+    }.items():
+        monkeypatch.setenv(f"NIGHTJAR_{name}", value)
+    settings.load()
+    monkeypatch.setenv("NIGHTJAR_PORTS", "80")
+    assert refusal().startswith("NIGHTJAR_PORTS in the environment is no setting")
+
+
 def test_a_missing_file_is_refused(config: Path) -> None:
     assert f"no settings file at {config}" in refusal()
 
