@@ -111,6 +111,24 @@ def test_a_wrong_variable_is_named(config: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("NOTIFY__MAIL", '{"passwort": 5}', "notify.mail.passwort in environment variable {} is no setting"),
+        ("NOTIFY", '{"mail": {"port": 0}}', "notify.mail.port in environment variable {}: "),
+        ("RULES", '{"pins": [{"item": "a"}]}', "rules.pins.0.rank in environment variable {}: "),
+        ("NOTIFY__MAIL__HOST", "mail", "notify.mail in environment variable {} and {config}: sender"),
+        ("TRAIN", '{"epochs": 3}', "train.dim in {config}: "),
+    ],
+)
+def test_a_wrong_value_is_looked_for_in_the_variables_of_its_section_and_of_its_keys(
+    config: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    config.write_text("[train]\ndim = 0\n" if name == "TRAIN" else "")
+    monkeypatch.setenv(f"NIGHTJAR_{name}", value)
+    assert refusal().startswith(said.format(f"NIGHTJAR_{name}", config=config))
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("RULES__BLOCKED_ITEMS", "sku-17"),
