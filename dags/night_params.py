@@ -30,12 +30,12 @@ def night_params(loaded: settings.Settings) -> dict[str, Param]:
             enum=["auto", "hold", "force", "off"],
             title="Publish",
             description="auto: tables go live if every check holds. hold: they wait to be released. "
-            "force: live although their health holds them back. off: everything but going live.",
+            "force: live although their health holds them back; say why. off: everything but going live.",
         ),
         "why": Param(
             loaded.publish.why,
             type="string",
             title="Why",
-            description="Of a forced night; the log keeps it.",
+            description="Needed where Publish is force; the log keeps it.",
         ),
     }

@@ -136,6 +136,10 @@ def _pod(loaded: settings.Settings, stage: str, **options: Any) -> Any:
         volumes=[k8s.V1Volume(name="shared", empty_dir=shared)] if several else [],
         volume_mounts=[k8s.V1VolumeMount(name="shared", mount_path="/dev/shm")] if several else [],  # noqa: S108
         security_context={"runAsNonRoot": True},
+        # a Service's variables may have the names of settings
+        full_pod_spec=k8s.V1Pod(
+            metadata=k8s.V1ObjectMeta(), spec=k8s.V1PodSpec(containers=[], enable_service_links=False)
+        ),
         reattach_on_restart=True,
         on_finish_action="delete_pod",
         do_xcom_push=False,

@@ -9,31 +9,38 @@ from types import ModuleType
 
 from pipeline_tasks import settings
 from pipeline_tasks.commands import COMMANDS
-from pipeline_tasks.commands.nights import add_run_date, night
+from pipeline_tasks.commands.nights import add_run_date, night_to_run
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.lake.records import STAGES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; exit 0 done, 2 refused for a reason that a retry cannot cure, 99 nothing to do."""
+    """Run the command; exit 0 done, 2 refused for a reason that a retry cannot cure, 99 nothing to do, 130 by Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(given)
+    except NightjarError as error:
+        print(f"{given[0]}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"{given[0]}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(given: list[str]) -> int:
     if given[:1] == ["airflow"]:  # its own options are Airflow's
         from pipeline_tasks.airflow_home import run_airflow
 
         return run_airflow(given[1:])
     options = _parser().parse_args(given)
-    try:
-        _require_text(given)
-        loaded = settings.load()
-        if options.command in STAGES:
-            from pipeline_tasks.running import run_stage
+    _require_text(given)
+    loaded = settings.load()
+    if options.command in STAGES:
+        from pipeline_tasks.running import run_stage
 
-            return run_stage(loaded, options.command, night(options.run_date))
-        code: int = _command(options.command).run(loaded, options)
-        return code
-    except NightjarError as error:
-        print(f"{options.command}: {error}", file=sys.stderr)
-        return error.exit_code
+        return run_stage(loaded, options.command, night_to_run(options.run_date))
+    code: int = _command(options.command).run(loaded, options)
+    return code
 
 
 def _require_text(given: list[str]) -> None:

@@ -3,11 +3,16 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
+from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.settings import CHECKOUT
 
 HOME = Path(os.environ.get("AIRFLOW_HOME") or CHECKOUT / ".airflow")
+
+# of Airflow's commands, those that need no metadata database, or make it
+WITHOUT_DATABASE = ("db", "version", "--help", "-h")
 
 
 def environment() -> dict[str, str]:
@@ -41,23 +46,37 @@ def command(*arguments: str) -> list[str]:
 
 
 def prepare(log: Path) -> None:
-    """Make the metadata database on the first use of a home; later calls do nothing.
+    """Make or upgrade the metadata database on the first use of a home by this Airflow; later calls do nothing.
 
-    Raises CalledProcessError when Airflow cannot make it; `log` has the reason.
+    A database elsewhere is its owner's to migrate. Raises NightjarError when Airflow cannot; `log` has the reason.
     """
-    if (HOME / "airflow.db").is_file() or "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in os.environ:
+    migrated, ours = HOME / "migrated-by", version("apache-airflow")
+    if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in os.environ or _migrated_by(migrated) == ours:
         return
-    HOME.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        subprocess.run(
+        done = subprocess.run(
             command("db", "migrate"),
             env=environment(),
             stdout=output,
             stderr=subprocess.STDOUT,
-            check=True,
+            check=False,
         )
+    if done.returncode:
+        raise NightjarError(f"Airflow cannot make or upgrade its database in {HOME}", f"see {log}")
+    migrated.write_text(ours)
+
+
+def _migrated_by(marker: Path) -> str:
+    """Return the version of the Airflow that has migrated the database to its end; "" where none has."""
+    return marker.read_text() if marker.is_file() and (HOME / "airflow.db").is_file() else ""
 
 
 def run_airflow(arguments: list[str]) -> int:
-    """Run an Airflow command (`standalone`, `dags list`, …) in the project's home; return its exit code."""
+    """Run an Airflow command (`standalone`, `dags list`, …) in the project's home; return its exit code.
+
+    Raises NightjarError as `prepare`.
+    """
+    if arguments and arguments[0] not in WITHOUT_DATABASE:
+        prepare(HOME / "logs" / "migration.log")
     return subprocess.run(command(*arguments), env=environment(), check=False).returncode

@@ -2,12 +2,17 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
-from pipeline_tasks import airflow_home, settings
+from pipeline_tasks import airflow_home, processes, settings
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.lake import records
 from pipeline_tasks.lake.records import Record
@@ -18,21 +23,29 @@ from pipeline_tasks.settings import PublishSettings, Settings
 DAG = "nightly_recommendations"
 POLL_SECONDS = 0.3
 EXIT_CODES = {"done": 0, "refused": 2}
+# what ends this process from elsewhere; Ctrl-C is an exception of Python's own
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+# in which Airflow may have a container or a pod removed, and a stage may end by itself
+GRACE_SECONDS = 3.0
 
 
 def run_nightly(
     loaded: Settings, run_date: str | None, model: str | None, publish: str | None, why: str | None
 ) -> int:
-    """Run the DAG once, in this terminal; return 0 when the night ended as asked, 2 refused, 1 failed."""
+    """Run the DAG once, in this terminal; return 0 when the night ended as asked, 2 refused, 1 failed.
+
+    Whoever ends this process ends Airflow and the stage that it runs: raises SystemExit (128 and the signal's number).
+    """
     mode, reason = publish or loaded.publish.mode, why or loaded.publish.why
     if mode == "force" and not reason:
         raise Refused("a night is forced without a reason", "say --why: the log keeps it")
-    night = settings.parse_run_date(run_date) if run_date else datetime.now(UTC).date() - timedelta(days=1)
+    today = datetime.now(UTC).date()
+    night = settings.parse_run_date(run_date) if run_date else today - timedelta(days=1)
+    settings.refuse_unfinished(night, today)
     log = airflow_home.HOME / "logs" / f"nightly-{night}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
     print(f"Night {night} of {loaded.data_root}\nlake {loaded.lake_uri}\nlog {_shown(log)}\n", flush=True)
-    airflow_home.prepare(log)
     chosen = {
         "run_date": str(night),
         "model": model or loaded.train.model,
@@ -40,8 +53,11 @@ def run_nightly(
         "why": reason,
     }
     store = open_store(loaded.lake_uri)
-    turn = records.next_turn(store, night)
-    outcome = _watch(_start(chosen, log), store, night, turn)
+    elsewhere = loaded.train.launcher != "process"
+    with _signals_raise():
+        airflow_home.prepare(log)
+        turn = records.next_turn(store, night)
+        outcome = _watch(_start(chosen, log), store, night, turn, elsewhere)
     if outcome is None:
         print(f"\nAirflow ended before the night did; the end of {_shown(log)}:\n{_tail(log)}")
         return 1
@@ -50,8 +66,29 @@ def run_nightly(
     return EXIT_CODES.get(outcome.status, 1)
 
 
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Let signals that end this process raise SystemExit meanwhile; those that are ignored, as nohup does, stay so."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    for number in ENDING:
+        if before[number] != signal.SIG_IGN:
+            signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _start(chosen: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Start the run. It does not wait to retry: whoever watches sees the reason and decides."""
+    """Start the run. It does not wait to retry: whoever watches sees the reason and decides.
+
+    It has a session of its own: Ctrl-C reaches who watches alone, and Airflow would only go on to the next stage.
+    """
     environment = {**airflow_home.environment(), "NIGHTJAR_AIRFLOW__RETRIES": "0"}
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -60,10 +97,13 @@ def _start(chosen: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=settings.CHECKOUT,
+            start_new_session=True,
         )
 
 
-def _watch(process: subprocess.Popen[bytes], store: Store, night: date, turn: int) -> Record | None:
+def _watch(
+    process: subprocess.Popen[bytes], store: Store, night: date, turn: int, elsewhere: bool
+) -> Record | None:
     """Print each stage of this run, whose records begin with `turn`, as its record appears; return the outcome's, or None without one."""
     waiting = list(records.STAGES)
     found: Record | None = None
@@ -80,9 +120,27 @@ def _watch(process: subprocess.Popen[bytes], store: Store, night: date, turn: in
         process.wait()
     finally:
         if process.poll() is None:
-            process.terminate()
-            process.wait()
+            _end(process, elsewhere)
     return found if found and found.stage == "outcome" else None
+
+
+def _end(process: subprocess.Popen[bytes], elsewhere: bool) -> None:
+    """End Airflow and all that it has started, and hear no signal meanwhile.
+
+    Asked to end, Airflow ends its task and goes on with the next. It is asked only where some tasks run `elsewhere`, in a
+    container or a pod, which nobody else removes.
+    """
+    for number in (signal.SIGINT, *ENDING):
+        signal.signal(number, signal.SIG_IGN)
+    if elsewhere:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+    process.send_signal(signal.SIGSTOP)  # so that it starts nothing more
+    started = processes.descendants(process.pid)
+    process.kill()
+    process.wait()
+    processes.end(started, GRACE_SECONDS)
 
 
 def _appeared(store: Store, night: date, waiting: list[str], turn: int) -> list[Record]:

@@ -30,32 +30,36 @@ if TYPE_CHECKING:
 BATCH_ROWS = 65_536
 
 
-def open_current(uri: str) -> "Version":
-    """Return the version that is live in the lake at `uri` (file:// or s3://).
+def open_current(uri: str | Path) -> "Version":
+    """Return the version that is live in the lake at `uri` (file:// or s3://, or a folder's Path).
 
     Raises Refused where nothing is published, or where what is published has gone or been altered.
     """
-    store = open_store(uri)
+    store = _store(uri)
     return _open(store, _live(store))
 
 
-def current_name(uri: str) -> str:
+def current_name(uri: str | Path) -> str:
     """Return the name of the version that is live, which costs a listing and one small object.
 
     Raises Refused where nothing is published.
     """
-    return _live(open_store(uri)).version
+    return _live(_store(uri)).version
 
 
-def open_version(uri: str, name: str) -> "Version":
+def open_version(uri: str | Path, name: str) -> "Version":
     """Return the version called `name`, live or not ("live" is the one that is); raises Refused as `open_current`.
 
     What is not live may be held for a good reason: it is there to be looked at and compared.
     """
     if name == "live":
         return open_current(uri)
-    store = open_store(uri)
+    store = _store(uri)
     return Version(name, versions.read_manifest(store, name), store)
+
+
+def _store(uri: str | Path) -> Store:
+    return open_store(uri.resolve().as_uri() if isinstance(uri, Path) else uri)
 
 
 def _live(store: Store) -> log.Entry:
@@ -127,8 +131,10 @@ class Version:
     def top_n(self, user_id: str) -> list[dict[str, Any]]:
         """Return one user's list in order of rank, empty for an unknown user.
 
-        Reads one row group of one file, and of each file once its footer.
+        Reads one row group of one file, and of each file once its footer. Raises Refused for what is no text.
         """
+        if not isinstance(user_id, str):
+            raise Refused(f"user_id is {user_id!r}, and ids are strings", f"say top_n({str(user_id)!r})")
         files = self._files["top_n"]
         rows: list[dict[str, Any]] = files[bucket_of(user_id, len(files))].rows_of(user_id).to_pylist()
         return sorted(rows, key=lambda row: row["rank"])
@@ -141,6 +147,8 @@ class Version:
         A file's own SHA-256 is known, and Refused raised where it is another, only as its last rows come: what
         must not be done by halves waits for the end. Raises Refused for a table or a column that there is not.
         """
+        if rows < 1:
+            raise Refused(f"rows is {rows} at a time", "say 1 or more")
         for part in self._parts(table, columns):
             yield from part.to_batches(max_chunksize=rows)
 
@@ -166,6 +174,8 @@ class Version:
     def _parts(self, table: str, columns: list[str] | None) -> Iterator[pa.Table]:
         if table not in self._files:
             raise Refused(f"{self.name} has no table {table!r}", f"it has {', '.join(self._files)}")
+        if isinstance(columns, str):
+            raise Refused(f"columns is {columns!r} and no list", f"say [{columns!r}]")
         there = [column["name"] for column in self.manifest["tables"][table]["schema"]]
         unknown = [name for name in columns or () if name not in there]
         if unknown:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from pipeline_tasks import __version__, launching
+from pipeline_tasks import __version__, launching, processes
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.interruption import Interruption
 from pipeline_tasks.lake import floors, records, staleness
@@ -179,24 +179,7 @@ def _one_line(error: Exception) -> str:
 def peak_rss_bytes() -> int:
     """Return the sum of the peaks of this process and its living descendants (Spark's JVM and workers)."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return own + sum(_peak_of(pid) for pid in _descendants())
-
-
-def _descendants() -> set[int]:
-    """Return the living descendants' ids; none where there is no /proc."""
-    parents: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            # the command's name, in brackets, may hold anything; the fields after it do not
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    found = {os.getpid()}
-    while True:
-        grown = found | {pid for pid, parent in parents.items() if parent in found}
-        if grown == found:
-            return found - {os.getpid()}
-        found = grown
+    return own + sum(_peak_of(pid) for pid in processes.descendants(os.getpid()))
 
 
 def _peak_of(pid: int) -> int:

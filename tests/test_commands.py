@@ -48,6 +48,15 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     assert name in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["nightly", "report", "outcome", "publish"])
+def test_a_night_that_is_not_over_is_refused_and_nothing_is_written(
+    lake: Store, run: Run, command: str
+) -> None:
+    code, said = run(command, "--run-date", "2999-01-01")
+    assert (code, said.partition(" (today is ")[0]) == (2, f"{command}: run_date 2999-01-01 is not over yet")
+    assert lake.keys("") == []
+
+
 def test_versions_tell_what_became_of_each(lake: Store, tmp_path: Path, run: Run) -> None:
     assert run("versions") == (0, f"there are no versions in {lake.uri}\n")
     names = [go_live(lake, tmp_path, days) for days in range(3)]

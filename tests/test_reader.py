@@ -17,7 +17,7 @@ from pipeline_tasks.lake.s3 import S3Store
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import data_file, log
 from pipeline_tasks.publishing.log import Change
-from pipeline_tasks.reader import current_name, open_current
+from pipeline_tasks.reader import current_name, open_current, open_version
 from tests.lists import NIGHT, make_version
 
 ODD = "u/'\"😀..日本"
@@ -43,6 +43,12 @@ def test_what_is_live_is_read_whole(either_lake: Store, tmp_path: Path) -> None:
     assert {user: list(rows["item_id"]) for user, rows in frame.groupby("user_id")} == LISTS
     assert version.to_arrow("popular", columns=["item_id"])["item_id"].to_pylist() == ["i1", "i2"]
     assert version.to_arrow("similar_items").num_rows == 1
+
+
+def test_a_local_lake_may_be_named_by_its_path(lake: Store, tmp_path: Path) -> None:
+    name = go_live(lake, tmp_path, LISTS)
+    place = tmp_path / "lake"
+    assert open_current(place).name == open_version(place, name).name == current_name(place) == name
 
 
 def test_one_users_list_comes_in_order(either_lake: Store, tmp_path: Path) -> None:

@@ -71,6 +71,22 @@ def written_anew(data: bytes, path: Path) -> bytes:
     return other.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("read", "said"),
+    [
+        (lambda version: version.top_n(1), "user_id is 1, and ids are strings .*top_n.'1'"),
+        (lambda version: version.to_arrow("top_n", "user_id"), r"columns is 'user_id' .*\['user_id'\]"),
+        (lambda version: next(version.batches("top_n", rows=0)), "rows is 0 "),
+    ],
+)
+def test_what_was_not_meant_so_is_refused(
+    lake: Store, tmp_path: Path, read: Callable[[Version], None], said: str
+) -> None:
+    go_live(lake, tmp_path, LISTS)
+    with pytest.raises(Refused, match=said):
+        read(open_current(lake.uri))
+
+
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("harm", [in_a_page, in_the_footer, cut_short, emptied, grown, written_anew])
 def test_a_file_that_was_altered_is_refused(

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from datetime import date
+from datetime import UTC, date, datetime
 
 from pipeline_tasks import settings
 from pipeline_tasks.errors import Refused
@@ -19,3 +19,10 @@ def night(text: str | None) -> date:
     if not found:
         raise Refused("no run date", "say --run-date YYYY-MM-DD, or set NIGHTJAR_RUN_DATE")
     return settings.parse_run_date(found)
+
+
+def night_to_run(text: str | None) -> date:
+    """Return the night as `night`; raises Refused for one that is not over, of which nothing is to be written."""
+    found = night(text)
+    settings.refuse_unfinished(found, datetime.now(UTC).date())
+    return found

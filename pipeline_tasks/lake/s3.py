@@ -19,6 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from s3transfer.utils import S3_RETRYABLE_DOWNLOAD_ERRORS
 
+from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake.ranges import RangeReader
 from pipeline_tasks.lake.store import AlreadyExists, Missing, StoreError
 
@@ -42,13 +43,22 @@ class BeyondEnd(StoreError):
 
 
 class S3Store:
-    """Objects of one bucket under a prefix (no slash at its ends; "" is the whole bucket)."""
+    """Objects of one bucket under a prefix (no slash at its ends; "" is the whole bucket).
+
+    Raises Refused where the environment tells boto3 of no store that it can ask.
+    """
 
     def __init__(self, bucket: str, prefix: str, config: Config | None = None) -> None:
         self.bucket = bucket
         self.uri = f"s3://{bucket}/{prefix}".rstrip("/")
         self._root = f"{prefix}/" if prefix else ""
-        self._client: Any = boto3.client("s3", config=config or CLIENT)
+        try:
+            self._client: Any = boto3.client("s3", config=config or CLIENT)
+        except (BotoCoreError, ValueError) as error:
+            raise Refused(
+                f"cannot open {self.uri}: {error}",
+                "see AWS_ENDPOINT_URL_S3, which begins with http:// or https://, and AWS_PROFILE",
+            ) from error
 
     def read(self, key: str) -> bytes:
         with self._explained("read", key):

@@ -90,10 +90,10 @@ def create_once(store: Store, key: str, data: bytes) -> bool:
 
 
 def open_store(uri: str) -> Store:
-    """Return the store behind a file:// or s3:// URI; raises Refused for another scheme."""
+    """Return the store behind a file:// or s3:// URI; raises Refused for anything else."""
     scheme, _, rest = uri.partition("://")  # what follows a # or ? belongs to the name
     first, _, path = rest.partition("/")
-    if scheme == "file" and rest:
+    if scheme == "file" and path and not first:  # a host's name, or a relative path's first folder
         from pipeline_tasks.lake.local import LocalStore
 
         return LocalStore(Path("/" + unquote(path)))

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.sample import dirt
@@ -30,10 +31,8 @@ def write_folder(plan: Plan, out: Path) -> dict[str, int]:
     """
     out = out.resolve()
     _check_place(out)
-    partial = out.with_name(out.name + ".partial")
+    partial = out.with_name(f"{out.name}.{uuid4().hex}.partial")
     try:
-        if partial.exists():
-            shutil.rmtree(partial)
         partial.mkdir(parents=True)
         facts = _write(plan, partial)
         (partial / FACTS).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -18,7 +18,7 @@ from pipeline_tasks.settings.models import (
     RecommendSettings,
     TrainSettings,
 )
-from pipeline_tasks.settings.night import DATE_PATTERN, night_end, parse_run_date
+from pipeline_tasks.settings.night import DATE_PATTERN, night_end, parse_run_date, refuse_unfinished
 from pipeline_tasks.settings.notify import MailSettings, NotifySettings
 from pipeline_tasks.settings.publishing import CheckSettings, PublishSettings
 from pipeline_tasks.settings.report import ReportSettings
@@ -71,5 +71,6 @@ __all__ = [
     "masked",
     "night_end",
     "parse_run_date",
+    "refuse_unfinished",
     "require_agreement",
 ]

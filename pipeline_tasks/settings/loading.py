@@ -1,5 +1,6 @@
 """Load the settings; what is wrong in them is told in one line: which key, what was found, what is allowed."""
 
+import json
 import os
 import re
 import tomllib
@@ -25,6 +26,8 @@ NOT_SETTINGS = {
     "NIGHTJAR_FAILED",
     "NIGHTJAR_APPLY",
 }
+# what Kubernetes puts into every pod of a namespace that has a Service called nightjar
+OF_A_SERVICE = rf"{PREFIX}(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 JSON_HINT = """lists and sections are written as JSON, as '["a", "b"]' or '{"key": "value"}'"""
 
 
@@ -48,7 +51,8 @@ def load(**overrides: Any) -> Settings:
 
 
 def _unknown_variables() -> list[str]:
-    names = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in NOT_SETTINGS)
+    ours = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in NOT_SETTINGS)
+    names = [name for name in ours if not re.fullmatch(OF_A_SERVICE, name)]
     return [n for n in names if n.removeprefix(PREFIX).split("__")[0].lower() not in Settings.model_fields]
 
 
@@ -66,11 +70,35 @@ def explain(error: ValidationError, path: Path) -> str:
     """Return one line for the first thing that is wrong: key, found, allowed."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"]) or "settings"
-    variable = PREFIX + key.upper().replace(".", "__")
-    where = f"environment variable {variable}" if variable in os.environ else str(path)
+    where = _place(first["loc"][:-1] if first["type"] == "missing" else first["loc"], path)
     if first["type"] == "extra_forbidden":
         return f"{key} in {where} is no setting; see `python -m pipeline_tasks settings --table`"
     message = first["msg"].removeprefix("Value error, ")
     value = "***" if re.search(MASKED, key, re.IGNORECASE) else mask(key, first["input"])
     found = "" if first["type"] == "value_error" else f" (found {value!r})"
     return f"{key} in {where}: {message}{found}"
+
+
+def _place(key: tuple[int | str, ...], path: Path) -> str:
+    """Return where a key is set: its own variable, that of a section around it, or the file; a section, by its keys' too."""
+    for depth in range(len(key), 0, -1):
+        variable = _variable(key[:depth])
+        if variable in os.environ and _holds(os.environ[variable], key[depth:]):
+            return f"environment variable {variable}"
+    inner = sorted(name for name in os.environ if name.startswith(f"{_variable(key)}__"))
+    return " and ".join([*(f"environment variable {name}" for name in inner), str(path)])
+
+
+def _variable(key: tuple[int | str, ...]) -> str:
+    return PREFIX + "__".join(str(part).upper() for part in key)
+
+
+def _holds(text: str, rest: tuple[int | str, ...]) -> bool:
+    """Say whether the JSON that a variable holds has a key; a variable's own key is there whatever it holds."""
+    try:
+        value: Any = json.loads(text) if rest else None
+        for part in rest:
+            value = value[part]
+    except (ValueError, LookupError, TypeError):
+        return False
+    return True

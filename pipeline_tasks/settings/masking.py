@@ -6,7 +6,10 @@ from typing import Any
 from pydantic import BaseModel
 
 # of a key whose value is not to be seen; of sections that hold one, what is found in their place
-MASKED = r"secret|password|token|access.?key|credential|webhook|^notify(\.mail)?$"
+MASKED = (
+    r"secret|password|passphrase|pwd|token|credential|webhook|(access|account|api|encryption|private).?key"
+    r"|^notify(\.mail)?$"
+)
 
 
 def masked(settings: BaseModel) -> dict[str, Any]:
@@ -20,5 +23,5 @@ def mask(key: str, value: Any) -> Any:
     if re.search(MASKED, key, re.IGNORECASE):
         return "***" if value else value
     if isinstance(value, str):
-        return re.sub(r"(://[^/:@]+:)[^/@]+@", r"\1***@", value)
+        return re.sub(r"(://[^/:@]*:)[^/]+@", r"\1***@", value)
     return value

@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from pipeline_tasks.settings.schedule import Schedule
 from pipeline_tasks.settings.source import Section, filled_up
 
 # nights of each layer that stay, where nobody has set another number
@@ -28,7 +29,7 @@ class RetentionSettings(Section):
     bytes: dict[str, int] = {}
     """Bytes that a layer may have: beyond it older nights go too, as far as nothing needs them. Nights that can be run
     again are needed: a number for raw makes them fewer."""
-    schedule: str = "0 12 * * 0"
+    schedule: Schedule = "0 12 * * 0"
     """When the retention DAG starts (cron, UTC)."""
     apply: bool = False
     """Whether the DAG's runs remove, or only say what they would."""

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from pipeline_tasks.contracts import SOURCE_TABLES
+from pipeline_tasks.settings.schedule import Schedule
 from pipeline_tasks.settings.source import Section, filled_up
 
 # share of a source table's rows that may be bad, where nobody has set another
@@ -15,7 +16,7 @@ BUDGET = dict.fromkeys(SOURCE_TABLES, 0.05)
 
 
 class AirflowSettings(Section):
-    schedule: str = "0 2 * * *"
+    schedule: Schedule = "0 2 * * *"
     """When the nightly DAG starts (cron, UTC)."""
     deadline: str = Field("", pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")
     """Time of day (UTC, as 06:00) by which a scheduled night must be live, else `notify` is told; empty: none."""

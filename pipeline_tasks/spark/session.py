@@ -50,13 +50,24 @@ def spark_session(settings: SparkSettings, name: str, scratch: Path) -> Iterator
     if running is not None:
         yield running
         return
-    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
-        raise Refused("Spark needs Java 17 or 21, and none was found", "install openjdk-17-jre-headless")
+    _require_java()
     session = _build(settings, name, scratch)
     try:
         yield session
     finally:
         session.stop()
+
+
+def _require_java() -> None:
+    """Raise Refused where there is no Java as Spark looks for it: in JAVA_HOME where that is set, else on the path."""
+    home = os.environ.get("JAVA_HOME")
+    if home and not shutil.which(str(Path(home, "bin", "java"))):
+        raise Refused(
+            f"Spark needs Java 17 or 21, and none was found in JAVA_HOME, {home}",
+            "let it name Java's folder, in which bin/java lies, or unset it",
+        )
+    if not home and not shutil.which("java"):
+        raise Refused("Spark needs Java 17 or 21, and none was found", "install openjdk-17-jre-headless")
 
 
 def _build(settings: SparkSettings, name: str, scratch: Path) -> SparkSession:

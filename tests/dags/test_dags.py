@@ -48,6 +48,12 @@ def test_the_outcome_is_told_which_stages_failed_in_this_run(nightly: Any) -> No
     assert "NIGHTJAR_FAILED" not in nightly.get_task("report").env
 
 
+def test_the_form_says_that_a_forced_night_needs_a_reason(nightly: Any) -> None:
+    told = {name: nightly.params.get_param(name).description for name in ("publish", "why")}
+    assert "say why" in told["publish"]
+    assert told["why"].startswith("Needed where Publish is force")
+
+
 def test_only_publishing_wakes_consumers(nightly: Any, airflow_home: Path) -> None:
     assert [task.task_id for task in nightly.tasks if task.outlets] == ["publish"]
     assert nightly.get_task("publish").outlets[0].name == "nightjar_recommendations"

@@ -55,6 +55,7 @@ def test_the_pod_asks_for_what_the_settings_say(
     assert environment["NIGHTJAR_LAKE"] == "s3://bucket/lake"
     assert environment.items() >= settings.agreed(settings.load()).items()
     assert pod.spec.security_context["runAsNonRoot"] is True
+    assert pod.spec.enable_service_links is False
 
 
 def test_several_processes_get_memory_to_share(

@@ -133,10 +133,37 @@ def test_a_key_cannot_leave_the_lake(lake: Store) -> None:
             lake.write(key, b"")
 
 
-@pytest.mark.parametrize("uri", ["http://host/lake", "lake", "s3://", "gs://bucket/lake"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://host/lake",
+        "lake",
+        "s3://",
+        "gs://bucket/lake",
+        "file://lake",
+        "file://lake/",
+        "file://host/lake",
+        "file:///",
+    ],
+)
 def test_what_is_no_place_for_a_lake_is_refused(uri: str) -> None:
     with pytest.raises(Refused, match="no place for a lake"):
         open_store(uri)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("AWS_ENDPOINT_URL_S3", "127.0.0.1:9000", "Invalid endpoint: 127.0.0.1:9000"),
+        ("AWS_PROFILE", "nosuch", r"profile \(nosuch\) could not be found"),
+    ],
+)
+def test_what_boto3_cannot_make_a_client_of_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Refused, match=rf"cannot open s3://bucket/lake: .*{reason}.*see .*{name}"):
+        open_store("s3://bucket/lake")
 
 
 def test_folders_with_spaces_and_signs_make_a_lake(tmp_path: Path) -> None:

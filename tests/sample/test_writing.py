@@ -68,6 +68,15 @@ def test_a_folder_with_other_things_is_refused_and_kept(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_a_folder_beside_it_is_kept_whatever_it_is_called(tmp_path: Path) -> None:
+    mine = tmp_path / "shop.partial" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("dear to me")
+    write_sample(tmp_path / "shop", users=5, items=5, days=2, seed=1, images=False, end=END)
+    assert mine.read_text() == "dear to me"
+    assert {path.name for path in tmp_path.iterdir()} == {"shop", "shop.partial"}
+
+
 def test_an_earlier_sample_is_replaced_whole(tmp_path: Path) -> None:
     write_sample(tmp_path / "shop", users=5, items=5, days=9, seed=1, images=True, end=END)
     write_sample(tmp_path / "shop", users=5, items=5, days=2, seed=1, images=False, end=END)

@@ -50,6 +50,33 @@ def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "x://me:***@h/" in shown
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "spark.hadoop.fs.s3a.encryption.key",
+        "spark.hadoop.fs.azure.account.key.shop.dfs.core.windows.net",
+        "spark.hadoop.fs.gs.auth.service.account.private.key",
+        "ssl.passphrase",
+        "db_pwd",
+        "some.api-key",
+    ],
+)
+def test_sparks_keys_are_masked(make_settings, key: str) -> None:
+    assert settings.masked(make_settings(spark={"conf": {key: "hush"}}))["spark"]["conf"][key] == "***"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:hush@h:6379/0", "redis://:***@h:6379/0"),
+        ("x://me:hu@sh@h/", "x://me:***@h/"),
+        ("x://h:80/a@b", "x://h:80/a@b"),
+    ],
+)
+def test_passwords_in_urls_are_masked(make_settings, url: str, shown: str) -> None:
+    assert settings.masked(make_settings(spark={"conf": {"a.url": url}}))["spark"]["conf"]["a.url"] == shown
+
+
 def test_whom_to_tell_and_how_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTJAR_NOTIFY__WEBHOOK", "https://hooks.example.com/services/hush")
     monkeypatch.setenv("NIGHTJAR_NOTIFY__MAIL__PASSWORD", "hush")

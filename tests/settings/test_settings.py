@@ -139,6 +139,24 @@ def test_a_wrong_variable_is_named(config: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("NOTIFY__MAIL", '{"passwort": 5}', "notify.mail.passwort in environment variable {} is no setting"),
+        ("NOTIFY", '{"mail": {"port": 0}}', "notify.mail.port in environment variable {}: "),
+        ("RULES", '{"pins": [{"item": "a"}]}', "rules.pins.0.rank in environment variable {}: "),
+        ("NOTIFY__MAIL__HOST", "mail", "notify.mail in environment variable {} and {config}: sender"),
+        ("TRAIN", '{"epochs": 3}', "train.dim in {config}: "),
+    ],
+)
+def test_a_wrong_value_is_looked_for_in_the_variables_of_its_section_and_of_its_keys(
+    config: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    config.write_text("[train]\ndim = 0\n" if name == "TRAIN" else "")
+    monkeypatch.setenv(f"NIGHTJAR_{name}", value)
+    assert refusal().startswith(said.format(f"NIGHTJAR_{name}", config=config))
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("RULES__BLOCKED_ITEMS", "sku-17"),
@@ -172,6 +190,26 @@ def test_an_unknown_variable_is_refused(config: Path, monkeypatch: pytest.Monkey
     config.write_text("")
     monkeypatch.setenv("NIGHTJAR_TRIAN__DIM", "64")
     assert "NIGHTJAR_TRIAN__DIM in the environment is no setting" in refusal()
+
+
+def test_what_kubernetes_says_of_a_service_called_nightjar_is_no_setting(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text("")
+    for name, value in {
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT": "80",
+        "SERVICE_PORT_HTTP": "80",
+        "PORT": "tcp://10.0.0.1:80",
+        "PORT_80_TCP": "tcp://10.0.0.1:80",
+        "PORT_80_TCP_PROTO": "tcp",
+        "PORT_80_TCP_PORT": "80",
+        "PORT_80_TCP_ADDR": "10.0.0.1",
+    }.items():
+        monkeypatch.setenv(f"NIGHTJAR_{name}", value)
+    settings.load()
+    monkeypatch.setenv("NIGHTJAR_PORTS", "80")
+    assert refusal().startswith("NIGHTJAR_PORTS in the environment is no setting")
 
 
 def test_a_missing_file_is_refused(config: Path) -> None:
@@ -232,6 +270,21 @@ def test_mails_go_to_several(config: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert settings.load().notify.mail.addressees == ["ann@example.com", "bob@example.com"]
     monkeypatch.setenv("NIGHTJAR_NOTIFY__MAIL__TO", "eve@example.com, ann@example.com")
     assert settings.load().notify.mail.addressees == ["eve@example.com", "ann@example.com"]
+
+
+@pytest.mark.parametrize("section", ["airflow", "retention"])
+@pytest.mark.parametrize("schedule", ["nonsense", "", "0 25 * * *", "0 2 * *", "@nightly", "0 2 * * 1-9"])
+def test_a_schedule_that_takes_the_dag_away_is_refused(config: Path, section: str, schedule: str) -> None:
+    config.write_text(f"[{section}]\nschedule = '{schedule}'\n")
+    assert refusal().startswith(f"{section}.schedule in {config}: {schedule!r} is no cron expression; write")
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["@quarterly", "*/30 1-5,7 * * *", "0 2 * jan-MAR mon,FRI", "0 2 L * *", "0 2 * * 1#2", "0 2 * * * 30"],
+)
+def test_a_schedule_that_airflow_takes_is_taken(make_settings, schedule: str) -> None:
+    assert make_settings(airflow={"schedule": schedule}).airflow.schedule == schedule
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from pipeline_tasks.contracts import SOURCE_TABLES
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import open_store
-from pipeline_tasks.settings import Settings
+from pipeline_tasks.settings import Settings, refuse_unfinished
 from pipeline_tasks.sources import (
     Declared,
     Layout,
@@ -25,7 +25,7 @@ from pipeline_tasks.sources import (
 )
 from pipeline_tasks.spark.staging import open_staging
 from pipeline_tasks.stages.ingest.events import read_arrived, write_events
-from pipeline_tasks.stages.ingest.plan import plan, refuse_unfinished
+from pipeline_tasks.stages.ingest.plan import plan
 from pipeline_tasks.stages.ingest.reads import Reads
 from pipeline_tasks.stages.ingest.snapshots import write_derived, write_snapshot
 from pipeline_tasks.stages.ingest.writes import Writes

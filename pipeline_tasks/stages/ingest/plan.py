@@ -23,15 +23,6 @@ class Night:
         return [self.after + timedelta(days=n + 1) for n in range((self.run_date - self.after).days)]
 
 
-def refuse_unfinished(run_date: date, today: date) -> None:
-    """Raise Refused for a day that is not over: what still arrives on it would belong to a night that is past."""
-    if run_date >= today:
-        raise Refused(
-            f"run_date {run_date} is not over yet",
-            f"today is {today} (UTC): run it once midnight UTC has ended that day",
-        )
-
-
 def plan(store: Store, run_date: date) -> Night:
     """Return what the night takes in; partitions that an earlier run of it wrote are written anew.
 

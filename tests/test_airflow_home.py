@@ -1,0 +1,75 @@
+"""Airflow's home is ready once its database has been migrated to the end, by the Airflow that is there."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline_tasks import airflow_home
+from pipeline_tasks.__main__ import main
+
+# an Airflow that keeps what it is asked, makes its database first, and ends as it is told
+AIRFLOW = """
+import pathlib, sys
+home, code, *words = sys.argv[1:]
+with pathlib.Path(home, "asked").open("a") as file:
+    print(*words, file=file)
+pathlib.Path(home, "airflow.db").touch()
+print("migrating")
+sys.exit(int(code))
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh home, of an Airflow that can do all that it is asked."""
+    monkeypatch.setattr(airflow_home, "HOME", tmp_path)
+    monkeypatch.delenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", raising=False)
+    let_it_end_with(0, monkeypatch)
+    return tmp_path
+
+
+def let_it_end_with(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def command(*words: str) -> list[str]:
+        return [sys.executable, "-c", AIRFLOW, str(airflow_home.HOME), str(code), *words]
+
+    monkeypatch.setattr(airflow_home, "command", command)
+
+
+def asked(home: Path) -> list[str]:
+    return (home / "asked").read_text().splitlines()
+
+
+def test_a_home_is_migrated_until_that_has_come_to_its_end(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    let_it_end_with(1, monkeypatch)
+    assert main(["airflow", "dags", "list"]) == 1
+    log = home / "logs/migration.log"
+    assert capsys.readouterr().err == (
+        f"airflow: Airflow cannot make or upgrade its database in {home} (see {log})\n"
+    )
+    assert log.read_text() == "migrating\n"
+    let_it_end_with(0, monkeypatch)
+    for _ in range(2):
+        assert main(["airflow", "dags", "list"]) == 0
+    assert asked(home) == ["db migrate", "db migrate", "dags list", "dags list"]
+
+
+def test_another_airflow_migrates_anew(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    airflow_home.prepare(home / "log")
+    airflow_home.prepare(home / "log")
+    assert asked(home) == ["db migrate"]
+    monkeypatch.setattr(airflow_home, "version", lambda name: "99.0")
+    airflow_home.prepare(home / "log")
+    assert asked(home) == ["db migrate"] * 2
+
+
+def test_what_needs_no_database_and_a_database_elsewhere_are_left_alone(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main(["airflow", "version"])
+    main(["airflow", "db", "check"])
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "postgresql://elsewhere/airflow")
+    main(["airflow", "dags", "list"])
+    assert asked(home) == ["version", "db check", "dags list"]

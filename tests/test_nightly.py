@@ -1,0 +1,109 @@
+"""`nightly` from a terminal: whoever ends it ends Airflow and the stage that it runs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import CHECKOUT
+
+# As Airflow does, it runs each stage in a session of its own, ends it when it is asked to end, and goes on.
+AIRFLOW = """
+trap 'echo asked > asked; kill $stage' TERM
+echo $$ > pids
+while true; do setsid sleep 600 & stage=$!; echo $stage >> pids; wait; done
+"""
+NIGHTLY = """
+import sys
+from pipeline_tasks import airflow_home
+from pipeline_tasks.__main__ import main
+airflow_home.prepare = lambda log: None
+airflow_home.command = lambda *words: ["sh", "-c", "cd {folder}; {airflow}"]
+sys.exit(main(["nightly", "--run-date", "2026-06-30"]))
+"""
+Start = Callable[[], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Return a function that starts `nightly`, and returns when Airflow, which is a shell, runs a stage."""
+    places = {
+        "NIGHTJAR_LAKE": (tmp_path / "lake").as_uri(),
+        "NIGHTJAR_STATE": str(tmp_path / "state"),
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+    }
+    running: list[subprocess.Popen[str]] = []
+    code = NIGHTLY.replace("{folder}", str(tmp_path)).replace(
+        "{airflow}", AIRFLOW.strip().replace("\n", "; ")
+    )
+
+    def start() -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=CHECKOUT,
+            env={**os.environ, **places},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        running.append(process)
+        until = time.monotonic() + 60
+        while len(started(tmp_path)) < 2 and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+    for pid in alive(tmp_path):
+        os.kill(pid, signal.SIGKILL)
+
+
+def started(folder: Path) -> list[int]:
+    """Return the processes of Airflow and of its stages."""
+    path = folder / "pids"
+    return [int(line) for line in path.read_text().split()] if path.is_file() else []
+
+
+def alive(folder: Path) -> list[int]:
+    """Return those that have not ended: one that nobody has waited for yet has."""
+    found = [psutil.Process(pid) for pid in started(folder) if psutil.pid_exists(pid)]
+    return [each.pid for each in found if each.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (signal.SIGTERM, 143, ""),
+        (signal.SIGHUP, 129, ""),
+        (signal.SIGINT, 130, "nightly: interrupted\n"),
+    ],
+)
+def test_who_ends_it_ends_airflow_and_its_stage(
+    start: Start, tmp_path: Path, number: signal.Signals, code: int, said: str
+) -> None:
+    process = start()
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert alive(tmp_path) == []
+    assert len(started(tmp_path)) == 2
+    assert out.partition("nightly-2026-06-30.log\n\n")[2] == said
+
+
+def test_airflow_is_asked_first_where_a_stage_may_run_in_a_container(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTJAR_TRAIN__LAUNCHER", "docker")
+    process = start()
+    process.terminate()
+    process.communicate(timeout=30)
+    assert (tmp_path / "asked").is_file()
+    assert alive(tmp_path) == []
