@@ -1,17 +1,16 @@
 """A table's lists by its rules: candidates in order in, lists of the wanted length out, and a tally of what was done."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_tasks.ranking.barred import Barred
 from pipeline_tasks.ranking.filled import PINNED, POPULAR, Filled, picked
-from pipeline_tasks.ranking.selection import Cap, Likeness, Rules, choose
+from pipeline_tasks.ranking.selection import Likeness, Rules, choose
+from pipeline_tasks.ranking.spares import standing_by
 
 Ints = NDArray[np.int32]
 
@@ -161,55 +160,13 @@ class TableRules:
         offered, some = self.fallback[: self.offers], slice(lists.first, lists.first + len(lists.items))
         barred = self.barred.rows(some).among(offered, self.n_items)[short]
         left = left.beside(self._offered(own.beside(left), offered, barred))
-        more = left.taken(self._standing_by(own.items[:, : self.n], left.items))
+        more = left.taken(standing_by(own.items[:, : self.n], left.items, self.places - self.n, self.rules))
         lowest = np.where(own.items > 0, own.scores, np.inf).min(1, initial=np.inf, keepdims=True)
         more.scores[:] = np.minimum.accumulate(np.minimum(more.scores, lowest), axis=1)
         both = own.beside(more)
         closed = np.argsort(both.items == 0, axis=1, kind="stable")[:, : self.places]
         lists.put(short, both.taken(closed).falling())
         return lists
-
-    def _standing_by(self, listed: Ints, left: Ints) -> NDArray[np.int64]:
-        """Return the columns of `left` that stand by, -1 for none: what can follow each listed item, then some of all.
-
-        Caps of the latter, in proportion to their number, let some of every group be among them. With a single cap
-        these hold what can follow.
-        """
-        spares = self.places - self.n
-        first = np.full((len(left), spares), -1, np.int64)
-        rest = left.copy()
-        if len(self.rules.caps) > 1:
-            row, column = np.nonzero(self._followers(listed, left))
-            nth = np.arange(len(row)) - np.searchsorted(row, row)
-            row, column, nth = (each[nth < spares] for each in (row, column, nth))
-            first[row, nth], rest[row, column] = column, 0
-        looser = [replace(cap, most=-(-cap.most * spares // self.n)) for cap in self.rules.caps]
-        rules = replace(self.rules, caps=looser, diversity=0.0, likeness=None)
-        most = spares - int((first >= 0).sum(1).min(initial=spares))
-        columns = np.concatenate([first, choose(rest, most, rules).columns], axis=1)
-        closed = np.argsort(columns < 0, axis=1, kind="stable")[:, :spares]
-        return np.take_along_axis(columns, closed, 1)
-
-    def _followers(self, listed: Ints, left: Ints) -> NDArray[np.bool_]:
-        """Say which of `left` (rows, items) are the best that caps let into their list once a listed item is out.
-
-        Such an item shares with it every group of its own that is full. The best are looked for among those for whom the
-        same caps are full: of two that are out of one group each, both may come in.
-        """
-        caps = self.rules.caps
-        full = [_full(cap.groups[listed], cap.groups[left], cap.most) for cap in caps]
-        found, every = np.zeros(left.shape, np.bool_), np.arange(len(left))
-        for chosen in product((True, False), repeat=len(caps)):
-            alike = left > 0
-            for shut, wanted in zip(full, chosen, strict=True):
-                alike &= shut == wanted
-            shared = [cap for cap, wanted in zip(caps, chosen, strict=True) if wanted]
-            kinds = np.where(alike, _kinds(left, shared), -1)
-            for kind in _distinct(_kinds(listed, shared)).T:
-                fits = kinds == kind[:, None]
-                best = fits.argmax(1)
-                found[every, best] |= fits[every, best] & (kind >= 0)
-        return found
 
     def _offered(self, own: Filled, items: Ints, barred: NDArray[np.bool_]) -> Filled:
         """Return distinct items as columns: what the rows are not `barred` from, and do not hold already."""
@@ -275,33 +232,6 @@ def content_likeness(content: NDArray[np.float32], groups: Ints) -> Likeness:
         return alike
 
     return likeness
-
-
-def _full(own: Ints, theirs: Ints, most: int) -> NDArray[np.bool_]:
-    """Say which of `theirs` (rows, items) are groups that a row's `own` (rows, n) have `most` of; 0 is no group."""
-    full = np.zeros(theirs.shape, np.bool_)
-    for place in range(most - 1, own.shape[1]):
-        group = own[:, place]
-        rows = np.flatnonzero((group > 0) & ((own[:, : place + 1] == group[:, None]).sum(1) == most))
-        full[rows] |= theirs[rows] == group[rows, None]
-    return full
-
-
-def _kinds(items: Ints, caps: Sequence[Cap]) -> NDArray[np.integer]:
-    """Return numbers from 0, the same for items that share the groups of all caps."""
-    sizes = [int(cap.groups.max()) + 1 for cap in caps]
-    kinds = np.zeros(items.shape, np.int32 if math.prod(sizes) < 1 << 31 else np.int64)
-    for cap, size in zip(caps, sizes, strict=True):
-        kinds = kinds * kinds.dtype.type(size) + cap.groups[items]
-    return kinds
-
-
-def _distinct(kinds: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Return (rows, most that a row has) each row's distinct numbers, -1 behind or between them."""
-    kinds = np.sort(kinds, axis=1)
-    kinds[:, 1:][kinds[:, 1:] == kinds[:, :-1]] = -1
-    most = int((kinds >= 0).sum(1).max(initial=0))
-    return np.sort(kinds, axis=1)[:, kinds.shape[1] - most :]
 
 
 def _pairs(items: Ints) -> tuple[NDArray[np.int64], Ints]:
