@@ -20,7 +20,9 @@ echo $$ > pids
 while true; do setsid sleep 600 & stage=$!; echo $stage >> pids; wait; done
 """
 NIGHTLY = """
+import signal
 import sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup
 from pipeline_tasks import airflow_home
 from pipeline_tasks.__main__ import main
 airflow_home.prepare = lambda log: None

@@ -30,15 +30,23 @@ def open_feature_store(settings: Settings) -> Iterator[FeatureStore]:
     """Give the store with the definitions applied, and keep every other run of this lake out meanwhile.
 
     Feast's file registry loses concurrent writes. Raises Refused where Feast's configuration is wrong, and
-    NightjarError where another run does not leave the store in time. What Feast prints goes to stderr.
+    NightjarError where another run does not leave the store in time, or where the store fails. What Feast prints goes to
+    stderr.
     """
     os.environ[STATE_VARIABLE] = str(settings.state_dir)
     config = _checked_config(settings)
     with _alone(settings.state_dir), contextlib.redirect_stdout(sys.stderr):
-        store = FeatureStore(repo_path=str(REPOSITORY), fs_yaml_file=config)
-        apply_total_with_repo_instance(
-            store, store.project, store.registry, read_definitions(REPOSITORY), skip_source_validation=True
-        )
+        definitions = read_definitions(REPOSITORY)
+        try:
+            store = FeatureStore(repo_path=str(REPOSITORY), fs_yaml_file=config)
+            apply_total_with_repo_instance(
+                store, store.project, store.registry, definitions, skip_source_validation=True
+            )
+        except Exception as error:  # each kind of store raises errors of its own
+            raise NightjarError(
+                f"the feature store cannot be opened: {type(error).__name__}: {error}",
+                f"see {config}, and run it again",
+            ) from error
         yield store
 
 

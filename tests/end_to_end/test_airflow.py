@@ -89,7 +89,7 @@ def late(standalone: Standalone) -> str:
     api = standalone.api
     api.workers(0)
     standalone.let_it_start()
-    run: str = wait_for("the scheduled run", 150, lambda: api.runs(NIGHTLY, "scheduled"))[0]["dag_run_id"]
+    run: str = wait_for("the scheduled run", 300, lambda: api.runs(NIGHTLY, "scheduled"))[0]["dag_run_id"]
     api.call("PATCH", f"/api/v2/dags/{NIGHTLY}/dagRuns/{quote(run)}", {"state": "failed"})
     api.workers(8)
     return run
