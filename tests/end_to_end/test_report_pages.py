@@ -14,7 +14,7 @@ from pipeline_tasks.reporting import page
 from tests import browser, screens
 from tests.browser import Browser
 from tests.end_to_end.conftest import END, SECOND
-from tests.reporting.test_page import EVIL, hostile
+from tests.reporting.hostile import EVIL, hostile
 
 WINDOWS = [(1200, 900), (390, 844)]
 PAGES = [f"{SECOND}/index.html", f"{END}/index.html", "index.html"]

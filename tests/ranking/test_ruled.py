@@ -5,7 +5,7 @@ import numpy as np
 from pipeline_tasks.ranking.barred import Barred
 from pipeline_tasks.ranking.filled import PINNED, filled_of
 from pipeline_tasks.ranking.ruled import Pinned, TableRules
-from pipeline_tasks.ranking.selection import Cap, Rules
+from pipeline_tasks.ranking.selection import Rules
 
 NOTHING_BARRED = Barred(np.zeros(3, np.int64), np.zeros(0, np.int32))
 NO_ITEMS = filled_of(0, np.zeros((2, 0), np.int32), np.zeros((2, 0), np.float32))
@@ -48,69 +48,6 @@ def test_a_list_that_is_refilled_counts_new_items_only_where_they_are_promised()
         made.apply(NO_ITEMS)
         assert made.tally.refilled == 4
         assert made.tally.removed == told
-
-
-def test_spares_stand_behind_a_list_that_is_as_long_as_its_caps_allow() -> None:
-    """Three of each group: what may stand in any place comes first, and then some of every group that is full."""
-    group = np.array([0, *[1] * 20, *[2] * 20, 3], np.int32)
-    items = np.concatenate([np.arange(1, 42), [0]]).astype(np.int32)[None]
-    scores = np.linspace(0.9, 0.1, 42, dtype=np.float32)[None]
-    nothing = Barred(np.zeros(2, np.int64), np.zeros(0, np.int32))
-    rules = Rules(caps=[Cap("group", group, 3)])
-    made = TableRules(rules, n=6, places=12, barred=nothing, offers=1, n_items=41)
-    lists = made.apply(filled_of(0, items, scores))
-    assert lists.items.tolist() == [[1, 2, 3, 21, 22, 23, 41, 4, 5, 6, 24, 25]]
-    assert (np.diff(lists.scores) <= 0).all()
-    assert lists.scores[0, 0] == scores[0, 0]
-    assert lists.scores[0, 5] == scores[0, 22]
-    assert made.tally.still_short == 0
-    assert made.tally.removed == {"group": 34}
-
-
-def test_where_two_caps_are_full_something_stands_by_that_can_follow_each_item() -> None:
-    """Of two categories and brands, 2 of each: what shares one group with an item cannot follow it, the other is full."""
-    kinds = [*[(1, 1)] * 2, *[(2, 2)] * 2, *[(1, 2)] * 2, *[(2, 1)] * 2, *[(1, 1)] * 2, *[(2, 2)] * 2]
-    category, brand = np.array([(0, 0), *kinds], np.int32).T
-    nothing = Barred(np.zeros(2, np.int64), np.zeros(0, np.int32))
-    rules = Rules(caps=[Cap("category", category, 2), Cap("brand", brand, 2)])
-    for places, standing_by in ((8, [9, 11, 5, 6]), (6, [9, 11]), (5, [9])):
-        made = TableRules(rules, n=4, places=places, barred=nothing, n_items=12)
-        lists = made.apply(filled_of(0, np.arange(1, 13, dtype=np.int32)[None], np.ones((1, 12), np.float32)))
-        assert lists.items.tolist() == [[1, 2, 3, 4, *standing_by]]
-
-
-def test_what_shares_a_full_group_and_has_room_in_the_other_stands_by_too() -> None:
-    """Nothing shares both groups with an item; 5 and 6 are of its category, and of a brand that the list has none of."""
-    kinds = [(1, 1), (2, 2), (1, 2), (2, 1), (1, 3), (2, 3)]
-    category, brand = np.array([(0, 0), *kinds], np.int32).T
-    nothing = Barred(np.zeros(2, np.int64), np.zeros(0, np.int32))
-    rules = Rules(caps=[Cap("category", category, 1), Cap("brand", brand, 1)])
-    made = TableRules(rules, n=3, places=5, barred=nothing, n_items=6)
-    lists = made.apply(filled_of(0, np.arange(1, 7, dtype=np.int32)[None], np.ones((1, 6), np.float32)))
-    assert lists.items.tolist() == [[1, 2, 5, 6, 0]]
-
-
-def test_two_stand_by_for_an_item_whose_groups_both_have_room_without_it() -> None:
-    """Where 1 is out, 2 of its category and 4 of its brand can both come in; 3 can only stand in for 2."""
-    category, brand = np.array([(0, 0), (1, 1), (1, 2), (1, 3), (2, 1)], np.int32).T
-    nothing = Barred(np.zeros(2, np.int64), np.zeros(0, np.int32))
-    rules = Rules(caps=[Cap("category", category, 1), Cap("brand", brand, 1)])
-    made = TableRules(rules, n=3, places=5, barred=nothing, n_items=4)
-    lists = made.apply(filled_of(0, np.arange(1, 5, dtype=np.int32)[None], np.ones((1, 4), np.float32)))
-    assert lists.items.tolist() == [[1, 2, 4, 0, 0]]
-
-
-def test_spares_come_from_the_fallback_and_close_up_behind_a_short_list() -> None:
-    group = np.array([0, *[1] * 9], np.int32)
-    pairs = Barred.of_pairs(2, np.array([0, 1]), np.array([3, 4], np.int32))
-    made = TableRules(
-        Rules(caps=[Cap("group", group, 2)]), n=4, places=6, barred=pairs,
-        fallback=np.arange(1, 10, dtype=np.int32), offers=9, n_items=9,
-    )  # fmt: skip
-    items = np.array([[9, 8, 0], [7, 0, 0]], np.int32)
-    lists = made.apply(filled_of(0, items, np.ones((2, 3), np.float32)))
-    assert lists.items.tolist() == [[9, 8, 1, 0, 0, 0], [7, 1, 2, 0, 0, 0]]
-    assert made.tally.still_short == 2
 
 
 def test_new_items_lack_only_where_their_row_may_have_them() -> None:

@@ -1,84 +1,22 @@
-"""The page shows a night's report.json and nothing else, stands alone, and lets nothing through that a source says."""
+"""The page shows a night's report.json and nothing else, and stands alone."""
 
 import json
-import re
-from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from pipeline_tasks.lake import records
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import changes
-from pipeline_tasks.reporting import card, morning, page, summary, trends, verdict
-from pipeline_tasks.stages import publish
+from pipeline_tasks.reporting import morning, page, trends
 from tests.lists import NIGHT
+from tests.reporting.hostile import EVIL
+from tests.reporting.reading import Reader, stands_alone
 from tests.reporting.report_night import NAME, write_whole
-from tests.stages.published_night import HEALTH, record, write_checked, write_records
-
-EVIL = "</title><script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>{{ 7 * 7 }}\"' "
-VOID = {"meta", "br", "link", "img"}
-
-
-class Reader(HTMLParser):
-    """Collects the text and the tags of a page; raises where a tag is closed that is not open."""
-
-    def __init__(self, markup: str) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.feed(markup)
-        assert self.open == []
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.words.append(data)
-
-
-@pytest.fixture
-def settings(make_settings: Callable[..., Any]) -> Any:
-    return make_settings()
-
-
-@pytest.fixture
-def content(lake: Store, settings: Any, tmp_path: Path) -> dict[str, Any]:
-    write_whole(lake, settings, tmp_path / "files", {"i1": "Kettle", "i2": EVIL})
-    return json.loads(json.dumps(morning.collect(lake, settings, NIGHT).content))
-
-
-def alone(made: Reader) -> None:
-    """Assert that a page loads nothing, runs nothing, and links only to its neighbours."""
-    assert not {tag for tag, _ in made.tags} & {"script", "iframe", "object", "embed", "form", "base"}
-    for tag, attrs in made.tags:
-        assert not [name for name in attrs if name.startswith("on")], (tag, attrs)
-        for name in ("src", "href", "xlink:href", "action"):
-            target = attrs.get(name)
-            assert target is None or re.match(r"(data:|\.\./|\d{4}-\d\d-\d\d/index\.html$)", target), target
 
 
 def test_a_night_is_told_whole(content: dict[str, Any]) -> None:
     assert (content["notes"], content["absent"]) == ([], {})
     made = Reader(page.render(content))
-    alone(made)
+    stands_alone(made)
     for part in (
         "Saturday 10 January 2026", "Published", "It passed its check, with 1 warning; transformer with ranking serves",
         "users with a list 2 clean events that arrived 900 events kept out 10.0%", "few users", NAME, "0.2765 to 0.3435", "The challenger: NDCG +0.0123 against ease (95%: -0.0045 to +0.0291), of the same 77",
@@ -147,33 +85,6 @@ def test_every_figure_comes_from_the_json(content: dict[str, Any]) -> None:
     assert [said for _, said in OTHER.values() if said not in shown] == []
 
 
-def hostile(told: Any, harm: str = EVIL, key: str = "") -> Any:
-    """Return the same with every text, and every name that a source may say, replaced by what means harm."""
-    if isinstance(told, dict):
-        free = key in ("metrics", "rules", "rows", "top_n", "places")
-        return {(f"{harm}{name}" if free else name): hostile(each, harm, name) for name, each in told.items()}
-    if isinstance(told, list):
-        return [hostile(each, harm, key) for each in told]
-    kept = ("run_date", "state", "status", "before", "week", "day", "band", "when")
-    return harm if isinstance(told, str) and key not in kept else told
-
-
-def test_whatever_is_said_is_shown_as_text(content: dict[str, Any]) -> None:
-    online = content.pop("online")
-    content = {**hostile(content), "online": {**online, "version": EVIL}}
-    made = Reader(page.render(content, {EVIL: 'data:image/webp;base64,"><script>'}))
-    alone(made)
-    assert made.text.count("alert('x')") > 30
-    assert "{{ 7 * 7 }}" in made.text
-
-
-def test_the_page_over_all_nights_lets_nothing_through(content: dict[str, Any]) -> None:
-    night = trends.line({**hostile(content), "online": content["online"], "state": "failed"})
-    made = Reader(page.render_index([night], [EVIL]))
-    alone(made)
-    assert "alert('x')" in made.text
-
-
 def test_the_page_over_all_nights_has_their_trends_and_a_line_a_night(content: dict[str, Any]) -> None:
     night = trends.line(content)
     earlier = replace(
@@ -201,82 +112,6 @@ def test_charts_and_tables_say_what_they_are(content: dict[str, Any]) -> None:
     assert all("alt" in attrs for tag, attrs in made.tags if tag == "img")
 
 
-def test_a_refused_night_says_so_first_and_shows_what_is_known(
-    lake: Store, settings: Any, tmp_path: Path
-) -> None:
-    version = write_whole(lake, settings, tmp_path / "files")
-    records.write(lake, record("ingest", hours=5))
-    reason = "items: 40 prices are negative"
-    records.write(lake, record("validate", hours=5, status="refused", reason=reason))
-    content = morning.collect(lake, settings, NIGHT).content
-    shown = Reader(page.render(content)).text
-    assert "Refused Validate refused: items: 40 prices are negative." in shown
-    assert f"Consumers still read {version}." in shown
-    assert (content["online"], content["drift"], content["mix"]) == (None, None, None)
-    assert content["absent"]["drift"] == "features has not run"
-    assert "Features has not run." in shown
-
-
-def test_a_held_night_shows_its_own_lists_and_waits(lake: Store, settings: Any, tmp_path: Path) -> None:
-    write_checked(lake, tmp_path / "files")
-    write_records(lake, publish={"status": "nothing", "reason": "held, as asked"})
-    held = settings.model_copy(update={"publish": type(settings.publish)(mode="hold")})
-    shown = Reader(page.render(morning.collect(lake, held, NIGHT).content)).text
-    assert "Held" in shown
-    assert "waits to be released. Nothing is published yet." in shown
-
-
-def test_a_forced_night_says_who_forced_it_why_and_in_spite_of_what(
-    lake: Store, make_settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_checked(lake, tmp_path, health=[HEALTH], warnings=["few users"])
-    monkeypatch.setattr(publish, "who", lambda: "ann")
-    forced = make_settings(publish={"mode": "force", "why": "the shop was split"})
-    made = publish.run(forced, NIGHT)
-    assert (made.facts["who"], made.facts["why"]) == ("ann", "forced: the shop was split, although 30% lost")
-    unchanged = {"status": "nothing", "reason": "unchanged"}  # its record does not know who published it
-    for again in ({}, unchanged):
-        write_records(lake, check={"facts": {"health": [HEALTH]}}, publish=again)
-        content = json.loads(json.dumps(morning.collect(lake, forced, NIGHT).content))
-        assert content["entry"] == {
-            "sequence": 1,
-            "action": "publish",
-            "who": "ann",
-            "why": made.facts["why"],
-        }
-        said = "It was forced by ann: the shop was split, although 30% lost; it has 1 warning."
-        shown = Reader(page.render(content)).text
-        assert said in shown
-        assert "passed its check" not in shown
-
-
-def test_a_night_that_was_held_and_then_released_says_who_released_it(
-    lake: Store, settings: Any, tmp_path: Path
-) -> None:
-    verdict = write_checked(lake, tmp_path, health=[HEALTH])
-    refused = {"status": "refused", "reason": f"version {verdict.version} is held: 30% lost"}
-    write_records(lake, check={"facts": {"health": [HEALTH]}}, publish=refused)
-    assert "Held" in Reader(page.render(morning.collect(lake, settings, NIGHT).content)).text
-    changes.release(lake, NIGHT, verdict, "ann", "the sale explains it")
-    shown = Reader(page.render(morning.collect(lake, settings, NIGHT).content)).text
-    assert f"Published {verdict.version}, entry 1 of the log. It was released by ann: the sale" in shown
-    assert "Consumers still read" not in shown
-
-
-@pytest.mark.parametrize(
-    ("entry", "holds", "said"),
-    [({"action": "publish", "who": "ann", "why": "forced: an older night"}, True,
-      "It passed its check and was forced by ann: an older night."),
-     ({"action": "rollback", "who": "bob", "why": "bad lists"}, False,
-      "It was made live again by bob: bad lists, although 30% lost."),
-     ({"action": "publish", "who": "ann", "why": "night 2026-01-10 passed its check"}, True, "It passed its check."),
-     (None, False, "Its health would hold it back: 30% lost.")],
-)  # fmt: skip
-def test_what_was_overridden_is_said(entry: dict[str, str] | None, holds: bool, said: str) -> None:
-    content = {"state": "live", "verdict": "v", "entry": entry, "health": [{**HEALTH, "holds": holds}]}
-    assert verdict.told(content).why == said
-
-
 def test_an_empty_lake_has_a_page_too(lake: Store, settings: Any) -> None:
     content = morning.collect(lake, settings, NIGHT).content
     shown = Reader(page.render(json.loads(json.dumps(content)))).text
@@ -288,16 +123,3 @@ def test_the_same_lake_makes_the_same_page(lake: Store, settings: Any, tmp_path:
     write_whole(lake, settings, tmp_path / "files")
     first, second = (page.render(morning.collect(lake, settings, NIGHT).content) for _ in range(2))
     assert first == second
-
-
-def test_of_a_night_whose_ending_cannot_be_read_nothing_is_claimed(
-    lake: Store, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: Any) -> None:
-        raise OSError("bad disk")
-
-    monkeypatch.setattr(summary, "ending", broken)
-    content = json.loads(json.dumps(morning.collect(lake, settings, NIGHT).content))
-    assert verdict.told(content) == verdict.Told("Unknown", "bad", "", "")
-    assert "the ending could not be read: bad disk" in Reader(page.render(content)).text
-    assert card.draw(content)

@@ -1,7 +1,6 @@
 """The summary tells a night as it was, on a terminal, and never fails over what is missing."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +33,6 @@ FACTS = {
                  "serving": {"name": "transformer", "model_version": "2026-01-10-aaaaaaaaaaaa",
                              "reason": "the challenger is better than popular"}},
 }  # fmt: skip
-
-
-@pytest.fixture
-def settings(make_settings: Callable[..., Any]) -> Any:
-    return make_settings()
 
 
 @pytest.fixture
