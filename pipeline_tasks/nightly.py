@@ -104,7 +104,10 @@ def _start(chosen: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
 def _watch(
     process: subprocess.Popen[bytes], store: Store, night: date, turn: int, elsewhere: bool
 ) -> Record | None:
-    """Print each stage of this run, whose records begin with `turn`, as its record appears; return the outcome's, or None without one."""
+    """Print each stage of this run as its record appears; return the outcome's, or None without one.
+
+    The run's records begin with `turn`; `elsewhere` is as in `_end`.
+    """
     waiting = list(records.STAGES)
     found: Record | None = None
     try:

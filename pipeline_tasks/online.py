@@ -2,10 +2,9 @@
 
 from datetime import date
 
-from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing.catalogue import names
-from pipeline_tasks.publishing.versions import MANIFEST
+from pipeline_tasks.publishing.versions import is_whole
 from pipeline_tasks.reader import open_version
 from pipeline_tasks.settings import Settings
 
@@ -21,5 +20,5 @@ def put_online(settings: Settings, store: Store, name: str) -> int | None:
     from pipeline_tasks.featurestore.lists import push
 
     # rows of a version that can be gone back to stay
-    kept = (each for each in names(store) if store.exists(f"{layout.version(each)}/{MANIFEST}"))
+    kept = (each for each in names(store) if is_whole(store, each))
     return push(settings, open_version(store.uri, name), date.fromisoformat(next(kept, name)[:10]))

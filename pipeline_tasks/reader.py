@@ -85,7 +85,7 @@ def _open(store: Store, entry: log.Entry) -> "Version":
 def _way_out(store: Store, live: log.Entry) -> str:
     """Say how something else goes live where the live version cannot be read."""
     for entry in changes.earlier(store, live):
-        if store.exists(f"{layout.version(entry.version)}/{versions.MANIFEST}"):
+        if versions.is_whole(store, entry.version):
             return f"go back: python -m pipeline_tasks rollback --to {entry.version} --why '{live.version} is gone'"
     otherwise = "run a newer night, or put the version back from a copy of the lake"
     return "no earlier version is left to go back to: " + floors.again(

@@ -48,7 +48,7 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     assert name in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["nightly", "report", "outcome", "publish"])
+@pytest.mark.parametrize("command", ["nightly", "ingest", "report", "outcome", "publish"])
 def test_a_night_that_is_not_over_is_refused_and_nothing_is_written(
     lake: Store, run: Run, command: str
 ) -> None:

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(loaded: Settings, options: argparse.Namespace) -> int:
     from pipeline_tasks.lake.store import open_store
-    from pipeline_tasks.publishing import catalogue, log, verification
+    from pipeline_tasks.publishing import catalogue, log, verification, versions
 
     store = open_store(loaded.lake_uri)
     of_log = list(verification.faults_of_log(store))
@@ -34,7 +34,7 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
         raise Refused(f"nothing is published in {store.uri}", "look whether that is the lake")
     broken: dict[str, list[str]] = {}
     for name in names:
-        if options.all and name != serves and not verification.is_whole(store, name):
+        if options.all and name != serves and not versions.is_whole(store, name):
             print(f"{name}: incomplete, and not live")  # as a check that was killed leaves it
             continue
         found = list(verification.faults_of_version(store, name))

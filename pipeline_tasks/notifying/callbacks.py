@@ -1,4 +1,4 @@
-"""What Airflow calls when a night failed or missed its deadline, or retention failed: a run's context in, the command `notify` started.
+"""What Airflow calls when a run failed or a night missed its deadline: its context in, the command `notify` started.
 
 The command is a process of its own: a callback is called in the DAG processor, or in the triggerer, where other
 DAGs' work waits behind it.

@@ -10,7 +10,7 @@ from pipeline_tasks.publishing.log import Entry
 
 
 def faults_of_log(store: Store) -> Iterator[str]:
-    """Yield what is wrong with the log: numbers that are missing, entries that are none, or of versions that changed; or all gone.
+    """Yield what is wrong with the log: all gone, numbers that are missing, entries that are none, or of changed versions.
 
     A version whose manifest has gone is a fault only where it is live: retention removes older ones.
     """
@@ -32,7 +32,7 @@ def faults_of_log(store: Store) -> Iterator[str]:
         if layout.log_entry(entry.sequence) != key:
             yield f"{store.uri}/{key} says that it is entry {entry.sequence}"
     for entry in {entry.version: entry for entry in history}.values():
-        if entry == history[-1] or is_whole(store, entry.version):
+        if entry == history[-1] or versions.is_whole(store, entry.version):
             yield from _faults_of_manifest(store, entry)
     if history and log.is_unfinished(store):
         yield (
@@ -61,11 +61,6 @@ def faults_of_version(store: Store, version: str) -> Iterator[str]:
     for key in store.keys(f"{folder}/"):
         if key not in named and key != f"{folder}/{versions.MANIFEST}":
             yield f"{store.uri}/{key} is not of this version: remove it"
-
-
-def is_whole(store: Store, version: str) -> bool:
-    """Say whether the version has a manifest, which is written last, and removed first."""
-    return store.exists(f"{layout.version(version)}/{versions.MANIFEST}")
 
 
 def _faults_of_manifest(store: Store, entry: Entry) -> Iterator[str]:

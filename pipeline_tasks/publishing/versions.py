@@ -88,10 +88,15 @@ def _footer(path: Path) -> dict[str, Any]:
         return {"bytes": size, "sha256": hashlib.sha256(handle.read()).hexdigest()}
 
 
+def is_whole(store: Store, version: str) -> bool:
+    """Say whether the version has a manifest, which is written last, and removed first."""
+    return store.exists(f"{layout.version(version)}/{MANIFEST}")
+
+
 def upload(store: Store, manifest: Manifest, files: dict[str, Sequence[Path]]) -> bool:
     """Put the files and then the manifest; return False where the version is there already."""
     folder = layout.version(manifest.version)
-    if store.exists(f"{folder}/{MANIFEST}"):
+    if is_whole(store, manifest.version):
         return False
     for table, paths in files.items():
         for path in paths:

@@ -51,5 +51,15 @@ def test_a_malformed_run_date_is_refused(text: str) -> None:
         settings.parse_run_date(text)
 
 
+@pytest.mark.parametrize("night", [date(2026, 2, 1), date(2026, 2, 2)])
+def test_a_day_that_is_not_over_is_refused(night: date) -> None:
+    with pytest.raises(Refused) as refused:
+        settings.refuse_unfinished(night, today=date(2026, 2, 1))
+    assert str(refused.value) == (
+        f"run_date {night} is not over yet (today is 2026-02-01 (UTC): run it once midnight UTC has ended that day)"
+    )
+    settings.refuse_unfinished(date(2026, 1, 31), today=date(2026, 2, 1))
+
+
 def test_a_night_ends_at_midnight_after_its_date() -> None:
     assert settings.night_end(date(2026, 6, 30)) == datetime(2026, 7, 1, tzinfo=UTC)

@@ -18,9 +18,10 @@ def read_events(
 ) -> DataFrame:
     """Return (user_id, item_id, event_time, known_at, weight) of every clean event up to the night.
 
-    Events of types that have no weight, since the settings declare them no more, are left out. The partitions' digests go into `inputs`. `known_at` is when an event may first be used: it has happened, and has arrived. In the lake's first
-    partition, which holds all that came before, arrivals may be of a single delivery: there it is when the
-    event happened.
+    Events of types that have no weight, since the settings declare them no more, are left out. The partitions'
+    digests go into `inputs`. `known_at` is when an event may first be used: it has happened, and has arrived. In the
+    lake's first partition, which holds all that came before, arrivals may be of a single delivery: there it is
+    when the event happened.
     """
     tables.require_commit(staging.store, layout.night(TABLE, run_date), "preprocess")
     commits = tables.chain(staging.store, TABLE, run_date)

@@ -5,12 +5,12 @@ of arrival that is still missing. Items and users are snapshots of what was know
 """
 
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import date
 
 from pipeline_tasks.contracts import SOURCE_TABLES
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import open_store
-from pipeline_tasks.settings import Settings, refuse_unfinished
+from pipeline_tasks.settings import Settings
 from pipeline_tasks.sources import (
     Declared,
     Layout,
@@ -31,9 +31,8 @@ from pipeline_tasks.stages.ingest.snapshots import write_derived, write_snapshot
 from pipeline_tasks.stages.ingest.writes import Writes
 
 
-def run(settings: Settings, run_date: date, today: date | None = None) -> Report:
-    """Ingest the night; `today` (UTC) is only there to refuse days that are not over."""
-    refuse_unfinished(run_date, today or datetime.now(UTC).date())
+def run(settings: Settings, run_date: date) -> Report:
+    """Ingest the night."""
     store = open_store(settings.lake_uri)
     night = plan(store, run_date)
     chosen = choose(settings)
