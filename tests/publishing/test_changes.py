@@ -10,20 +10,18 @@ from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store, StoreError
 from pipeline_tasks.publishing import catalogue, changes, log
-from pipeline_tasks.publishing.log import Change
 from pipeline_tasks.reader import open_current
 from tests.failing_store import FailingStore, Killed
-from tests.lists import NIGHT, make_version
+from tests.lists import NIGHT
+from tests.stages import staged_night
 from tests.stages.published_night import write_checked
 
 LISTS = {"ann": ["i1", "i2"]}
 
 
 def go_live(store: Store, folder: Path, days: int) -> str:
-    night = NIGHT + timedelta(days=days)
-    manifest = make_version(store, folder / str(days), {**LISTS, f"u{days}": ["i1"]}, night=night)
-    change = Change(manifest.version, str(night), manifest.sha256, "publish", "a test", "a night")
-    return log.append(store, change, lambda live: None).version
+    lists = {**LISTS, f"u{days}": ["i1"]}
+    return staged_night.go_live(store, folder / str(days), NIGHT + timedelta(days=days), lists)
 
 
 @pytest.fixture

@@ -44,8 +44,8 @@ def fit_ranker(work: Work, name: str, past: Histories) -> Ranking:
     """
     settings, cut = work.settings, work.data.holdout.cut
     users, most = settings.dataset.holdout_min_users, settings.dataset.holdout_max_days
-    counts = past.novel() if settings.recommend.exclude_seen else np.ones(len(past.items), bool)
-    validation = choose_holdout(past.row_of_event[counts], past.times[counts], cut, users, most)
+    measured = past.where(past.novel()) if settings.recommend.exclude_seen else past
+    validation = choose_holdout(measured.row_of_event, measured.times, cut, users, most)
     if not validation.enough:
         return _none(f"{validation.warm_users} of {users} users to validate it on in {validation.days} days")
     days = max(settings.ranking.days, validation.days)
