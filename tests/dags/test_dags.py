@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.dags.loading import CHECKOUT, DAGS, load
-from tests.publishing.test_changes import go_live
+from tests.publishing.going_live import go_live
 
 
 def test_the_night_is_one_straight_chain(nightly: Any) -> None:

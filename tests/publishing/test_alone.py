@@ -15,7 +15,7 @@ from pipeline_tasks.lake.store import Store
 from pipeline_tasks.stages import check, publish
 from tests.failing_store import content
 from tests.lists import NIGHT
-from tests.publishing.test_changes import go_live
+from tests.publishing.going_live import go_live
 from tests.stages.staged_night import SETTINGS, write_source, write_staged
 
 TONIGHT = NIGHT + timedelta(days=2)

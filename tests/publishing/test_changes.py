@@ -1,36 +1,18 @@
 """Going back and releasing: what is live changes by one entry, or not at all, and never to what is not whole."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout
-from pipeline_tasks.lake.store import Store, StoreError
-from pipeline_tasks.publishing import catalogue, changes, log
+from pipeline_tasks.lake.store import Store
+from pipeline_tasks.publishing import catalogue, log
 from pipeline_tasks.reader import open_current
-from tests.failing_store import FailingStore, Killed
 from tests.lists import NIGHT
-from tests.stages import staged_night
+from tests.publishing.going_live import back, go_live, released
 from tests.stages.published_night import write_checked
-
-LISTS = {"ann": ["i1", "i2"]}
-
-
-def go_live(store: Store, folder: Path, days: int) -> str:
-    lists = {**LISTS, f"u{days}": ["i1"]}
-    return staged_night.go_live(store, folder / str(days), NIGHT + timedelta(days=days), lists)
-
-
-@pytest.fixture
-def three(either_lake: Store, tmp_path: Path) -> list[str]:
-    return [go_live(either_lake, tmp_path, days) for days in range(3)]
-
-
-def back(store: Store, to: str | None = None) -> str:
-    return changes.roll_back(store, to, "ann", "bad lists").version
 
 
 def test_back_is_to_the_version_before_and_then_to_the_one_before_that(
@@ -151,25 +133,6 @@ def test_nothing_is_no_place_to_go_back_from(lake: Store) -> None:
         back(lake)
 
 
-def test_who_is_overtaken_is_told_and_decides_again(
-    either_lake: Store, tmp_path: Path, three: list[str]
-) -> None:
-    class Overtaken(FailingStore):
-        def create(self, key: str, data: bytes) -> None:
-            if self.changes == 0:
-                self.changes += 1
-                go_live(self.inner, tmp_path / "other", 4)
-            self.inner.create(key, data)
-
-    with pytest.raises(Refused, match=r"2026-01-14-.* went live meanwhile"):
-        back(Overtaken(either_lake, at=99))
-    assert log.newest(either_lake).run_date == "2026-01-14"  # type: ignore[union-attr]
-
-
-def released(store: Store, night: date, verdict: Any) -> Any:
-    return changes.release(store, night, verdict, "ann", "looked at it")
-
-
 def test_a_held_version_is_released_with_why_it_was_held(either_lake: Store, tmp_path: Path) -> None:
     health = [{"severity": "stop", "holds": False, "sentence": "30% lost"}]
     verdict = write_checked(either_lake, tmp_path, health=health)
@@ -191,73 +154,3 @@ def test_a_version_of_an_older_night_or_of_altered_files_is_not_released(lake: S
     go_live(lake, tmp_path / "newer", 1)
     with pytest.raises(NothingToDo, match="the newer night 2026-01-11 is live"):
         released(lake, NIGHT, verdict)
-
-
-@pytest.mark.parametrize("to", [None, 1])
-def test_a_rollback_that_dies_before_its_copy_goes_back_once(
-    either_lake: Store, three: list[str], to: int | None
-) -> None:
-    to_version = None if to is None else three[to]
-    with pytest.raises(Killed):
-        back(FailingStore(either_lake, at=2, error=Killed()), to_version)
-    assert log.is_unfinished(either_lake)
-    assert back(either_lake, to_version) == three[1]
-    assert [entry.action for entry in log.history(either_lake)] == 3 * ["publish"] + ["rollback"]
-    assert not log.is_unfinished(either_lake)
-
-
-def test_nobody_takes_anothers_unfinished_rollback_for_his_own(either_lake: Store, three: list[str]) -> None:
-    with pytest.raises(Killed):
-        back(FailingStore(either_lake, at=2, error=Killed()))
-    assert changes.roll_back(either_lake, None, "bob", "that one is bad too").version == three[0]
-    assert [(entry.who, entry.version) for entry in log.history(either_lake)[3:]] == [
-        ("ann", three[1]),
-        ("bob", three[0]),
-    ]
-
-
-def test_a_rollback_whose_copy_fails_says_that_it_is_live(either_lake: Store, three: list[str]) -> None:
-    broken = StoreError("503 SlowDown", "")
-    with pytest.raises(StoreError, match=rf"{three[1]} is live, entry 4 of the log, but .*503 SlowDown"):
-        back(FailingStore(either_lake, at=2, error=broken))
-    assert back(either_lake) == three[1]
-    assert open_current(either_lake.uri).name == three[1]
-
-
-def test_an_airflow_run_goes_back_once_however_often_it_is_tried(
-    either_lake: Store, tmp_path: Path, three: list[str]
-) -> None:
-    """Its task may die after all is done, and is then tried again."""
-    run = "airflow rollback_recommendations manual__1"
-    for _ in range(2):
-        assert changes.roll_back(either_lake, None, run, "bad lists").version == three[1]
-    assert len(log.history(either_lake)) == 4
-    newer = go_live(either_lake, tmp_path, 3)
-    with pytest.raises(NothingToDo, match=rf"made {three[1]} live in entry 4; {newer} went live after it"):
-        changes.roll_back(either_lake, None, run, "bad lists")
-    assert changes.roll_back(either_lake, None, f"{run}0", "worse lists").version == three[1]
-
-
-def test_an_airflow_run_that_is_asked_for_another_version_releases_that_too(
-    lake: Store, tmp_path: Path
-) -> None:
-    """All its tasks were cleared, and somebody approved what waits by then."""
-    run = "airflow release_recommendations manual__1"
-    for days in range(2):
-        night = NIGHT + timedelta(days=days)
-        verdict = write_checked(lake, tmp_path / str(days), night)
-        for _ in range(2):
-            made = changes.release(lake, night, verdict, run, "looked at it")
-            assert (made.version, made.sequence) == (verdict.version, days + 1)
-
-
-def test_a_release_that_dies_before_its_copy_is_told_to_consumers_by_the_next_try(
-    either_lake: Store, tmp_path: Path
-) -> None:
-    verdict = write_checked(either_lake, tmp_path)
-    with pytest.raises(Killed):
-        released(FailingStore(either_lake, at=2, error=Killed()), NIGHT, verdict)
-    assert not either_lake.exists(layout.CURRENT)
-    assert released(either_lake, NIGHT, verdict).sequence == 1
-    assert either_lake.read(layout.CURRENT) == either_lake.read(layout.log_entry(1))
-    assert len(log.history(either_lake)) == 1

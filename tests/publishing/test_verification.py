@@ -11,7 +11,7 @@ from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, verification
 from pipeline_tasks.reader import open_version
 from tests.failing_store import FailingStore
-from tests.publishing.test_changes import go_live
+from tests.publishing.going_live import go_live
 
 
 @pytest.fixture

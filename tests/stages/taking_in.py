@@ -12,9 +12,14 @@ FIRST, SECOND, THIRD, FOURTH = (date(2026, 1, day) for day in (10, 11, 12, 13))
 
 
 def take(settings: Settings, night: date) -> Report:
-    return ingest.run(settings, night, today=date(2026, 2, 1))
+    return ingest.run(settings, night)
 
 
 def rows(lake: Any, table: str, day: date) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = tables.read_table(lake, layout.raw(table, day), "ingest").to_pylist()
     return found
+
+
+def users(lake: Any, day: date) -> list[str]:
+    """Return whose events the day's partition holds."""
+    return [row["user_id"] for row in rows(lake, "interactions", day)]

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("spark")
 
 
 def take(settings: Settings, night: date) -> None:
-    ingest.run(settings, night, today=date(2026, 2, 1))
+    ingest.run(settings, night)
 
 
 def quarantined(lake: Any, table: str, night: date = FIRST) -> list[tuple[Any, list[str]]]:

@@ -1,0 +1,66 @@
+"""What `verify` says of a version's files and of the log, and what it advises."""
+
+from pathlib import Path
+
+from pipeline_tasks.lake import layout
+from pipeline_tasks.lake.store import Store
+from tests.commands.conftest import Run
+from tests.lists import NIGHT
+from tests.publishing.going_live import go_live
+
+
+def test_verify_says_that_all_is_well_or_what_is_not(lake: Store, tmp_path: Path, run: Run) -> None:
+    code, said = run("verify")
+    assert (code, said) == (
+        2,
+        f"verify: nothing is published in {lake.uri} (look whether that is the lake)\n",
+    )
+    names = [go_live(lake, tmp_path, days) for days in range(2)]
+    assert run("verify") == (0, f"{names[1]}: as it was published\nthe log has 2 entries, none missing\n")
+    lake.write(f"{layout.version(names[0])}/top_n/part-00001.parquet", b"!")
+    assert run("verify")[0] == 0
+    for words in (("verify", names[0]), ("verify", "--all")):
+        code, said = run(*words)
+        assert code == 2
+        assert "part-00001.parquet has been altered" in said
+        assert "(do not go back to it" in said
+    code, said = run("verify", str(NIGHT))
+    assert code == 2
+    assert f"there is no version '{NIGHT}'" in said
+    lake.delete([layout.log_entry(1)])
+    code, said = run("verify")
+    assert (code, "0000000001.json is missing" in said) == (2, True)
+
+
+def test_verify_looks_into_what_is_live_whatever_is_wrong_with_the_log(
+    lake: Store, tmp_path: Path, run: Run
+) -> None:
+    live = [go_live(lake, tmp_path, days) for days in range(3)][-1]
+    lake.delete([layout.log_entry(2), layout.CURRENT])
+    code, said = run("verify", "live")
+    assert code == 2
+    assert f"{live}: as it was published" in said
+    assert "0000000002.json is missing" in said
+    assert (
+        "until the next publish, release or rollback copies it (no version that was looked at differs" in said
+    )
+    lake.write(f"{layout.version(live)}/top_n/part-00001.parquet", b"!")
+    code, said = run("verify")
+    assert f"{live}: " in said
+    assert "part-00001.parquet has been altered" in said
+    assert "(rollback to a version that is whole" in said
+
+
+def test_verify_tells_of_files_that_are_of_no_version_and_passes_over_what_a_killed_check_left(
+    lake: Store, tmp_path: Path, run: Run
+) -> None:
+    live = go_live(lake, tmp_path, 0)
+    half = f"{NIGHT}-0123456789ab"
+    lake.write(f"{layout.version(half)}/top_n/part-00000.parquet", b"a part")
+    code, said = run("verify", "--all")
+    assert code == 0, said
+    assert f"{half}: incomplete, and not live" in said
+    lake.write(f"{layout.version(live)}/top_n/extra.parquet", b"rows of nobody")
+    code, said = run("verify", "--all")
+    assert code == 2
+    assert f"{live}/top_n/extra.parquet is not of this version: remove it" in said
