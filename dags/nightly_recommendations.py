@@ -18,12 +18,11 @@ with its reason; `reports/<run_date>/index.html` sums the night up.
   that is told late and then goes live is fine; told late and still running, look at the task that runs.
 """
 
-from datetime import timedelta
-
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, chain
+from airflow.sdk import DAG, Asset, chain
 from alerts import deadline
 from night_params import night_params
 from stage_tasks import default_args, stage_task
+from timetables import every
 
 from pipeline_tasks import settings
 from pipeline_tasks.lake.records import STAGES
@@ -34,8 +33,8 @@ loaded = settings.load()
 with DAG(
     dag_id="nightly_recommendations",
     doc_md=__doc__,
-    # without a start date, switching the DAG on waits for the next night instead of running the last one
-    schedule=CronTriggerTimetable(loaded.airflow.schedule, timezone="UTC", run_immediately=timedelta(0)),
+    # without a start date, switching the DAG on waits for the next night, unless it should have started within the hour
+    schedule=every(loaded.airflow.schedule),
     catchup=False,
     max_active_runs=1,
     default_args=default_args(loaded),

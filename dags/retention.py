@@ -7,11 +7,10 @@ at work, and a stage waits for it. Killed, it leaves whole tables; run it again.
 **On call:** `notify` tells that it failed. Exit code 1 names who was writing; clear the task. Exit code 2 names a damaged object: nothing was removed.
 """
 
-from datetime import timedelta
-
-from airflow.sdk import DAG, CronTriggerTimetable, Param
+from airflow.sdk import DAG, Param
 from command_tasks import command_task
 from stage_tasks import default_args
+from timetables import every
 
 from pipeline_tasks import settings
 from pipeline_tasks.notifying.callbacks import on_other_failure
@@ -21,7 +20,7 @@ loaded = settings.load()
 with DAG(
     dag_id="retention",
     doc_md=__doc__,
-    schedule=CronTriggerTimetable(loaded.retention.schedule, timezone="UTC", run_immediately=timedelta(0)),
+    schedule=every(loaded.retention.schedule),
     catchup=False,
     max_active_runs=1,
     default_args=default_args(loaded),

@@ -22,3 +22,10 @@ def serialized(dag: Any) -> Any:
     from airflow.serialization.serialized_objects import DagSerialization
 
     return DagSerialization.serialize_dag(dag)
+
+
+def as_scheduled(dag: Any) -> Any:
+    """Return a DAG as the scheduler knows it: written to Airflow's database and read back."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return DagSerialization.deserialize_dag(serialized(dag))

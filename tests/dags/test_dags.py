@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.dags.loading import CHECKOUT, DAGS, load
+from tests.dags.loading import CHECKOUT, DAGS, as_scheduled, load
 from tests.publishing.going_live import go_live
 
 
@@ -105,11 +105,26 @@ def test_retention_only_says_what_it_would_do_unless_it_is_asked(airflow_home: P
         assert rendered["NIGHTJAR_APPLY"] == told
 
 
-def test_switching_the_dag_on_waits_for_the_next_night(nightly: Any) -> None:
-    from airflow.serialization.serialized_objects import DagSerialization
+@pytest.mark.parametrize(
+    ("now", "starts"),
+    [
+        ((1, 59, 59), "2026-07-01T02:00"),
+        # parsed again before the scheduler has looked: it is still to be run
+        ((2, 0, 5), "2026-07-01T02:00"),
+        ((2, 59, 59), "2026-07-01T02:00"),
+        # switched on late: the next night is waited for
+        ((3, 0, 1), "2026-07-02T02:00"),
+        ((23, 0, 0), "2026-07-02T02:00"),
+    ],
+)
+def test_a_first_night_is_started_up_to_an_hour_late(
+    nightly: Any, monkeypatch: pytest.MonkeyPatch, now: tuple[int, int, int], starts: str
+) -> None:
+    from airflow.timetables import trigger
 
-    scheduled = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(nightly))
-    assert scheduled.next_dagrun_info(last_automated_run_info=None).run_after > datetime.now(UTC)
+    monkeypatch.setattr(trigger, "utcnow", lambda: datetime(2026, 7, 1, *now, tzinfo=UTC))
+    scheduled = as_scheduled(nightly).next_dagrun_info(last_automated_run_info=None)
+    assert scheduled.run_after == datetime.fromisoformat(f"{starts}+00:00")
 
 
 def test_what_a_person_types_never_meets_a_shell(nightly: Any) -> None:
@@ -170,9 +185,7 @@ def test_a_refused_stage_is_not_tried_again(airflow_home: Path, message: str, ac
 
 
 def test_the_retry_policy_survives_serialization(nightly: Any) -> None:
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    assert DagSerialization.deserialize_dag(DagSerialization.serialize_dag(nightly)).dag_id == nightly.dag_id
+    assert as_scheduled(nightly).dag_id == nightly.dag_id
 
 
 def test_the_files_of_the_dags_are_thin() -> None:

@@ -22,8 +22,6 @@ from tests.webhook import Webhook
 
 NIGHTLY, CONSUMER = "nightly_recommendations", "example_consumer"
 TRIES = 8
-# in which Airflow learns of a DAG's new schedule, as a rule; where it is slower the DAG is scheduled anew
-PARSING_SECONDS = 40
 HALF_A_DAY = 43_200
 
 
@@ -35,19 +33,10 @@ class Standalone:
         self.root, self.lake, self._config = root, LocalStore(root / "lake"), Path(env["NIGHTJAR_CONFIG"])
 
     def schedule_in(self, seconds: float) -> None:
-        """Let the nightly DAG start at a whole minute, at least so far ahead, and be live by the next."""
+        """Let the nightly DAG start at the next whole minute after so many seconds, and be live by the one after it."""
         self.starts = (datetime.now(UTC) + timedelta(seconds=seconds + 60)).replace(second=0, microsecond=0)
         self.deadline = self.starts + timedelta(minutes=1)
         self.configure()
-
-    def let_it_start(self) -> None:
-        """Let the nightly DAG start soon; return when Airflow knows of it, as it makes no run of a past start."""
-        for _ in range(TRIES):
-            self.schedule_in(PARSING_SECONDS)
-            left = (self.starts - datetime.now(UTC)).total_seconds()
-            if came(left, lambda: self.api.next_run(NIGHTLY) == self.starts):
-                return
-        raise AssertionError(f"Airflow has not learned of {TRIES} schedules in time")
 
     def configure(self, publish: str = "auto") -> None:
         """Write the settings anew, as somebody would; each task reads them when it starts."""
@@ -128,11 +117,6 @@ class Api:
         found = self.call("GET", f"/api/v2/dags/{dag}/dagRuns?order_by=run_after")["dag_runs"]
         return [run for run in found if run["run_type"] == kind]
 
-    def next_run(self, dag: str) -> datetime | None:
-        """Return when the scheduler makes the DAG's next run."""
-        known: str | None = self.call("GET", f"/api/v2/dags/{dag}")["next_dagrun_run_after"]
-        return datetime.fromisoformat(known) if known else None
-
     def workers(self, slots: int) -> None:
         """Let so many tasks run at a time."""
         self.call("PATCH", "/api/v2/pools/default_pool?update_mask=slots", {"slots": slots})
@@ -144,18 +128,14 @@ class Api:
 
 
 def wait_for(what: str, seconds: float, ready: Callable[[], Any]) -> Any:
-    """Return what `ready` returns once it is true; raises AssertionError where that takes longer."""
-    if not (found := came(seconds, ready)):
-        raise AssertionError(f"waited {seconds:.0f} s for {what}")
-    return found
+    """Return what `ready` returns once it is true; an API that does not answer is asked again.
 
-
-def came(seconds: float, ready: Callable[[], Any]) -> Any:
-    """Return what `ready` returns once it is true, None after so many seconds; an API that does not answer is asked again."""
+    Raises AssertionError where that takes longer.
+    """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
             if found := ready():
                 return found
         time.sleep(1)
-    return None
+    raise AssertionError(f"waited {seconds:.0f} s for {what}")

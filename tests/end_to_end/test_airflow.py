@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -88,8 +88,10 @@ def late(standalone: Standalone) -> str:
     """A scheduled run whose deadline passes while it waits for a worker; somebody ends it, as it need not run to be late."""
     api = standalone.api
     api.workers(0)
-    standalone.let_it_start()
-    run: str = wait_for("the scheduled run", 300, lambda: api.runs(NIGHTLY, "scheduled"))[0]["dag_run_id"]
+    standalone.schedule_in(0)
+    (made,) = wait_for("the scheduled run", NIGHT_SECONDS, lambda: api.runs(NIGHTLY, "scheduled"))
+    assert datetime.fromisoformat(made["run_after"]) == standalone.starts
+    run: str = made["dag_run_id"]
     api.call("PATCH", f"/api/v2/dags/{NIGHTLY}/dagRuns/{quote(run)}", {"state": "failed"})
     api.workers(8)
     return run
@@ -131,7 +133,7 @@ def test_a_scheduled_night_that_is_late_is_told_once(standalone: Standalone, lat
 def test_a_night_that_is_held_goes_live_by_a_button_and_wakes_the_consumer(standalone: Standalone) -> None:
     """Of the day after the shop's last: a version of an earlier night would be refused for what has sold out since."""
     api, lake = standalone.api, standalone.lake
-    woken = wait_for("who reads what a night publishes", 60, lambda: api.runs(CONSUMER, "asset_triggered"))
+    woken = wait_for("who reads what a night publishes", 120, lambda: api.runs(CONSUMER, "asset_triggered"))
     assert len(woken) == 1
     run = api.trigger("release_recommendations", {"why": "looks good"})
     path = f"/api/v2/dags/release_recommendations/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
@@ -159,7 +161,7 @@ def test_a_night_that_fails_is_told_once_with_its_reason(standalone: Standalone)
     night = END - timedelta(days=3)
     run = api.trigger(NIGHTLY, {"run_date": str(night), "model": "item_knn", "publish": "auto", "why": ""})
     assert wait_for("the night", 120, lambda: api.ended(NIGHTLY, run)) == "failed"
-    wait_for("the message", 60, lambda: webhook.texts[before:])
+    wait_for("the message", 120, lambda: webhook.texts[before:])
     time.sleep(QUIET_SECONDS)
     (told,) = webhook.texts[before:]
     subject, reason, reads, report, airflow = told.splitlines()
