@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pipeline_tasks import airflow_home, processes, settings
 from pipeline_tasks.errors import NightjarError, Refused
@@ -23,8 +23,8 @@ from pipeline_tasks.settings import PublishSettings, Settings
 DAG = "nightly_recommendations"
 POLL_SECONDS = 0.3
 EXIT_CODES = {"done": 0, "refused": 2}
-# what ends this process from elsewhere; Ctrl-C is an exception of Python's own
-ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+# what ends this process
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 # in which Airflow may have a container or a pod removed, and a stage may end by itself
 GRACE_SECONDS = 3.0
 
@@ -34,7 +34,8 @@ def run_nightly(
 ) -> int:
     """Run the DAG once, in this terminal; return 0 when the night ended as asked, 2 refused, 1 failed.
 
-    Whoever ends this process ends Airflow and the stage that it runs: raises SystemExit (128 and the signal's number).
+    Whoever ends this process ends Airflow and the stage that it runs: raises KeyboardInterrupt for Ctrl-C, else SystemExit
+    (128 and the signal's number).
     """
     mode, reason = publish or loaded.publish.mode, why or loaded.publish.why
     if mode == "force" and not reason:
@@ -53,11 +54,11 @@ def run_nightly(
         "why": reason,
     }
     store = open_store(loaded.lake_uri)
-    elsewhere = loaded.train.launcher != "process"
-    with _signals_raise():
+    with _hearing(_leave):
         airflow_home.prepare(log)
         turn = records.next_turn(store, night)
-        outcome = _watch(_start(chosen, log), store, night, turn, elsewhere)
+        with _started(chosen, log, elsewhere=loaded.train.launcher != "process") as process:
+            outcome = _watch(process, store, night, turn)
     if outcome is None:
         print(f"\nAirflow ended before the night did; the end of {_shown(log)}:\n{_tail(log)}")
         return 1
@@ -66,22 +67,40 @@ def run_nightly(
     return EXIT_CODES.get(outcome.status, 1)
 
 
+def _leave(number: int, frame: FrameType | None = None) -> NoReturn:
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+
 @contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Let signals that end this process raise SystemExit meanwhile; those that are ignored, as nohup does, stay so."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
-
-    def leave(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
-
+def _hearing(heard: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    """Let `heard` handle signals that end this process meanwhile; those that are ignored, as nohup does, stay so."""
+    before = {number: signal.getsignal(number) for number in ENDING}
     for number in ENDING:
         if before[number] != signal.SIG_IGN:
-            signal.signal(number, leave)
+            signal.signal(number, heard)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _started(chosen: dict[str, str], log: Path, *, elsewhere: bool) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the run; yield its process, which ends with the context, and all that it started. `elsewhere` is as in `_end`."""
+    process: subprocess.Popen[bytes] | None = None
+    came: list[int] = []
+    try:
+        with _hearing(
+            lambda number, frame: came.append(number)
+        ):  # raised while it starts, nobody would know of it
+            process = _start(chosen, log)
+        if came:
+            _leave(came[0])
+        yield process
+    finally:
+        if process and process.poll() is None:
+            _end(process, elsewhere)
 
 
 def _start(chosen: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
@@ -101,29 +120,23 @@ def _start(chosen: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _watch(
-    process: subprocess.Popen[bytes], store: Store, night: date, turn: int, elsewhere: bool
-) -> Record | None:
+def _watch(process: subprocess.Popen[bytes], store: Store, night: date, turn: int) -> Record | None:
     """Print each stage of this run as its record appears; return the outcome's, or None without one.
 
-    The run's records begin with `turn`; `elsewhere` is as in `_end`.
+    The run's records begin with `turn`.
     """
     waiting = list(records.STAGES)
     found: Record | None = None
-    try:
-        while waiting:
-            ended = process.poll() is not None
-            for record in _appeared(store, night, waiting, turn):
-                waiting = waiting[waiting.index(record.stage) + 1 :]
-                found = record
-                print(_line(record), flush=True)
-            if ended:
-                break
-            time.sleep(POLL_SECONDS)
-        process.wait()
-    finally:
-        if process.poll() is None:
-            _end(process, elsewhere)
+    while waiting:
+        ended = process.poll() is not None
+        for record in _appeared(store, night, waiting, turn):
+            waiting = waiting[waiting.index(record.stage) + 1 :]
+            found = record
+            print(_line(record), flush=True)
+        if ended:
+            break
+        time.sleep(POLL_SECONDS)
+    process.wait()
     return found if found and found.stage == "outcome" else None
 
 
@@ -133,7 +146,7 @@ def _end(process: subprocess.Popen[bytes], elsewhere: bool) -> None:
     Asked to end, Airflow ends its task and goes on with the next. It is asked only where some tasks run `elsewhere`, in a
     container or a pod, which nobody else removes.
     """
-    for number in (signal.SIGINT, *ENDING):
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     if elsewhere:
         process.terminate()

@@ -27,9 +27,26 @@ from pipeline_tasks import airflow_home
 from pipeline_tasks.__main__ import main
 airflow_home.prepare = lambda log: None
 airflow_home.command = lambda *words: ["sh", "-c", "cd {folder}; {airflow}"]
+{before}
 sys.exit(main(["nightly", "--run-date", "2026-06-30"]))
 """
-Start = Callable[[], "subprocess.Popen[str]"]
+# Its own signal comes once Airflow runs a stage, and before the caller of Popen knows of the process.
+AS_IT_STARTS = """
+import os
+import pathlib
+import subprocess
+import time
+class Popen(subprocess.Popen):
+    def __init__(self, *words, **how):
+        super().__init__(*words, **how)
+        pids = pathlib.Path("{folder}/pids")
+        while not pids.is_file() or len(pids.read_text().split()) < 2:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.05)
+subprocess.Popen = Popen
+"""
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
@@ -41,11 +58,10 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
     }
     running: list[subprocess.Popen[str]] = []
-    code = NIGHTLY.replace("{folder}", str(tmp_path)).replace(
-        "{airflow}", AIRFLOW.strip().replace("\n", "; ")
-    )
 
-    def start() -> "subprocess.Popen[str]":
+    def start(before: str = "") -> "subprocess.Popen[str]":
+        code = NIGHTLY.replace("{before}", before).replace("{folder}", str(tmp_path))
+        code = code.replace("{airflow}", AIRFLOW.strip().replace("\n", "; "))
         process = subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=CHECKOUT,
@@ -98,6 +114,14 @@ def test_who_ends_it_ends_airflow_and_its_stage(
     assert alive(tmp_path) == []
     assert len(started(tmp_path)) == 2
     assert out.partition("nightly-2026-06-30.log\n\n")[2] == said
+
+
+def test_who_ends_it_as_airflow_starts_ends_airflow_too(start: Start, tmp_path: Path) -> None:
+    process = start(AS_IT_STARTS)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert len(started(tmp_path)) == 2
+    assert alive(tmp_path) == []
 
 
 def test_airflow_is_asked_first_where_a_stage_may_run_in_a_container(

@@ -5,12 +5,12 @@ import json
 import smtplib
 import ssl
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from time import monotonic, sleep
 from typing import Any
 
 from pipeline_tasks.notifying.message import Message
@@ -43,7 +43,7 @@ def send(notify: NotifySettings, message: Message) -> dict[str, str | None]:
     It takes DEADLINE_SECONDS at most. A reason never holds the webhook's URL or the password.
     """
     channels: dict[str, Callable[[], None]] = {}
-    end = time.monotonic() + DEADLINE_SECONDS
+    end = monotonic() + DEADLINE_SECONDS
     # one for all tries: where a mail arrived although its try failed, mailboxes drop those that come after it
     stamp = {"Date": formatdate(), "Message-ID": make_msgid(domain=notify.mail.sender.partition("@")[2])}
     if notify.webhook.get_secret_value():
@@ -67,7 +67,7 @@ def _in_time(channels: dict[str, Callable[[], None]], end: float) -> dict[str, s
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
+        thread.join(max(0.0, end - monotonic()))
     return dict(found)
 
 
@@ -83,7 +83,7 @@ def _tried(channel: Callable[[], None]) -> str | None:
         except (OSError, http.client.HTTPException) as error:
             if pause is None:
                 return f"{type(error).__name__}: {error}"
-            time.sleep(pause)
+            sleep(pause)
         except Exception as error:  # one channel must not end the other; its words may hold the secret
             return type(error).__name__
         else:
@@ -134,7 +134,7 @@ def _mail(settings: MailSettings, message: Message, stamp: Mapping[str, str], en
             if settings.user:
                 server.login(settings.user, settings.password.get_secret_value())
             if server.sock:
-                server.sock.settimeout(max(TIMEOUT_SECONDS, end - time.monotonic()))
+                server.sock.settimeout(max(TIMEOUT_SECONDS, end - monotonic()))
             refused = server.send_message(mail)
     except smtplib.SMTPRecipientsRefused as error:
         refused = error.recipients

@@ -18,5 +18,5 @@ def webhook() -> Iterator[Webhook]:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, none of which takes any time."""
     made: list[float] = []
-    monkeypatch.setattr(channels.time, "sleep", made.append)
+    monkeypatch.setattr(channels, "sleep", made.append)
     return made
