@@ -10,13 +10,14 @@ from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.settings import CHECKOUT
 
 HOME = Path(os.environ.get("AIRFLOW_HOME") or CHECKOUT / ".airflow")
+CONNECTION = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 
 # of Airflow's commands, those that need no metadata database, or make it
 WITHOUT_DATABASE = ("db", "version", "--help", "-h")
 
 
-def environment() -> dict[str, str]:
-    """Return the environment that Airflow's commands run in; what the caller has set goes first."""
+def environment(database: Path | None = None) -> dict[str, str]:
+    """Return the environment that Airflow's commands run in; what the caller has set goes first, but for a `database` (SQLite)."""
     ours = {
         "AIRFLOW_HOME": str(HOME),
         "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
@@ -31,6 +32,7 @@ def environment() -> dict[str, str]:
     return {
         **ours,
         **os.environ,
+        **({CONNECTION: f"sqlite:///{database}"} if database else {}),
         "PATH": _before(Path(sys.executable).parent, "PATH"),
         "PYTHONPATH": _before(CHECKOUT, "PYTHONPATH"),
     }
@@ -45,38 +47,35 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "airflow", *arguments]
 
 
-def prepare(log: Path) -> None:
-    """Make or upgrade the metadata database on the first use of a home by this Airflow; later calls do nothing.
+def prepare(database: Path, log: Path) -> None:
+    """Make or upgrade a metadata database on its first use by this Airflow; later calls do nothing.
 
-    A database elsewhere is its owner's to migrate. Raises NightjarError when Airflow cannot; `log` has the reason.
+    Raises NightjarError when Airflow cannot; `log` has the reason.
     """
-    migrated, ours = HOME / "migrated-by", version("apache-airflow")
-    if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in os.environ or _migrated_by(migrated) == ours:
+    migrated, ours = database.with_suffix(".migrated-by"), version("apache-airflow")
+    if database.is_file() and migrated.is_file() and migrated.read_text() == ours:
         return
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         done = subprocess.run(
             command("db", "migrate"),
-            env=environment(),
+            env=environment(database),
             stdout=output,
             stderr=subprocess.STDOUT,
             check=False,
         )
     if done.returncode:
-        raise NightjarError(f"Airflow cannot make or upgrade its database in {HOME}", f"see {log}")
+        raise NightjarError(f"Airflow cannot make or upgrade its database {database}", f"see {log}")
     migrated.write_text(ours)
-
-
-def _migrated_by(marker: Path) -> str:
-    """Return the version of the Airflow that has migrated the database to its end; "" where none has."""
-    return marker.read_text() if marker.is_file() and (HOME / "airflow.db").is_file() else ""
 
 
 def run_airflow(arguments: list[str]) -> int:
     """Run an Airflow command (`standalone`, `dags list`, …) in the project's home; return its exit code.
 
-    Raises NightjarError as `prepare`.
+    In the checkout's own home the database is made first; one elsewhere is its owner's to migrate. Raises NightjarError as
+    `prepare`.
     """
-    if arguments and arguments[0] not in WITHOUT_DATABASE:
-        prepare(HOME / "logs" / "migration.log")
+    elsewhere = "AIRFLOW_HOME" in os.environ or any(name.startswith(CONNECTION) for name in os.environ)
+    if arguments and arguments[0] not in WITHOUT_DATABASE and not elsewhere:
+        prepare(HOME / "airflow.db", HOME / "logs" / "migration.log")
     return subprocess.run(command(*arguments), env=environment(), check=False).returncode

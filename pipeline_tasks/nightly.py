@@ -21,12 +21,14 @@ from pipeline_tasks.reporting import summary, text
 from pipeline_tasks.settings import PublishSettings, Settings
 
 DAG = "nightly_recommendations"
+# of nights from a terminal alone: to a scheduler a run that was killed would be at work for ever, and keep it from others
+DATABASE = airflow_home.HOME / "nightly.db"
 POLL_SECONDS = 0.3
 EXIT_CODES = {"done": 0, "refused": 2}
 # what ends this process
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-# in which Airflow may have a container or a pod removed, and a stage may end by itself
-GRACE_SECONDS = 3.0
+# in which a stage may end by itself, and Airflow have a container or a pod removed: Docker gives it 10 to end
+GRACE_SECONDS, ELSEWHERE_SECONDS = 3.0, 20.0
 
 
 def run_nightly(
@@ -55,7 +57,7 @@ def run_nightly(
     }
     store = open_store(loaded.lake_uri)
     with _hearing(_leave):
-        airflow_home.prepare(log)
+        airflow_home.prepare(DATABASE, log)
         turn = records.next_turn(store, night)
         with _started(chosen, log, elsewhere=loaded.train.launcher != "process") as process:
             outcome = _watch(process, store, night, turn)
@@ -108,7 +110,7 @@ def _start(chosen: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
 
     It has a session of its own: Ctrl-C reaches who watches alone, and Airflow would only go on to the next stage.
     """
-    environment = {**airflow_home.environment(), "NIGHTJAR_AIRFLOW__RETRIES": "0"}
+    environment = {**airflow_home.environment(DATABASE), "NIGHTJAR_AIRFLOW__RETRIES": "0"}
     with log.open("ab") as output:
         return subprocess.Popen(
             airflow_home.command("dags", "test", DAG, "--conf", json.dumps(chosen)),
@@ -151,7 +153,7 @@ def _end(process: subprocess.Popen[bytes], elsewhere: bool) -> None:
     if elsewhere:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
+            process.wait(ELSEWHERE_SECONDS)
     process.send_signal(signal.SIGSTOP)  # so that it starts nothing more
     started = processes.descendants(process.pid)
     process.kill()

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -136,11 +137,13 @@ def _keep(settings: Settings, record: Record) -> bool:
     """Write the record; say so, and let the stage fail, when the lake does not take it."""
     try:
         store = open_store(settings.lake_uri)
-        before = _outputs_before(store, record)
+        before = _before(store, record)
+        outputs = before.report.outputs if before else {}
         if record.status == "done":
-            _tell_later_nights(store, record, before)
+            _tell_later_nights(store, record, outputs)
         else:  # later nights were made from these still
-            record.report.outputs = before
+            record.report.outputs = outputs
+        record.changed_before = before.changed if before else 0
         record.turn = records.next_turn(store, date.fromisoformat(record.run_date))
         records.write(store, record)
     except NightjarError as error:
@@ -149,16 +152,15 @@ def _keep(settings: Settings, record: Record) -> bool:
     return True
 
 
-def _outputs_before(store: Store, record: Record) -> dict[str, str]:
-    """Return the outputs of the stage's newest run that was done, also where others have failed since.
+def _before(store: Store, record: Record) -> Record | None:
+    """Return the stage's record before, whose outputs are those of its newest run that was done.
 
-    Where the record of that is damaged they are not known, and unlike any.
+    Where it is damaged they are not known, and unlike any.
     """
     try:
-        before = records.read(store, date.fromisoformat(record.run_date), record.stage)
+        return records.read(store, date.fromisoformat(record.run_date), record.stage)
     except Refused:
-        return {record.stage: "its record was damaged"}
-    return before.report.outputs if before else {}
+        return replace(record, report=Report("", outputs={record.stage: "its record was damaged"}))
 
 
 def _tell_later_nights(store: Store, record: Record, before: dict[str, str]) -> None:

@@ -10,11 +10,13 @@ from pipeline_tasks.__main__ import main
 
 # an Airflow that keeps what it is asked, makes its database first, and ends as it is told
 AIRFLOW = """
-import pathlib, sys
+import os, pathlib, sys
 home, code, *words = sys.argv[1:]
 with pathlib.Path(home, "asked").open("a") as file:
     print(*words, file=file)
-pathlib.Path(home, "airflow.db").touch()
+database = os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "")
+if database.startswith("sqlite:///"):
+    pathlib.Path(database.removeprefix("sqlite:///")).touch()
 print("migrating")
 sys.exit(int(code))
 """
@@ -24,7 +26,8 @@ sys.exit(int(code))
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh home, of an Airflow that can do all that it is asked."""
     monkeypatch.setattr(airflow_home, "HOME", tmp_path)
-    monkeypatch.delenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", raising=False)
+    for name in ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
+        monkeypatch.delenv(name, raising=False)
     let_it_end_with(0, monkeypatch)
     return tmp_path
 
@@ -47,7 +50,7 @@ def test_a_home_is_migrated_until_that_has_come_to_its_end(
     assert main(["airflow", "dags", "list"]) == 1
     log = home / "logs/migration.log"
     assert capsys.readouterr().err == (
-        f"airflow: Airflow cannot make or upgrade its database in {home} (see {log})\n"
+        f"airflow: Airflow cannot make or upgrade its database {home}/airflow.db (see {log})\n"
     )
     assert log.read_text() == "migrating\n"
     let_it_end_with(0, monkeypatch)
@@ -57,19 +60,44 @@ def test_a_home_is_migrated_until_that_has_come_to_its_end(
 
 
 def test_another_airflow_migrates_anew(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    airflow_home.prepare(home / "log")
-    airflow_home.prepare(home / "log")
+    for _ in range(2):
+        airflow_home.prepare(home / "a.db", home / "log")
     assert asked(home) == ["db migrate"]
-    monkeypatch.setattr(airflow_home, "version", lambda name: "99.0")
-    airflow_home.prepare(home / "log")
+    airflow_home.prepare(home / "b.db", home / "log")
     assert asked(home) == ["db migrate"] * 2
+    monkeypatch.setattr(airflow_home, "version", lambda name: "99.0")
+    airflow_home.prepare(home / "a.db", home / "log")
+    assert asked(home) == ["db migrate"] * 3
 
 
-def test_what_needs_no_database_and_a_database_elsewhere_are_left_alone(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_needs_no_database_makes_none(home: Path) -> None:
     main(["airflow", "version"])
     main(["airflow", "db", "check"])
-    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "postgresql://elsewhere/airflow")
+    assert asked(home) == ["version", "db check"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AIRFLOW_HOME", "/srv/airflow"),
+        ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "postgresql://elsewhere/airflow"),
+        ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD", "cat /run/secrets/connection"),
+    ],
+)
+def test_a_database_elsewhere_is_its_owners_to_migrate(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
     main(["airflow", "dags", "list"])
-    assert asked(home) == ["version", "db check", "dags list"]
+    assert asked(home) == ["dags list"]
+
+
+def test_a_database_that_is_asked_for_goes_before_the_callers(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "postgresql://elsewhere/airflow")
+    for database, connection in (
+        (None, "postgresql://elsewhere/airflow"),
+        (home / "a.db", f"sqlite:///{home}/a.db"),
+    ):
+        assert airflow_home.environment(database)["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == connection

@@ -25,7 +25,7 @@ import sys
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup
 from pipeline_tasks import airflow_home
 from pipeline_tasks.__main__ import main
-airflow_home.prepare = lambda log: None
+airflow_home.prepare = lambda database, log: None
 airflow_home.command = lambda *words: ["sh", "-c", "cd {folder}; {airflow}"]
 {before}
 sys.exit(main(["nightly", "--run-date", "2026-06-30"]))
@@ -128,7 +128,7 @@ def test_airflow_is_asked_first_where_a_stage_may_run_in_a_container(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NIGHTJAR_TRAIN__LAUNCHER", "docker")
-    process = start()
+    process = start("from pipeline_tasks import nightly; nightly.ELSEWHERE_SECONDS = 3")
     process.terminate()
     process.communicate(timeout=30)
     assert (tmp_path / "asked").is_file()

@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from pipeline_tasks.commands.nights import add_run_date, night
-from pipeline_tasks.errors import NothingToDo
+from pipeline_tasks.commands.nights import add_run_date, night, night_to_run
+from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.settings import Settings
 
 HELP = "tell by webhook and mail how a night ended"
@@ -32,10 +32,20 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
     if options.dag:
         message = of_another_dag(options.dag, options.said)
     else:
-        message = write_message(loaded, night(options.run_date), options.event, options.said)
+        said = filter(None, (_refused(options.run_date), options.said))
+        message = write_message(loaded, night(options.run_date), options.event, list(said))
     print(message.text, flush=True)
     failed = 0
     for channel, reason in send(loaded.notify, message).items():
         print(f"{channel}: {f'not sent: {reason}' if reason else 'sent'}", file=sys.stderr)
         failed += reason is not None
     return 1 if failed else 0
+
+
+def _refused(run_date: str | None) -> str:
+    """Return why no stage took the night, and none kept a record of it; nothing where they do take it."""
+    try:
+        night_to_run(run_date)
+    except Refused as error:
+        return str(error)
+    return ""

@@ -18,7 +18,7 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
     from pipeline_tasks.publishing import catalogue, log, verification, versions
 
     store = open_store(loaded.lake_uri)
-    of_log = list(verification.faults_of_log(store))
+    faults = list(verification.faults_of_log(store))
     try:
         live = log.newest(store)
     except NightjarError:  # the log's faults tell of it
@@ -29,25 +29,27 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
     elif options.version == "live":
         names = [serves] if serves else []
     else:
-        names = [catalogue.find(store, options.version).name]
-    if not names and not of_log:
+        names = [catalogue.require(store, options.version)]
+    if not names and not faults:
         raise Refused(f"nothing is published in {store.uri}", "look whether that is the lake")
-    broken: dict[str, list[str]] = {}
+    needed = verification.needed(store, live) if live else ()
+    broken = set()
     for name in names:
-        if options.all and name != serves and not versions.is_whole(store, name):
+        if options.all and name not in needed and not versions.is_whole(store, name):
             print(f"{name}: incomplete, and not live")  # as a check that was killed leaves it
             continue
-        found = list(verification.faults_of_version(store, name))
+        lost = verification.difference(store, name)
+        found = [lost] if lost else list(verification.strangers(store, name))
         print(f"{name}: {'; '.join(found) or 'as it was published'}")
-        broken |= {name: found} if found else {}
-    faults = of_log + [fault for found in broken.values() for fault in found]
+        faults += found
+        broken |= {name} if lost else set()
     if faults:
         raise Refused("; ".join(dict.fromkeys(faults)), _what_to_do(serves, broken))
     print(f"the log has {live.sequence} entries, none missing" if live else "nothing is published yet")
     return 0
 
 
-def _what_to_do(serves: str, broken: dict[str, list[str]]) -> str:
+def _what_to_do(serves: str, broken: set[str]) -> str:
     if serves in broken:
         return "rollback to a version that is whole, or run its night again"
     if broken:

@@ -50,7 +50,7 @@ def define_events(engine: duckdb.DuckDBPyConnection, event_types: Sequence[str])
         raise Refused(
             f"{unknown:,} events are of users or items that the night's vocabulary does not know: an earlier night was "
             "run after it was made",
-            "run preprocess and what follows for this night again",
+            "run validate and what follows for this night again",
         )
 
 

@@ -45,7 +45,10 @@ class Report:
 
 @dataclass
 class Record:
-    """A stage's newest run for a night. `turn` orders a night's records by no clock: each comes after all before it."""
+    """A stage's newest run for a night. `turn` orders a night's records by no clock: each comes after all before it.
+
+    `changed_before` is the turn of the newest run before a refused one that was not refused itself.
+    """
 
     stage: str
     run_date: str
@@ -59,6 +62,12 @@ class Record:
     report: Report
     reason: str = ""
     turn: int = 0
+    changed_before: int = 0
+
+    @property
+    def changed(self) -> int:
+        """The turn of the newest run that may have changed something, as one that was refused has not; 0 without one."""
+        return self.changed_before if self.status == "refused" else self.turn
 
 
 def write(store: Store, record: Record) -> None:
@@ -88,13 +97,16 @@ def read_night(store: Store, run_date: date) -> dict[str, Record]:
     return {stage: record for stage, record in found.items() if record}
 
 
-def turn_of(store: Store, run_date: date, stage: str, status: Status | None = None) -> int:
-    """Return the turn of the stage's record for the night; 0 where there is none, of that status, or a damaged one."""
+def turn_of(store: Store, run_date: date, stage: str, *, changed: bool = False) -> int:
+    """Return the turn of the stage's record for the night, or the one in which it has `changed` something.
+
+    0 where there is none, or a damaged one.
+    """
     try:
         record = read(store, run_date, stage)
     except Refused:
         return 0
-    return record.turn if record and status in (None, record.status) else 0
+    return (record.changed if changed else record.turn) if record else 0
 
 
 def next_turn(store: Store, run_date: date) -> int:

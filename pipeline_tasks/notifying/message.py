@@ -1,6 +1,6 @@
 """What is said of a night: its records and the commit log in, one message out, also where the lake does not answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from threading import Thread
@@ -42,8 +42,8 @@ class Found:
     pictures: dict[str, bytes]
 
 
-def write_message(settings: Settings, run_date: date, event: Event, said: str = "") -> Message:
-    """Return the message; `said` is what the scheduler adds.
+def write_message(settings: Settings, run_date: date, event: Event, said: Sequence[str] = ()) -> Message:
+    """Return the message; `said` are lines to add.
 
     Raises NothingToDo for a deadline that was met: the night, or a newer one, is live, whoever made it so.
     """
@@ -57,7 +57,7 @@ def write_message(settings: Settings, run_date: date, event: Event, said: str = 
     subject = f"Nightjar: night {run_date} {_state(settings, found, event)}"
     return Message(
         subject,
-        [*lines, *([said] if said else [])],
+        [*lines, *said],
         found.pictures if isinstance(found, Found) else {},
     )
 
@@ -72,8 +72,8 @@ def _state(settings: Settings, found: Found | str, event: Event) -> str:
         return f"is not live at {settings.airflow.deadline or 'its deadline'} UTC"
     if isinstance(found, str):
         return "failed" if event == "failed" else "cannot be looked at"
-    told = {"live": "is live", "unchanged": "is unchanged", "unpublished": "is not published"}
-    told |= {"held": "is held", "failed": "failed"}
+    told = {"live": "is live", "unchanged": "is unchanged", "past": "is live no more"}
+    told |= {"unpublished": "is not published", "held": "is held", "failed": "failed"}
     return "failed" if event == "failed" and found.end.ok else told[found.end.state]
 
 

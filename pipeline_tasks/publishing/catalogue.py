@@ -62,12 +62,18 @@ def listed(store: Store) -> Iterator[Listed]:
 
 def find(store: Store, name: str) -> Listed:
     """Return the version called `name`; raises Refused where there is none."""
+    require(store, name)
+    history = log.history(store)
+    return _listed(store, name, history, log.gone_back_from(history))
+
+
+def require(store: Store, name: str) -> str:
+    """Return `name`; raises Refused where no version is called so."""
     known = names(store)
     if name not in known:
         newest = ", ".join(known[:-4:-1]) or "none at all"
         raise Refused(f"there is no version {name!r} in {store.uri}", f"the newest are {newest}")
-    history = log.history(store)
-    return _listed(store, name, history, log.gone_back_from(history))
+    return name
 
 
 def _listed(store: Store, name: str, history: list[Entry], gone: Collection[str]) -> Listed:
@@ -91,7 +97,7 @@ def _listed(store: Store, name: str, history: list[Entry], gone: Collection[str]
 
 def _stale(store: Store, run_date: date) -> str | None:
     """Return what has changed since the night's version was checked: its night's mark, or a run that went no further."""
-    begun = records.turn_of(store, run_date, "ingest", "done")  # one that was refused has changed nothing
+    begun = records.turn_of(store, run_date, "ingest", changed=True)
     if 0 < records.turn_of(store, run_date, "check") < begun:
         return f"night {run_date} was begun again, and has not been checked since"
     return staleness.read(store, run_date)

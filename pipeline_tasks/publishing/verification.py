@@ -1,11 +1,13 @@
 """Is what is stored what was published? A version's files against its manifest, and the log's continuity."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 
 from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.publishing import changes, log, versions
 from pipeline_tasks.publishing.log import Entry
 
 
@@ -41,23 +43,44 @@ def faults_of_log(store: Store) -> Iterator[str]:
         )
 
 
-def faults_of_version(store: Store, version: str) -> Iterator[str]:
-    """Yield what is wrong with a version: by the entry that names its manifest's SHA-256, else by its own name.
+def needed(store: Store, live: Entry) -> set[str]:
+    """Return the versions that must be whole: the one that consumers read, and the one that a rollback goes to."""
+    found = {live.version}
+    with suppress(NightjarError):  # the log's faults tell of it
+        found |= {entry.version for entry in islice(changes.earlier(store, live), 1)}
+    return found
 
-    Files that the manifest does not name are a fault, since engines that are given the folder read them.
+
+def faults_of_version(store: Store, version: str) -> Iterator[str]:
+    """Yield what is wrong with a version: what it is not any more, else what lies in its folder and is not of it."""
+    lost = difference(store, version)
+    if lost:
+        yield lost
+    else:
+        yield from strangers(store, version)
+
+
+def difference(store: Store, version: str) -> str | None:
+    """Return how a version differs from what was published, None where it does not.
+
+    Its manifest is held against the SHA-256 that its entry of the log names, else against its own name.
     """
     try:
         entry = log.newest_of(store, version)
-        manifest = versions.verify(store, version, entry.manifest_sha256 if entry else "")
+        versions.verify(store, version, entry.manifest_sha256 if entry else "")
     except NightjarError as error:
-        yield error.reason
-        return
+        return error.reason
+    return None
+
+
+def strangers(store: Store, version: str) -> Iterator[str]:
+    """Yield the files in a version's folder that its manifest does not name: engines that are given the folder read them.
+
+    Raises Refused for a version without a manifest.
+    """
     folder = layout.version(version)
-    named = {
-        f"{folder}/{table}/{file['name']}"
-        for table, told in manifest["tables"].items()
-        for file in told["files"]
-    }
+    tables = versions.read_manifest(store, version)["tables"]
+    named = {f"{folder}/{table}/{file['name']}" for table, told in tables.items() for file in told["files"]}
     for key in store.keys(f"{folder}/"):
         if key not in named and key != f"{folder}/{versions.MANIFEST}":
             yield f"{store.uri}/{key} is not of this version: remove it"

@@ -19,10 +19,11 @@ class Ending:
     """`state` in a word, `line` for people, the night's own version, and the one that consumers read now.
 
     `at` is the first stage that went wrong. What went wrong before a version was judged has none. A night that
-    is held ended as asked only where it was to be held. `entry` is the newest of the log that made the night's version live.
+    is held ended as asked only where it was to be held. `entry` is the newest of the log that made the night's version live,
+    which it is no more where the state is past.
     """
 
-    state: Literal["live", "unchanged", "unpublished", "held", "failed"]
+    state: Literal["live", "unchanged", "past", "unpublished", "held", "failed"]
     line: str
     version: str | None
     serves: str | None
@@ -50,8 +51,11 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
     if skipped and last and serves == version:
         line = f"{version}, live since entry {last.sequence} of the log"
         return Ending("unchanged", line, version, serves, entry=last)
-    if skipped and live and (last or date.fromisoformat(live.run_date) > run_date):
-        return Ending("unpublished", _not_live(store, version, last, live), version, serves)
+    if last and live and serves != version and (skipped or log.withdrawn(store, last.version)):
+        return Ending("past", _until(store, last, live), version, serves, entry=last)
+    if skipped and live and date.fromisoformat(live.run_date) > run_date:
+        line = f"{version} passed its check, and the newer night {live.run_date} is live"
+        return Ending("unpublished", line, version, serves)
     if skipped and publish == "off":
         line = f"{version} passed its check, and was asked not to go live"
         return Ending("unpublished", line, version, serves)
@@ -63,13 +67,11 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
     return Ending("live", f"{version}, entry {last.sequence} of the log", version, serves, entry=last)
 
 
-def _not_live(store: Store, version: str | None, last: Entry | None, live: Entry) -> str:
-    """Say why a night that passed its check is not what consumers read; `last` made its version live once."""
-    if last is None:
-        return f"{version} passed its check, and the newer night {live.run_date} is live"
+def _until(store: Store, last: Entry, live: Entry) -> str:
+    """Say what became of a version that `last` made live."""
     gone = log.withdrawn(store, last.version)
     until = f"was rolled back by {gone.who} in entry {gone.sequence}" if gone else "was live before"
-    return f"{version} {until}, and {live.version} is live"
+    return f"{last.version} {until}, and {live.version} is live"
 
 
 def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:

@@ -9,6 +9,7 @@ from pipeline_tasks.reporting.summary import Quarantined, Summary
 STATES = {
     "live": "is live",
     "unchanged": "is live, unchanged",
+    "past": "is live no more",
     "unpublished": "is ready, and not published",
     "held": "is HELD, and not live",
     "failed": "FAILED",

@@ -12,6 +12,7 @@ Tone = Literal["good", "wait", "bad"]
 WORDS: dict[str, tuple[str, Tone]] = {
     "live": ("Published", "good"),
     "unchanged": ("Published, unchanged", "good"),
+    "past": ("No longer live", "wait"),
     "unpublished": ("Ready, not published", "wait"),
     "held": ("Held", "wait"),
     "refused": ("Refused", "bad"),
@@ -20,7 +21,7 @@ WORDS: dict[str, tuple[str, Tone]] = {
 # by the action of the entry of the log that made it live
 ACTS = {"publish": "was published", "release": "was released", "rollback": "was made live again"}
 # of a night that could not be read, nobody knows whether it did
-PASSED = ("live", "unchanged", "unpublished")
+PASSED = ("live", "unchanged", "past", "unpublished")
 
 
 @dataclass(frozen=True)

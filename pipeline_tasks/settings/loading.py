@@ -26,8 +26,11 @@ NOT_SETTINGS = {
     "NIGHTJAR_FAILED",
     "NIGHTJAR_APPLY",
 }
-# what Kubernetes puts into every pod of a namespace that has a Service called nightjar
-OF_A_SERVICE = rf"{PREFIX}(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+# what Kubernetes puts into every pod of a namespace that has a Service called nightjar, or nightjar-redis
+OF_A_SERVICE = (
+    rf"{PREFIX}([A-Z0-9]+_)*"
+    r"(SERVICE_(HOST|PORT(_\w+)?)|PORT(?==\w+://)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
+)
 JSON_HINT = """lists and sections are written as JSON, as '["a", "b"]' or '{"key": "value"}'"""
 
 
@@ -52,7 +55,7 @@ def load(**overrides: Any) -> Settings:
 
 def _unknown_variables() -> list[str]:
     ours = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in NOT_SETTINGS)
-    names = [name for name in ours if not re.fullmatch(OF_A_SERVICE, name)]
+    names = [name for name in ours if not re.fullmatch(OF_A_SERVICE, f"{name}={os.environ[name]}")]
     return [n for n in names if n.removeprefix(PREFIX).split("__")[0].lower() not in Settings.model_fields]
 
 

@@ -15,7 +15,7 @@ def _cron(text: str) -> str:
         return text
     try:
         if text not in PRESETS:
-            croniter(text)
+            croniter(text).get_next()
     except (CroniterBadCronError, CroniterBadDateError) as error:
         raise ValueError(
             f"{text!r} is no cron expression; write minute, hour, day, month and weekday, as '0 2 * * *', or one of "

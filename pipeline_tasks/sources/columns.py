@@ -26,7 +26,10 @@ from pipeline_tasks.sources.texts import is_list, is_text
 HEAD_CHARACTERS = 1 << 20
 SAMPLE_LINES = 1000
 FILES_AT_ONCE = 8
-AVAILABLE = "available"
+INT96 = pa.timestamp("us", "UTC")
+NO_TYPES = pa.schema([])
+# digits of a decimal number that Spark can read
+SPARK_DIGITS = 38
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
@@ -34,13 +37,13 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 class Layout:
     """Files of one table that are written alike: their URIs, and all their columns in order.
 
-    For JSON lines `columns` are the keys of all files' first lines. `nanoseconds` are those of a Parquet file
-    that hold moments of this unit.
+    For JSON lines `columns` are the keys of all files' first lines. `types` are those of the mapped columns of Parquet
+    files; an int96, which is no nanosecond to Spark, is a moment of microseconds there.
     """
 
     files: tuple[str, ...]
     columns: tuple[str, ...]
-    nanoseconds: tuple[str, ...] = ()
+    types: pa.Schema = NO_TYPES
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Declared:
 class _Seen(NamedTuple):
     columns: tuple[str, ...]
     alike: tuple[str, ...]  # files with the same are read together
-    nanoseconds: tuple[str, ...] = ()
+    types: pa.Schema = NO_TYPES
 
 
 def declared(chosen: ChosenSource, name: str) -> Declared | None:
@@ -79,12 +82,11 @@ def layouts(declared: Declared) -> list[Layout]:
     groups: dict[tuple[str, ...], Layout] = {}
     for uri, each in zip(found, seen, strict=True):
         if each:
-            before = groups.get(each.alike, Layout((), each.columns, each.nanoseconds))
+            before = groups.get(each.alike, Layout((), each.columns, each.types))
             more = tuple(key for key in each.columns if key not in before.columns)
             groups[each.alike] = replace(before, files=(*before.files, uri), columns=before.columns + more)
     if not groups:
         raise Refused(f"{table.uri} is empty: no file holds a single byte", f"see {declared.where}.uri")
-    _require_availability(declared, list(groups.values()))
     return list(groups.values())
 
 
@@ -117,17 +119,6 @@ def _keys_in(uri: str, keys: set[str]) -> set[str]:
             if found == keys:
                 break
     return found
-
-
-def _require_availability(declared: Declared, layouts: list[Layout]) -> None:
-    """Refuse items of which no row says whether it is available, where a key is mapped to that: all would be."""
-    if unwritten(declared, layouts, [AVAILABLE]):
-        key = declared.table.columns[AVAILABLE]
-        raise Refused(
-            f"{declared.table.uri}: no row has the key {key!r} ({declared.contract.name}.{AVAILABLE}); the first keys "
-            f"are {_short(', '.join(layouts[0].columns))}",
-            f"correct {declared.where}.columns, or map no {AVAILABLE} there: every item counts as available then",
-        )
 
 
 def _look_at_csv(uri: str, declared: Declared) -> _Seen | None:
@@ -183,8 +174,8 @@ def _json(line: str) -> Any:
 
 def _look_at_parquet(uri: str, declared: Declared) -> _Seen | None:
     try:
-        with open_file(uri) as handle:
-            schema = pq.read_schema(handle)
+        with open_file(uri) as handle, pq.ParquetFile(handle) as file:
+            schema, stored = file.schema_arrow, file.schema
     except (pa.ArrowException, OSError) as error:
         reason = _short(str(error).partition("\n")[0])
         raise Refused(
@@ -194,22 +185,25 @@ def _look_at_parquet(uri: str, declared: Declared) -> _Seen | None:
     _require(uri, tuple(schema.names), declared, columns)
     for name, source_name in columns.items():
         kind, wanted = schema.field(source_name).type, declared.contract.column(name).type
-        if _is_half(kind) or not _usable(kind, wanted):
+        if _is_foreign(kind) or not _usable(kind, wanted):
             why = f"of which no {wanted} ({name}) can be made"
             raise Refused(
-                f"{uri}: column {source_name!r} holds {kind}, {'which Spark cannot read' if _is_half(kind) else why}",
+                f"{uri}: column {source_name!r} holds {kind}, {'which Spark cannot read' if _is_foreign(kind) else why}",
                 f"convert it, or map another column in {declared.where}.columns",
             )
-    nanoseconds = [
-        each.name for each in schema if pa.types.is_timestamp(each.type) and each.type.unit == "ns"
-    ]
-    return _Seen(tuple(schema.names), tuple(str(field) for field in schema), tuple(nanoseconds))
+    leaves = (stored.column(number) for number in range(len(stored)))
+    int96 = {leaf.path for leaf in leaves if leaf.physical_type == "INT96"}
+    mapped = dict.fromkeys(columns.values())
+    types = pa.schema([(name, INT96 if name in int96 else schema.field(name).type) for name in mapped])
+    return _Seen(tuple(schema.names), tuple(map(str, types)), types)
 
 
-def _is_half(kind: pa.DataType) -> bool:
-    """Say whether values, or those of lists, are floats of 16 bits."""
-    half: bool = pa.types.is_float16(kind.value_type if is_list(kind) else kind)
-    return half
+def _is_foreign(kind: pa.DataType) -> bool:
+    """Say whether Spark cannot read values, or those of lists: floats of 16 bits, decimals of many digits."""
+    if is_list(kind):
+        return _is_foreign(kind.value_type)
+    half: bool = pa.types.is_float16(kind)
+    return half or (pa.types.is_decimal(kind) and kind.precision > SPARK_DIGITS)
 
 
 def _usable(kind: pa.DataType, wanted: ColumnType) -> bool:

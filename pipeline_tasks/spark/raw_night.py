@@ -62,7 +62,8 @@ def read_raw_night(staging: Staging, run_date: date) -> RawNight:
         for of_table in places.values()
         for place in (*of_table, *map(_rejected, of_table))
     }
-    vocabulary = _vocabulary_before(staging.store, run_date)
+    derived = commits[places["items"][0]].facts["derived"]
+    vocabulary = [] if derived else _vocabulary_before(staging.store, run_date)
     for place in vocabulary:
         commits[place] = tables.require_commit(staging.store, place, "preprocess")
     return RawNight(
@@ -72,7 +73,7 @@ def read_raw_night(staging: Staging, run_date: date) -> RawNight:
             name: staging.read(*of_table, stage="ingest", schema=schema(SOURCE_TABLES[name]))
             for name, of_table in places.items()
         },
-        known_items=_known_items(staging, places["items"][0], vocabulary),
+        known_items=None if derived else _known_items(staging, places["items"][0], vocabulary),
         rejected={
             name: sum(commits[_rejected(place)].rows for place in of_table)
             for name, of_table in places.items()
@@ -87,13 +88,11 @@ def _vocabulary_before(store: Store, run_date: date) -> list[str]:
     return [layout.night(VOCABULARY, before)] if before else []
 
 
-def _known_items(staging: Staging, place: str, vocabulary: list[str]) -> DataFrame | None:
+def _known_items(staging: Staging, place: str, vocabulary: list[str]) -> DataFrame:
     """Return the items of the night's catalogue and of the vocabulary before it.
 
     A source may hold an item's newest version alone, and that may be newer than the night.
     """
-    if tables.require_commit(staging.store, place, "ingest").facts["derived"]:
-        return None
     named = staging.read(place, stage="ingest").select("item_id")
     rejected = staging.read(_rejected(place), stage="ingest", schema=REJECTED).select("id")
     before = [staging.read(each, stage="preprocess").select("item_id") for each in vocabulary]

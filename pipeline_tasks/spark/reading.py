@@ -17,7 +17,7 @@ from pyspark.sql import types as T
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.sources import Declared, Layout, fetch
 from pipeline_tasks.sources.typed import LINE, Typing, type_batches, type_lines, typing_of
-from pipeline_tasks.spark.schemas import typed_schema
+from pipeline_tasks.spark.schemas import parquet_type, typed_schema
 
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/.@+_-]+")
 
@@ -73,19 +73,19 @@ def _json_rows(spark: SparkSession, declared: Declared, layout: Layout, paths: l
 def _parquet_rows(spark: SparkSession, declared: Declared, layout: Layout, paths: list[str]) -> DataFrame:
     # what pandas writes; Spark has no such type and reads whole numbers
     spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
-    typing = typing_of(declared, layout)
-    names = typing.names
-    rows = spark.read.parquet(*paths).select(*(F.col(f"`{name}`") for name in names))
-    cells = [_cell(field, layout).alias(name) for field, name in zip(rows.schema, names, strict=True)]
-    return _typed(rows.select(*cells), type_batches, typing)
+    # it looks at no column that is not mapped, of which it may not know the type
+    asked = T.StructType([T.StructField(each.name, parquet_type(each.type)) for each in layout.types])
+    cells = [_cell(each).alias(each.name) for each in layout.types]
+    rows = spark.read.schema(asked).parquet(*paths).select(*cells)
+    return _typed(rows, type_batches, typing_of(declared, layout))
 
 
-def _cell(field: T.StructField, layout: Layout) -> Column:
-    """Return a Parquet column with bytes as text, and whole nanoseconds as moments; int96 is one already."""
+def _cell(field: pa.Field) -> Column:
+    """Return a Parquet column with bytes as text, and whole nanoseconds as moments."""
     cell = F.col(f"`{field.name}`")
-    if isinstance(field.dataType, T.BinaryType):
+    if isinstance(parquet_type(field.type), T.BinaryType):
         return cell.cast("string")
-    if isinstance(field.dataType, T.LongType) and field.name in layout.nanoseconds:
+    if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
         return F.timestamp_micros(F.call_function("div", cell, F.lit(1000)))
     return cell
 

@@ -105,6 +105,10 @@ def test_a_version_whose_night_was_begun_again_and_got_no_further_is_told(
     why = f"night {NIGHT} was begun again, and has not been checked since"
     assert json.loads(run("versions", "--json")[1])[0]["stale"] == why
     assert f"warning: stale, {why}" in json.loads(run("release", "--show", "--version", held)[1])["text"]
+    refused = {"turn": len(STAGES) + 1, "status": "refused", "changed_before": len(STAGES)}
+    for again in (refused, {"turn": len(STAGES) + 1, "status": "failed"}):
+        write_records(lake, "ingest", ingest=again)
+        assert json.loads(run("versions", "--json")[1])[0]["stale"] == why
 
 
 def test_a_folder_that_is_no_version_is_in_nobodys_way(lake: Store, tmp_path: Path, run: Run) -> None:

@@ -63,4 +63,32 @@ def test_verify_tells_of_files_that_are_of_no_version_and_passes_over_what_a_kil
     lake.write(f"{layout.version(live)}/top_n/extra.parquet", b"rows of nobody")
     code, said = run("verify", "--all")
     assert code == 2
-    assert f"{live}/top_n/extra.parquet is not of this version: remove it" in said
+    assert (
+        f"{live}/top_n/extra.parquet is not of this version: remove it (no version that was looked at differs"
+        in said
+    )
+
+
+def test_verify_misses_the_version_that_a_rollback_goes_to(lake: Store, tmp_path: Path, run: Run) -> None:
+    oldest, before, _ = (go_live(lake, tmp_path, days) for days in range(3))
+    for name in (oldest, before):
+        lake.delete([f"{layout.version(name)}/manifest.json"])
+    code, said = run("verify", "--all")
+    assert code == 2
+    assert f"{oldest}: incomplete, and not live" in said
+    assert f"{before}: there is no {lake.uri}/{layout.version(before)}/manifest.json" in said
+    assert "(do not go back to it" in said
+
+
+def test_verify_reads_a_version_whatever_else_of_its_night_is_damaged(
+    lake: Store, tmp_path: Path, run: Run
+) -> None:
+    first, live = (go_live(lake, tmp_path, days) for days in range(2))
+    lake.write(layout.verdict(NIGHT), b"{")
+    lake.write(layout.record(NIGHT, "evaluate"), b"{")
+    assert run("verify", first) == (0, f"{first}: as it was published\nthe log has 2 entries, none missing\n")
+    lake.write(layout.log_entry(1), b"{")
+    code, said = run("verify", live)
+    assert code == 2
+    assert f"{live}: as it was published" in said
+    assert "0000000001.json is no entry of the log" in said

@@ -45,3 +45,14 @@ def test_the_exit_code_says_whether_it_went_out(
     assert said in shown.err
     assert "hush" not in shown.out + shown.err
     assert webhook.texts == [shown.out.rstrip("\n")]
+
+
+def test_of_a_day_that_is_not_over_it_is_said_that_no_stage_takes_it(
+    notify: tuple[str, ...], webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTJAR_NOTIFY__WEBHOOK", webhook.url)
+    assert main(["notify", "--run-date", "2999-01-01", "--event", "failed", "--said", "Airflow: run 7"]) == 0
+    (text,) = webhook.texts
+    assert text.splitlines()[0] == "Nightjar: night 2999-01-01 failed"
+    assert "run_date 2999-01-01 is not over yet (today is" in text.splitlines()[-2]
+    assert text.splitlines()[-1] == "Airflow: run 7"

@@ -36,7 +36,7 @@ def test_a_night_that_failed_says_where_and_why_who_serves_and_where_the_page_is
     write_records(lake, "validate", validate={"status": "refused", "reason": "items: price is negative"})
     lake.write(PAGE, b"<!doctype html>")
     lake.write(f"{layout.report(NIGHT)}/night.png", b"\x89PNG")
-    found = write_message(make_settings(), NIGHT, "failed", "Airflow: run 7")
+    found = write_message(make_settings(), NIGHT, "failed", ["Airflow: run 7"])
     assert found.text.splitlines() == [
         f"Nightjar: night {NIGHT} failed",
         "validate refused: items: price is negative",
@@ -125,7 +125,7 @@ def test_a_lake_that_does_not_answer_keeps_no_message_back(
     monkeypatch.setattr(message, "READING_SECONDS", 0.1)
     settings = make_settings()
     for event, state in (("failed", "failed"), ("late", "is not live at its deadline UTC")):
-        found = write_message(settings, NIGHT, event, "Airflow: run 7")
+        found = write_message(settings, NIGHT, event, ["Airflow: run 7"])
         assert found.subject == f"Nightjar: night {NIGHT} {state}"
         assert found.lines == [f"the lake {settings.lake_uri} cannot be read: {said}", "Airflow: run 7"]
 

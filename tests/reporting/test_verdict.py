@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,15 @@ def test_a_night_that_was_held_and_then_released_says_who_released_it(
     shown = Reader(page.render(morning.collect(lake, settings, NIGHT).content)).text
     assert f"Published {verdict.version}, entry 1 of the log. It was released by ann: the sale" in shown
     assert "Consumers still read" not in shown
+    newer = write_checked(lake, tmp_path / "next", NIGHT + timedelta(days=1)).version
+    publish.run(settings, NIGHT + timedelta(days=1))
+    write_records(lake, check={"facts": {"health": [HEALTH]}}, publish={"status": "nothing"})
+    shown = Reader(page.render(morning.collect(lake, settings, NIGHT).content)).text
+    assert (
+        f"No longer live {verdict.version} was live before, and {newer} is live. It was released by ann"
+        in shown
+    )
+    assert "would hold it back" not in shown
 
 
 @pytest.mark.parametrize(

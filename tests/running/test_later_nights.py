@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from pipeline_tasks import running
-from pipeline_tasks.errors import NothingToDo
+from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import StoreError
@@ -82,3 +82,20 @@ def test_each_record_of_a_night_comes_after_all_before_it_whatever_the_clock_say
     for turn in (8, 9):
         assert running.run_stage(settings, "train", D) == 0
         assert records.read(lake, D, "train").turn == turn
+
+
+def test_a_record_keeps_in_which_turn_its_stage_has_changed_something_as_no_refused_run_does(
+    make_settings, lake, stage
+) -> None:
+    settings = make_settings()
+    for made, changed in (
+        (raising(Refused("bad rows")), 0),
+        (lambda s, d: Report("fine"), 2),
+        (raising(Refused("bad rows")), 2),
+        (raising(Refused("bad rows")), 2),
+        (raising(StoreError("no answer")), 5),
+        (raising(Refused("bad rows")), 5),
+    ):
+        stage(made)
+        running.run_stage(settings, "train", D)
+        assert records.turn_of(lake, D, "train", changed=True) == changed

@@ -169,8 +169,9 @@ def test_an_unknown_variable_is_refused(config: Path, monkeypatch: pytest.Monkey
     assert "NIGHTJAR_TRIAN__DIM in the environment is no setting" in refusal()
 
 
+@pytest.mark.parametrize("service", ["", "REDIS_", "POSTGRESQL_HL_"])
 def test_what_kubernetes_says_of_a_service_called_nightjar_is_no_setting(
-    config: Path, monkeypatch: pytest.MonkeyPatch
+    config: Path, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
     config.write_text("")
     for name, value in {
@@ -183,10 +184,17 @@ def test_what_kubernetes_says_of_a_service_called_nightjar_is_no_setting(
         "PORT_80_TCP_PORT": "80",
         "PORT_80_TCP_ADDR": "10.0.0.1",
     }.items():
-        monkeypatch.setenv(f"NIGHTJAR_{name}", value)
+        monkeypatch.setenv(f"NIGHTJAR_{service}{name}", value)
     settings.load()
-    monkeypatch.setenv("NIGHTJAR_PORTS", "80")
-    assert refusal().startswith("NIGHTJAR_PORTS in the environment is no setting")
+
+
+@pytest.mark.parametrize("name", ["PORTS", "PORT", "NOTIFY_MAIL_PORT", "NOTFY__MAIL__PORT"])
+def test_what_only_looks_as_if_it_were_of_a_service_is_refused(
+    config: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    config.write_text("")
+    monkeypatch.setenv(f"NIGHTJAR_{name}", "25")
+    assert refusal().startswith(f"NIGHTJAR_{name} in the environment is no setting")
 
 
 def test_a_missing_file_is_refused(config: Path) -> None:

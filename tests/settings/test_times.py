@@ -11,7 +11,9 @@ from tests.settings.refusals import refusal
 
 
 @pytest.mark.parametrize("section", ["airflow", "retention"])
-@pytest.mark.parametrize("schedule", ["nonsense", "", "0 25 * * *", "0 2 * *", "@nightly", "0 2 * * 1-9"])
+@pytest.mark.parametrize(
+    "schedule", ["nonsense", "", "0 25 * * *", "0 2 * *", "@nightly", "0 2 * * 1-9", "0 0 30 2 *"]
+)
 def test_a_schedule_that_takes_the_dag_away_is_refused(config: Path, section: str, schedule: str) -> None:
     config.write_text(f"[{section}]\nschedule = '{schedule}'\n")
     assert refusal().startswith(f"{section}.schedule in {config}: {schedule!r} is no cron expression; write")

@@ -125,6 +125,11 @@ PARQUET: dict[str, dict[str, Any]] = {
     "texts that are none": {"id": pa.Array.from_buffers(pa.string(), 2, NO_UTF8.buffers()), "at": ["0", "1"], "ok": ["no", "yes"]},
     "views of texts": {"id": pa.array(["a", "b"], pa.string_view()), "at": pa.array(["0", "x"], pa.string_view()), "ok": pa.array(["no", ""], pa.string_view())},
     "long bytes": {"id": pa.array([b"a", b"caf\xc3"], pa.large_binary()), "at": pa.array(["0", "1"], pa.large_string()), "ok": ["no", "yes"]},
+    "small numbers": {"id": pa.array([1, 255], pa.uint8()), "at": pa.array([0, 1 << 31], pa.uint32()), "ok": pa.array([0, 1], pa.int8())},
+    "long numbers": {"id": pa.array([1, 1 << 63], pa.uint64()), "at": pa.array([1, 2], pa.float32()), "ok": pa.array([0, 2], pa.uint16())},
+    "whole seconds": {"id": pa.array([1, -1], pa.int16()), "at": pa.array([0, 86_400], pa.timestamp("s")), "ok": pa.nulls(2)},
+    "milliseconds": {"id": pa.array(["a", "b"]).dictionary_encode(), "at": pa.array([0, 1], pa.timestamp("ms", "Europe/Berlin")), "ok": [True, False]},
+    "days as milliseconds": {"id": ["a", "b"], "at": pa.array([0, 86_400_000], pa.date64()), "ok": [True, False]},
     "decimals": {"id": [Decimal("12.50"), Decimal("3.00")], "at": ["2026-01-01T00:00:00+02:00", "x"], "ok": [True, False]},
 }  # fmt: skip
 
@@ -138,6 +143,20 @@ def test_parquet(spark: Any, tmp_path: Path, name: str) -> None:
     found = read(of)
     assert found
     assert found == read_by_spark(spark, of, tmp_path / "t")
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.float16(), pa.list_(pa.float16()), pa.time32("ms"), pa.time64("us"), pa.time64("ns"), pa.uuid(), pa.decimal256(76)]
+)  # fmt: skip
+def test_a_column_that_nobody_maps_may_be_of_a_type_that_spark_does_not_know(
+    spark: Any, tmp_path: Path, kind: pa.DataType
+) -> None:
+    (tmp_path / "in").mkdir()
+    mapped = {"id": ["a"], "at": [0], "title": ["t"], "ok": [True]}
+    pq.write_table(pa.table({"strange": pa.nulls(1, kind), **mapped}), tmp_path / "in" / "a.parquet")
+    of = declared(tmp_path / "in", "parquet")
+    assert len(read(of)) == 1
+    assert read(of) == read_by_spark(spark, of, tmp_path / "t")
 
 
 @pytest.mark.parametrize("how", [{}, {"use_deprecated_int96_timestamps": True}], ids=["nanoseconds", "int96"])

@@ -90,9 +90,13 @@ def test_a_mapped_key_that_no_row_of_json_lines_has_is_told(
 ) -> None:
     write_interactions(data, "u1,i1,view,2026-01-10T12:00:00Z")
     write_items(data, [{"item": "i1", "title": "a", "cost": 3}])
-    columns = {"item_id": "item", "title": "title", "price": "price"}
+    columns = {"item_id": "item", "title": "title", "price": "price", "available": "in_stock"}
     report = take(make_settings(**declare(items={"columns": columns})), FIRST)
-    assert report.facts["warnings"] == ["items.price is mapped to 'price', which no row has"]
+    assert report.facts["warnings"] == [
+        "items.price is mapped to 'price', which no row has",
+        "items.available is mapped to 'in_stock', which no row has: every item counts as available",
+    ]
+    assert [row["available"] for row in rows(lake, "items", FIRST)] == [None]
 
 
 def test_a_vector_that_is_none_keeps_its_item_out_with_the_reason(

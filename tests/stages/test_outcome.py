@@ -49,7 +49,15 @@ def test_a_night_that_was_live_before_a_newer_one_is_done(
     write_records(lake, publish=NOTHING)
     for mode in ("auto", "hold", "off"):
         said = outcome.run(make_settings(publish={"mode": mode}), NIGHT).summary
-        assert said == f"unpublished: {live} was live before, and {newer} is live"
+        assert said == f"past: {live} was live before, and {newer} is live"
+
+
+def test_a_night_that_published_and_was_followed_by_a_newer_one_stays_live_in_its_outcome(
+    lake: Store, make_settings: Callable[..., Any], live: str, tmp_path: Path
+) -> None:
+    write_checked(lake, tmp_path / "next", NIGHT + timedelta(days=1))
+    publish.run(make_settings(), NIGHT + timedelta(days=1))
+    assert outcome.run(make_settings(), NIGHT).summary == f"live: {live}, entry 1 of the log"
 
 
 @pytest.mark.parametrize("mode", ["hold", "off"])
@@ -60,13 +68,15 @@ def test_a_night_that_was_rolled_back_is_not_said_to_be_live(
     newer = write_checked(lake, tmp_path / "next", night).version
     publish.run(make_settings(), night)
     changes.roll_back(lake, None, "ann", "bad lists")
+    write_records(lake, night=night)
+    past = f"past: {newer} was rolled back by ann in entry 3, and {live} is live"
+    assert outcome.run(make_settings(publish={"mode": mode}), night).summary == past
     with pytest.raises(
         NothingToDo, match="stays unpublished" if mode == "off" else "cannot be released: .*rolled back"
     ):
         publish.run(make_settings(publish={"mode": mode}), night)
     write_records(lake, night=night, publish=NOTHING)
-    said = outcome.run(make_settings(publish={"mode": mode}), night).summary
-    assert said == f"unpublished: {newer} was rolled back by ann in entry 3, and {live} is live"
+    assert outcome.run(make_settings(publish={"mode": mode}), night).summary == past
 
 
 def test_a_night_that_was_never_live_is_done_once_a_newer_one_is(

@@ -71,7 +71,11 @@ def _told_unwritten(part: Declared, looked: list[Layout]) -> list[str]:
     """Return a warning for each key of JSON lines that is mapped and that no row has."""
     columns, name = part.table.columns, part.contract.name
     absent = unwritten(part, looked, columns)
-    return [f"{name}.{column} is mapped to {columns[column]!r}, which no row has" for column in absent]
+    then = {"available": ": every item counts as available"}
+    return [
+        f"{name}.{column} is mapped to {columns[column]!r}, which no row has{then.get(column, '')}"
+        for column in absent
+    ]
 
 
 def _summary(writes: Writes, days: int, missed: int | None) -> str:

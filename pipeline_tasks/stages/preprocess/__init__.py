@@ -21,9 +21,9 @@ from pipeline_tasks.sources import choose
 from pipeline_tasks.spark.cleaning import check_plan
 from pipeline_tasks.spark.raw_night import RawNight, partitions, read_raw_night
 from pipeline_tasks.spark.staging import open_staging
-from pipeline_tasks.spark.vocabulary import extend_vocabulary
 from pipeline_tasks.stages.preprocess.accounting import Account
 from pipeline_tasks.stages.preprocess.events import CleanedEvents, clean_events, write_events
+from pipeline_tasks.stages.preprocess.numbering import write_vocabulary
 from pipeline_tasks.stages.preprocess.versions import CleanedVersions, clean_versions, write_versions
 from pipeline_tasks.stages.preprocess.work import KEPT, Work
 
@@ -45,8 +45,8 @@ def run(settings: Settings, run_date: date) -> Report:
         good = _good_rows(work, raw)
         versions = {each.name: clean_versions(work, each, good[each.name]) for each in (ITEMS, USERS)}
         events = clean_events(work, good["interactions"], raw.after)
-        users = _number(work, "users", "user_id", versions["users"], events)
-        items = _number(work, "items", "item_id", versions["items"], events)
+        users = write_vocabulary(work, "users", "user_id", versions["users"], events)
+        items = write_vocabulary(work, "items", "item_id", versions["items"], events)
         write_versions(work, versions["items"], items)
         write_versions(work, versions["users"], users)
         write_events(work, events)
@@ -68,7 +68,9 @@ def _require_passed(store: Store, run_date: date, inputs: Mapping[str, str]) -> 
         ) from error
     if passed != dict(inputs):
         why = (
-            "was stopped by validate" if passed is None else "has been ingested again since it was validated"
+            "was stopped by validate"
+            if passed is None
+            else "was validated on other tables than there are now"
         )
         raise Refused(f"night {run_date} {why}", "run validate for this night, and see its reason")
 
@@ -81,17 +83,6 @@ def _good_rows(work: Work, raw: RawNight) -> dict[str, DataFrame]:
         name: split(raw.frames[name], contract, types, known.get(name))[0].persist(KEPT)
         for name, contract in SOURCE_TABLES.items()
     }
-
-
-def _number(work: Work, table: str, name: str, versions: CleanedVersions, events: CleanedEvents) -> DataFrame:
-    """Commit the night's vocabulary: the one before, and the ids that it lacks."""
-    before = work.before(f"vocabulary/{table}")
-    known = work.read_before(f"vocabulary/{table}")
-    ids = versions.clean().select(name).union(events.ids(name))
-    index = f"{table.removesuffix('s')}_index"
-    extended = extend_vocabulary(known, ids, name, index, before.rows + 1 if before else 1).persist(KEPT)
-    work.write(f"vocabulary/{table}", extended, [index])
-    return extended
 
 
 def _accounts(

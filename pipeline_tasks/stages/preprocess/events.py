@@ -1,5 +1,6 @@
 """The night's interactions: good events in; clean ones, duplicates counted, and quarantined ones out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -9,6 +10,7 @@ from pyspark.sql import functions as F
 
 from pipeline_tasks.contracts import INTERACTIONS
 from pipeline_tasks.lake import layout, tables
+from pipeline_tasks.lake.tables import Commit
 from pipeline_tasks.settings import night_end
 from pipeline_tasks.spark import cleaning, event_cleaning
 from pipeline_tasks.spark.bots import count_by_hour, find_bots, usual_events_per_hour
@@ -24,11 +26,11 @@ BOTS_NAMED = 5
 class CleanedEvents:
     """Events with their fates (see event_cleaning); `kept` are facts that later nights need.
 
-    `earlier` are the clean events of the nights before, None on the first one.
+    `earlier` are the nights before with the commits of their clean events, oldest first; `after` is the last of them.
     """
 
     frame: DataFrame
-    earlier: DataFrame | None
+    earlier: dict[date, Commit]
     after: date | None
     duplicates: dict[str, int]
     reasons: dict[str, int]
@@ -37,19 +39,16 @@ class CleanedEvents:
     kept: dict[str, Any]
 
     def ids(self, name: str) -> DataFrame:
-        """Return the ids, in the column `name`, of all events but those that are still to happen.
-
-        Those of earlier nights are among them: one that was run again may have events that later nights did not know of.
-        """
+        """Return the ids, in the column `name`, of tonight's events but those that are still to happen."""
         reason = F.col(REASON)
-        tonight = self.frame.where(reason.isNull() | (reason != event_cleaning.FUTURE)).select(name)
-        return tonight if self.earlier is None else tonight.union(self.earlier.select(name))
+        return self.frame.where(reason.isNull() | (reason != event_cleaning.FUTURE)).select(name)
 
 
 def clean_events(work: Work, good: DataFrame, after: date | None) -> CleanedEvents:
     """Give every event of the night its fate. `after` is the clean night before."""
     preprocess = work.settings.preprocess
-    earlier = None if after is None else _read_chain(work, after)
+    chain = {} if after is None else tables.chain(work.staging.store, TABLE, after)
+    earlier = read_nights(work, chain) if chain else None
     end = night_end(work.run_date)
     labelled = event_cleaning.label_events(good, earlier, end, preprocess.near_duplicate_seconds).persist(
         KEPT
@@ -68,7 +67,7 @@ def clean_events(work: Work, good: DataFrame, after: date | None) -> CleanedEven
     named = bots.orderBy(F.desc("events"), "user_id").limit(BOTS_NAMED).collect() if "bot" in reasons else []
     return CleanedEvents(
         frame,
-        earlier,
+        chain,
         after,
         duplicates,
         reasons,
@@ -91,10 +90,9 @@ def write_events(work: Work, events: CleanedEvents) -> None:
     work.write(TABLE, clean.select(*columns), ORDER, after=events.after, facts=events.kept)
 
 
-def _read_chain(work: Work, after: date) -> DataFrame:
-    """Return the clean events of all nights up to `after`."""
-    places = [layout.night(TABLE, night) for night in tables.chain(work.staging.store, TABLE, after)]
-    return work.staging.read(*places, stage="preprocess")
+def read_nights(work: Work, nights: Iterable[date]) -> DataFrame:
+    """Return the clean events of some nights."""
+    return work.staging.read(*(layout.night(TABLE, night) for night in nights), stage="preprocess")
 
 
 def _fit(
