@@ -82,13 +82,9 @@ def write_clean(
     user_index = {name: place for place, name in enumerate(user_ids, 1)}
     item_index = {name: place for place, name in enumerate(item_ids, 1)}
     _write(lake, "clean/interactions", night, _schema("interactions", {}), rows, after)
-    people = [{**builders.user(**row), "user_index": user_index[row["user_id"]]} for row in users]
-    _write(lake, "clean/users", night, _schema("users", {"user_index": pa.int32()}), people)
-    versions = [
-        {"tokens": [], **builders.item(**row), "item_index": item_index[row["item_id"]]} for row in items
-    ]
-    made = {"tokens": TYPES["strings"], "item_index": pa.int32()}
-    _write(lake, "clean/items", night, _schema("items", made), versions)
+    _write(lake, "clean/users", night, _schema("users", {}), [builders.user(**row) for row in users])
+    versions = [{"tokens": [], **builders.item(**row)} for row in items]
+    _write(lake, "clean/items", night, _schema("items", {"tokens": TYPES["strings"]}), versions)
     for table, key, known in (("users", "user", user_index), ("items", "item", item_index)):
         schema = pa.schema({f"{key}_id": pa.string(), f"{key}_index": pa.int32()})
         _write(

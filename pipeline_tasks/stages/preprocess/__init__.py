@@ -45,10 +45,9 @@ def run(settings: Settings, run_date: date) -> Report:
         good = _good_rows(work, raw)
         versions = {each.name: clean_versions(work, each, good[each.name]) for each in (ITEMS, USERS)}
         events = clean_events(work, good["interactions"], raw.after)
-        users = write_vocabulary(work, "users", "user_id", versions["users"], events)
-        items = write_vocabulary(work, "items", "item_id", versions["items"], events)
-        write_versions(work, versions["items"], items)
-        write_versions(work, versions["users"], users)
+        for table, name in (("users", "user_id"), ("items", "item_id")):
+            write_vocabulary(work, table, name, versions[table], events)
+            write_versions(work, versions[table])
         write_events(work, events)
         accounts = _accounts(work, raw, versions, events)
     return _report(work, accounts, versions, events)

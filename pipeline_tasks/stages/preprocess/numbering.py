@@ -4,13 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from datetime import date
 
-from pyspark.sql import DataFrame
-
 from pipeline_tasks.lake.tables import Commit
 from pipeline_tasks.spark.vocabulary import extend_vocabulary
 from pipeline_tasks.stages.preprocess.events import CleanedEvents, read_nights
 from pipeline_tasks.stages.preprocess.versions import CleanedVersions
-from pipeline_tasks.stages.preprocess.work import KEPT, Work
+from pipeline_tasks.stages.preprocess.work import Work
 
 # of a vocabulary's facts: a digest of the earlier nights' events all of whose ids it has
 COVERS = "covers"
@@ -18,8 +16,8 @@ COVERS = "covers"
 
 def write_vocabulary(
     work: Work, table: str, name: str, versions: CleanedVersions, events: CleanedEvents
-) -> DataFrame:
-    """Commit and return the night's vocabulary of `table`, whose ids are called `name`.
+) -> None:
+    """Commit the night's vocabulary of `table`, whose ids are called `name`.
 
     Earlier nights' events are looked through only where the vocabulary before was made without them: those of its own
     night, and all once one of them was run again.
@@ -31,9 +29,8 @@ def write_vocabulary(
     if nights:
         ids = ids.union(read_nights(work, nights).select(name))
     index = f"{table.removesuffix('s')}_index"
-    extended = extend_vocabulary(known, ids, name, index, before.rows + 1 if before else 1).persist(KEPT)
+    extended = extend_vocabulary(known, ids, name, index, before.rows + 1 if before else 1)
     work.write(place, extended, [index], facts={COVERS: covers(events.earlier)})
-    return extended
 
 
 def covers(earlier: Mapping[date, Commit]) -> str:

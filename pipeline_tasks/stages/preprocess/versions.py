@@ -1,4 +1,4 @@
-"""Items and users of a night: good versions in; filled, scaled, tokenized, numbered ones out."""
+"""Items and users of a night: good versions in; filled, scaled, tokenized ones out."""
 
 from dataclasses import dataclass
 
@@ -51,12 +51,11 @@ def _count_reasons(filled: DataFrame) -> dict[str, int]:
     return {row[REASON]: row["count"] for row in sorted(dropped)}
 
 
-def write_versions(work: Work, versions: CleanedVersions, vocabulary: DataFrame) -> None:
-    """Commit the clean versions and those that were dropped."""
+def write_versions(work: Work, versions: CleanedVersions) -> None:
+    """Commit the clean versions and those that were dropped; as clean events, they have no integers."""
     contract = versions.contract
     work.quarantine(contract, versions.frame.where(F.col(REASON).isNotNull()))
     clean = versions.clean()
     if contract is ITEMS:
         clean = add_tokens(clean, ITEM_TEXTS)
-    numbered = clean.join(vocabulary, contract.key[0]).select(*clean.columns, vocabulary.columns[1])
-    work.write(f"clean/{contract.name}", numbered, contract.key, facts={"fitted": versions.fitted})
+    work.write(f"clean/{contract.name}", clean, contract.key, facts={"fitted": versions.fitted})
