@@ -164,6 +164,7 @@ class TableRules:
         lowest = np.where(own.items > 0, own.scores, np.inf).min(1, initial=np.inf, keepdims=True)
         more.scores[:] = np.minimum.accumulate(np.minimum(more.scores, lowest), axis=1)
         both = own.beside(more)
+        # a row beyond n that a list has already can follow any item of it: nobody misses what is cut off
         closed = np.argsort(both.items == 0, axis=1, kind="stable")[:, : self.places]
         lists.put(short, both.taken(closed).falling())
         return lists

@@ -5,7 +5,7 @@ order counts, no score: scores of models have no common scale.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,25 +58,33 @@ def choose(items: Items, places: int, rules: Rules, fixed: Columns | None = None
     `fixed` (lists, places) names columns that have their place if no cap holds them back; nowhere else are they
     taken. Where a list has too few candidates, what stands behind a gap moves up.
     """
-    order = None
     if rules.lifts is not None:
-        lifts = rules.lifts[items]  # by one place is above the one that stands there
-        height = 2 * (np.arange(items.shape[1]) - lifts) - np.sign(lifts)
-        order = np.argsort(np.where(items > 0, height, np.iinfo(np.int64).max), axis=1, kind="stable")
+        order = lifted(items, rules.lifts)
+        fixed = fixed if fixed is None else entries(np.argsort(order, axis=1), fixed)
         items = np.take_along_axis(items, order, 1)
-        if fixed is not None:
-            back = np.argsort(order, axis=1)
-            fixed = np.where(fixed >= 0, np.take_along_axis(back, np.maximum(fixed, 0), 1), -1)
+        chosen = choose(items, places, replace(rules, lifts=None), fixed)
+        return replace(chosen, columns=entries(order, chosen.columns))
     step = LISTS_AT_ONCE if rules.diversity else max(1, len(items))
     parts = [
         _Lists(items[some], places, rules).filled(None if fixed is None else fixed[some])
         for some in (slice(first, first + step) for first in range(0, max(1, len(items)), step))
     ]
     columns = np.concatenate([part.columns for part in parts])
-    if order is not None:
-        columns = np.where(columns >= 0, np.take_along_axis(order, np.maximum(columns, 0), 1), -1)
     removed = {name: sum(part.removed[name] for part in parts) for name in parts[0].removed}
     return Chosen(columns, removed)
+
+
+def lifted(items: Items, lifts: NDArray[np.int64]) -> Columns:
+    """Return (lists, candidates) columns in the order in which `lifts` (n_items + 1,) rank them; what is none is last."""
+    own = lifts[items]  # by one place is above the one that stands there
+    height = 2 * (np.arange(items.shape[1]) - own) - np.sign(own)
+    order: Columns = np.argsort(np.where(items > 0, height, np.iinfo(np.int64).max), axis=1, kind="stable")
+    return order
+
+
+def entries(order: Columns, columns: Columns) -> Columns:
+    """Return what stands in the columns of each list's `order`, -1 where a column is none."""
+    return np.where(columns >= 0, np.take_along_axis(order, np.maximum(columns, 0), 1), -1)
 
 
 def least_new(share: float, n: int, places: int) -> NDArray[np.int64]:

@@ -3,59 +3,78 @@
 A listed item that cannot be had any more leaves a place that only some may take under the lists' caps.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_tasks.ranking.selection import Cap, Rules, choose
+from pipeline_tasks.ranking.selection import Cap, Columns, Rules, choose, entries, lifted
 
 Ints = NDArray[np.int32]
 
 
-def standing_by(listed: Ints, left: Ints, spares: int, rules: Rules) -> NDArray[np.int64]:
-    """Return (rows, spares) columns of `left`, -1 for none: what can follow each of `listed`, then some of all.
+def standing_by(listed: Ints, left: Ints, spares: int, rules: Rules) -> Columns:
+    """Return (rows, spares) columns of `left`, in its order, -1 behind them: what can follow each of `listed`, and others.
 
-    `listed` (rows, n) and `left` (rows, items) are items, 0 is none. Caps of the latter, in proportion to their number,
-    let some of every group be among them. With a single cap these hold what can follow.
+    `listed` (rows, n) and `left` (rows, items) are items, 0 is none; lifts order the latter. An item's successor is the
+    best of `left` that all caps let into the list once it is out. Each item that has one has it among these, where a
+    row's successors are no more than `spares`: they are n at most, fewer where items share one. Of too many those of
+    most items are kept, of too few what can come in besides them is next. What further there is keeps together with all
+    those to looser caps, in proportion to `spares`, so that it is some of every group.
     """
-    first = np.full((len(left), spares), -1, np.int64)
-    rest = left.copy()
-    if len(rules.caps) > 1:
-        row, column = np.nonzero(_followers(listed, left, rules.caps))
-        nth = np.arange(len(row)) - np.searchsorted(row, row)
-        row, column, nth = (each[nth < spares] for each in (row, column, nth))
-        first[row, nth], rest[row, column] = column, 0
+    if rules.lifts is not None:
+        order = lifted(left, rules.lifts)
+        left = np.take_along_axis(left, order, 1)
+        return entries(order, standing_by(listed, left, spares, replace(rules, lifts=None)))
+    first = _most_wanted(_wanted(listed, left, rules.caps), spares)
     looser = [replace(cap, most=-(-cap.most * spares // listed.shape[1])) for cap in rules.caps]
-    most = spares - int((first >= 0).sum(1).min(initial=spares))
-    chosen = choose(rest, most, replace(rules, caps=looser, diversity=0.0, likeness=None))
-    columns = np.concatenate([first, chosen.columns], axis=1)
+    some = choose(left, spares, replace(rules, caps=looser, diversity=0.0, likeness=None), first).columns
+    again = (some[:, :, None] == first[:, None]).any(2)
+    columns = np.concatenate([first, np.where(again, -1, some)], axis=1)
     closed = np.argsort(columns < 0, axis=1, kind="stable")[:, :spares]
-    return np.take_along_axis(columns, closed, 1)
+    columns = np.take_along_axis(columns, closed, 1)
+    return np.sort(columns.view(np.uint64), axis=1).view(np.int64)  # without a sign -1 comes last
 
 
-def _followers(listed: Ints, left: Ints, caps: Sequence[Cap]) -> NDArray[np.bool_]:
-    """Say which of `left` (rows, items) are the best that caps let into their list once a listed item is out.
+def _most_wanted(wanted: NDArray[np.int16], spares: int) -> Columns:
+    """Return (rows, spares) columns, rising, -1 for none: those of `wanted` (rows, items) that are wanted most."""
+    kept = np.zeros(wanted.shape, np.bool_)
+    np.put_along_axis(kept, np.argsort(-wanted, axis=1, kind="stable")[:, :spares], True, axis=1)
+    row, column = np.nonzero(kept & (wanted > 0))
+    most = np.full((len(wanted), spares), -1, np.int64)
+    most[row, np.arange(len(row)) - np.searchsorted(row, row)] = column
+    return most
 
-    Such an item shares with it every group of its own that is full. The best are looked for among those for whom the
-    same caps are full: of two that are out of one group each, both may come in.
+
+def _wanted(listed: Ints, left: Ints, caps: Sequence[Cap]) -> NDArray[np.int16]:
+    """Return (rows, items) how much each of `left` is wanted: successors most, by how many items' they are; 0 is not.
+
+    What can follow an item shares with it every group of its own that is full. Wanted are the best of those for whom
+    the same caps are full: of two that are out of one group each, both may come in. The best of all is the successor.
     """
-    full = [_full(cap.groups[listed], cap.groups[left], cap.most) for cap in caps]
-    found, every = np.zeros(left.shape, np.bool_), np.arange(len(left))
-    for chosen in product((True, False), repeat=len(caps)):
-        alike = left > 0
-        for shut, wanted in zip(full, chosen, strict=True):
-            alike &= shut == wanted
-        shared = [cap for cap, wanted in zip(caps, chosen, strict=True) if wanted]
-        kinds = np.where(alike, _kinds(left, shared), -1)
-        for kind in _distinct(_kinds(listed, shared)).T:
-            fits = kinds == kind[:, None]
-            best = fits.argmax(1)
-            found[every, best] |= fits[every, best] & (kind >= 0)
-    return found
+    groups = [(cap.groups[listed], cap.groups[left]) for cap in caps]
+    rooms = [~_full(own, theirs, cap.most) for cap, (own, theirs) in zip(caps, groups, strict=True)]
+    kinds = [left > 0]
+    for room in rooms:
+        kinds = [kind & each for kind in kinds for each in (room, ~room)]
+    every, width = np.arange(len(left)), left.shape[1]
+    follows, succeeds = np.zeros((2, len(left), width + 1), np.int16)  # the last column is for none
+    for place in range(listed.shape[1]):
+        fits = np.ones(left.shape, np.bool_)
+        for room, (own, theirs) in zip(rooms, groups, strict=True):
+            fits &= room | (theirs == own[:, place, None])
+        best = np.stack([_first(fits & kind) for kind in kinds], axis=1)
+        follows[every[:, None], best] = 1
+        succeeds[every, best.min(1)] += 1
+    wanted: NDArray[np.int16] = (follows + succeeds)[:, :width]
+    return wanted
+
+
+def _first(those: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return (rows,) the first column of `those` (rows, items), and their number where a row has none."""
+    first: NDArray[np.int64] = those.argmax(1)
+    return np.where(those[np.arange(len(those)), first], first, those.shape[1])
 
 
 def _full(own: Ints, theirs: Ints, most: int) -> NDArray[np.bool_]:
@@ -66,20 +85,3 @@ def _full(own: Ints, theirs: Ints, most: int) -> NDArray[np.bool_]:
         rows = np.flatnonzero((group > 0) & ((own[:, : place + 1] == group[:, None]).sum(1) == most))
         full[rows] |= theirs[rows] == group[rows, None]
     return full
-
-
-def _kinds(items: Ints, caps: Sequence[Cap]) -> NDArray[np.integer]:
-    """Return numbers from 0, the same for items that share the groups of all caps."""
-    sizes = [int(cap.groups.max()) + 1 for cap in caps]
-    kinds = np.zeros(items.shape, np.int32 if math.prod(sizes) < 1 << 31 else np.int64)
-    for cap, size in zip(caps, sizes, strict=True):
-        kinds = kinds * kinds.dtype.type(size) + cap.groups[items]
-    return kinds
-
-
-def _distinct(kinds: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Return (rows, most that a row has) each row's distinct numbers, -1 behind or between them."""
-    kinds = np.sort(kinds, axis=1)
-    kinds[:, 1:][kinds[:, 1:] == kinds[:, :-1]] = -1
-    most = int((kinds >= 0).sum(1).max(initial=0))
-    return np.sort(kinds, axis=1)[:, kinds.shape[1] - most :]

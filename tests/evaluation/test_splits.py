@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline_tasks.evaluation.splits import DAY_SECONDS, Holdout, choose_holdout
+from pipeline_tasks.evaluation.trials import trial_after
+from tests.models.worlds import histories
 
 END = 100 * DAY_SECONDS
 
@@ -51,3 +53,14 @@ def test_the_moment_of_the_cut_belongs_to_the_holdout_and_the_end_does_not() -> 
 @pytest.mark.parametrize("max_days", [1, 7])
 def test_without_events_there_is_no_evidence(max_days: int) -> None:
     assert chosen({}, 30, max_days) == Holdout(max_days, END - max_days * DAY_SECONDS, END, 0, False)
+
+
+@pytest.mark.parametrize("novel", [False, True])
+def test_whom_the_holdout_counts_a_trial_can_measure(novel: bool) -> None:
+    draw = np.random.default_rng(3)
+    past = histories([draw.integers(1, 30, draw.integers(1, 80)).tolist() for _ in range(200)], until=END)
+    counted = past.where(past.novel()) if novel else past
+    for users in (20, 60, 100, 1000):
+        holdout = choose_holdout(counted.row_of_event, counted.times, END, users, 3)
+        trial = trial_after(past, holdout.cut, 1000, novel=novel)
+        assert len(trial.truth) == len(trial.known) == holdout.warm_users > 0

@@ -60,8 +60,6 @@ def fit_ranker(work: Work, name: str, past: Histories) -> Ranking:
     if not len(examples):
         return _none("no examples that retrieval could have found")
     judge = _Judge(work, model, past, validation, known)
-    if judge.users < users:
-        return _none(f"{judge.users} of {users} users to validate it on took something new to them")
     config = _config(settings, joined)
     ranker = Ranker.fit(examples, judge.ranked, config, work.training(NAME))
     return _judged(ranker, judge, len(examples), validation)
@@ -162,7 +160,7 @@ class _Judge:
 
     @property
     def users(self) -> int:
-        """Who is measured: of the validation's users those with something that a list might have held."""
+        """How many are measured: the validation's users, `evaluate.max_users` at most."""
         return len(self.trial.truth)
 
     def alone(self) -> float:
