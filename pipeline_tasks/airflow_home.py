@@ -9,8 +9,8 @@ from pathlib import Path
 from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.settings import CHECKOUT
 
-HOME = Path(os.environ.get("AIRFLOW_HOME") or CHECKOUT / ".airflow")
-CONNECTION = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+HOME = Path(os.environ.get("AIRFLOW_HOME") or CHECKOUT / ".airflow").expanduser().absolute()
+CONNECTION, SCHEMA = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_SCHEMA"
 
 # of Airflow's commands, those that need no metadata database, or make it
 WITHOUT_DATABASE = ("db", "version", "--help", "-h")
@@ -32,7 +32,7 @@ def environment(database: Path | None = None) -> dict[str, str]:
     return {
         **ours,
         **os.environ,
-        **({CONNECTION: f"sqlite:///{database}"} if database else {}),
+        **({CONNECTION: f"sqlite:///{database}", SCHEMA: ""} if database else {}),
         "PATH": _before(Path(sys.executable).parent, "PATH"),
         "PYTHONPATH": _before(CHECKOUT, "PYTHONPATH"),
     }

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -27,7 +27,7 @@ POLL_SECONDS = 0.3
 EXIT_CODES = {"done": 0, "refused": 2}
 # what ends this process
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-# in which a stage may end by itself, and Airflow have a container or a pod removed: Docker gives it 10 to end
+# in which a stage may end by itself, and a task have its container or pod removed: Docker gives that 10 to end
 GRACE_SECONDS, ELSEWHERE_SECONDS = 3.0, 20.0
 
 
@@ -151,9 +151,12 @@ def _end(process: subprocess.Popen[bytes], elsewhere: bool) -> None:
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     if elsewhere:
+        at_work, until = processes.descendants(process.pid), time.monotonic() + ELSEWHERE_SECONDS
         process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(ELSEWHERE_SECONDS)
+        while process.poll() is None and time.monotonic() < until:
+            if processes.descendants(process.pid) - at_work:
+                break  # the next stage
+            time.sleep(POLL_SECONDS)
     process.send_signal(signal.SIGSTOP)  # so that it starts nothing more
     started = processes.descendants(process.pid)
     process.kill()

@@ -1,5 +1,6 @@
 """A version that waits, and what can be had now, in; an entry of the log out, or why it has gone stale."""
 
+import sys
 from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -91,8 +92,10 @@ def _gone(store: Store, settings: Settings, run_date: date, scratch: Path) -> pa
     known = tables.read_table(
         store, layout.night("training/items", run_date), "dataset", ["item_id", "item_index"]
     )
-    items = availability.read_anew(settings, known, datetime.now(UTC), scratch)
-    return items.filter(pc.invert(items["available"]))["item_id"].combine_chunks()
+    stock = availability.read_anew(settings, known, datetime.now(UTC), scratch)
+    for warning in stock.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return stock.gone
 
 
 def _blocks(settings: Settings, scratch: Path) -> dict[str, Promised]:

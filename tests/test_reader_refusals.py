@@ -107,7 +107,7 @@ def test_a_file_that_was_altered_is_refused(
         )  # what has its footer already sees that it has the right pages only
     with pytest.raises(Refused, match=rf"{key} has been altered since .*rollback"):
         read(version)
-    assert any("has been altered" in fault for fault in verification.faults_of_version(either_lake, name))
+    assert any("has been altered" in fault for fault in verification.look(either_lake, name).faults)
 
 
 def test_pages_that_no_list_is_read_from_do_not_matter_to_it(lake: Store, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from pipeline_tasks.settings import RulesSettings
 from pipeline_tasks.stages import publish
 from tests.lists import NIGHT
 from tests.stages.published_night import HEALTH, write_checked
-from tests.stages.staged_night import SETTINGS, write_source, write_staged
+from tests.stages.staged_night import SETTINGS, rename_available, write_source, write_staged
 from tests.test_online import online
 
 
@@ -49,6 +49,18 @@ def test_the_newest_that_waits_is_released_and_its_lists_are_put_online(
         release(settings, None, "")
     with pytest.raises(NothingToDo, match="unchanged"):
         release(settings, version, "")
+
+
+def test_a_release_warns_where_no_row_says_any_more_whether_its_item_is_available(
+    checked: tuple[Any, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, version = checked
+    rename_available(tmp_path / "data")
+    assert release(settings, version, "").version == version
+    assert (
+        "warning: every item counts as available: no row of items has the key 'available'"
+        in capsys.readouterr().err
+    )
 
 
 def test_of_two_that_wait_the_one_that_the_environment_names_is_released(

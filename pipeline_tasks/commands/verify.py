@@ -38,11 +38,10 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
         if options.all and name not in needed and not versions.is_whole(store, name):
             print(f"{name}: incomplete, and not live")  # as a check that was killed leaves it
             continue
-        lost = verification.difference(store, name)
-        found = [lost] if lost else list(verification.strangers(store, name))
-        print(f"{name}: {'; '.join(found) or 'as it was published'}")
-        faults += found
-        broken |= {name} if lost else set()
+        found = verification.look(store, name)
+        print(f"{name}: {'; '.join(found.faults) or 'as it was published'}")
+        faults += found.faults
+        broken |= {name} if found.lost else set()
     if faults:
         raise Refused("; ".join(dict.fromkeys(faults)), _what_to_do(serves, broken))
     print(f"the log has {live.sequence} entries, none missing" if live else "nothing is published yet")

@@ -1,7 +1,7 @@
 """Stage records: what a stage did for a night, with every clock and host; written around each run."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import Any, Literal
 
@@ -70,17 +70,27 @@ class Record:
         return self.changed_before if self.status == "refused" else self.turn
 
 
+FIELDS = frozenset(each.name for each in fields(Record))
+
+
 def write(store: Store, record: Record) -> None:
     """Keep the record, replacing the one of an earlier run of the same stage and night."""
     key = layout.record(date.fromisoformat(record.run_date), record.stage)
-    store.write(key, json.dumps(asdict(record), indent=1, sort_keys=True, ensure_ascii=False).encode())
+    content = asdict(record)
+    if record.changed == record.turn or not record.changed:
+        del content["changed_before"]  # so that an image of the version before reads it too
+    store.write(key, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False).encode())
 
 
 def read(store: Store, run_date: date, stage: str) -> Record | None:
-    """Return the stage's record for the night, or None; raises Refused for a damaged one."""
+    """Return the stage's record for the night, or None; raises Refused for a damaged one.
+
+    What a later version of this code keeps beside is passed over.
+    """
     key = layout.record(run_date, stage)
     try:
-        content = json.loads(store.read(key))
+        found = json.loads(store.read(key))
+        content = {name: found[name] for name in FIELDS if name in found}
         return Record(**{**content, "report": Report(**content["report"])})
     except Missing:
         return None

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 from pipeline_tasks.contracts import ITEMS
 from pipeline_tasks.dataset.engine import open_engine
 from pipeline_tasks.settings import Settings
-from pipeline_tasks.sources import choose, declared, layouts
+from pipeline_tasks.sources import Declared, Layout, choose, declared, layouts, unwritten
 from pipeline_tasks.sources.reading import typed_columns
 from pipeline_tasks.sources.typed import REASONS, untypable
 
@@ -29,8 +30,21 @@ NEWEST = f"""
     SELECT item_id, NOT version.gone AS available, version.unread AS unread FROM newest"""  # noqa: S608 - no input
 
 
-def read_anew(settings: Settings, known: pa.Table, end: datetime, scratch: Path) -> pa.Table:
-    """Return `known` (item_id, item_index) by item_id, with `available` and `unread` as the source says it now.
+@dataclass(frozen=True)
+class Stock:
+    """The known items by item_id, each with `available`; `warnings` say what the source does not tell of that."""
+
+    items: pa.Table
+    warnings: list[str]
+
+    @property
+    def gone(self) -> pa.Array:
+        """The ids of what cannot be had."""
+        return self.items.filter(pc.invert(self.items["available"]))["item_id"].combine_chunks()
+
+
+def read_anew(settings: Settings, known: pa.Table, end: datetime, scratch: Path) -> Stock:
+    """Return which of `known` (item_id, and columns to keep) the source has now.
 
     A version of an item counts up to `check.availability_hours` after `end`, the night's own. An item that
     the source no longer has is not available; where the source has no items at all, everything is. Raises
@@ -38,17 +52,17 @@ def read_anew(settings: Settings, known: pa.Table, end: datetime, scratch: Path)
     """
     table = declared(choose(settings), "items")
     if table is None:
-        for name, value in (("available", True), ("unread", False)):
-            known = known.append_column(name, pa.repeat(value, known.num_rows))
-        return known.sort_by("item_id")
-    versions = typed_columns(table, layouts(table), ASKED)
+        return Stock(known.append_column("available", pa.repeat(True, known.num_rows)).sort_by("item_id"), [])
+    found = layouts(table)
+    versions = typed_columns(table, found, ASKED)
     cut = end + timedelta(hours=settings.check.availability_hours)
     now = available_items(versions, cut, scratch, settings.spark.driver_memory)
     joined = known.join(now, "item_id", join_type="left outer")
     for name in ("available", "unread"):
         place = joined.schema.get_field_index(name)
         joined = joined.set_column(place, name, joined[name].fill_null(False))
-    return joined.sort_by("item_id")
+    told = [*_told_unwritten(table, found), *_told_unread(joined)]
+    return Stock(joined.drop_columns("unread").sort_by("item_id"), told)
 
 
 def available_items(versions: pa.Table, cut: datetime, scratch: Path, memory: str) -> pa.Table:
@@ -62,15 +76,21 @@ def available_items(versions: pa.Table, cut: datetime, scratch: Path, memory: st
         return engine.sql(NEWEST, params={"cut_us": int(cut.timestamp() * 1_000_000)}).to_arrow_table()
 
 
-def told_unread(items: pa.Table) -> str | None:
-    """Return what to tell of the items whose availability cannot be read; None where there are none."""
+def _told_unwritten(table: Declared, found: Sequence[Layout]) -> Iterator[str]:
+    """Yield what to tell where no row has the key that is mapped: not even one that has sold out."""
+    for name in unwritten(table, found, ["available"]):
+        key = table.table.columns[name]
+        yield f"every item counts as available: no row of items has the key {key!r} to which {name} is mapped"
+
+
+def _told_unread(items: pa.Table) -> Iterator[str]:
+    """Yield what to tell of the items whose availability cannot be read."""
     unread = items.filter(items["unread"])["item_id"]
-    if not len(unread):
-        return None
-    return (
-        "items whose newest version says of available what cannot be read count as sold out: "
-        f"{len(unread):,}, as {pc.min(unread).as_py()!r}"
-    )
+    if len(unread):
+        yield (
+            "items whose newest version says of available what cannot be read count as sold out: "
+            f"{len(unread):,}, as {pc.min(unread).as_py()!r}"
+        )
 
 
 def snapshot(unavailable: Sequence[str], known: int) -> dict[str, Any]:

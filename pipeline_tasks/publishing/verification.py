@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 
 from pipeline_tasks.errors import NightjarError
@@ -51,39 +52,33 @@ def needed(store: Store, live: Entry) -> set[str]:
     return found
 
 
-def faults_of_version(store: Store, version: str) -> Iterator[str]:
-    """Yield what is wrong with a version: what it is not any more, else what lies in its folder and is not of it."""
-    lost = difference(store, version)
-    if lost:
-        yield lost
-    else:
-        yield from strangers(store, version)
+@dataclass(frozen=True)
+class Look:
+    """What is wrong with a version: how it differs from what was published, or else what lies in its folder beside it."""
+
+    lost: str | None
+    strangers: list[str]
+
+    @property
+    def faults(self) -> list[str]:
+        return [self.lost] if self.lost else self.strangers
 
 
-def difference(store: Store, version: str) -> str | None:
-    """Return how a version differs from what was published, None where it does not.
+def look(store: Store, version: str) -> Look:
+    """Read a version's files.
 
-    Its manifest is held against the SHA-256 that its entry of the log names, else against its own name.
-    """
-    try:
-        entry = log.newest_of(store, version)
-        versions.verify(store, version, entry.manifest_sha256 if entry else "")
-    except NightjarError as error:
-        return error.reason
-    return None
-
-
-def strangers(store: Store, version: str) -> Iterator[str]:
-    """Yield the files in a version's folder that its manifest does not name: engines that are given the folder read them.
-
-    Raises Refused for a version without a manifest.
+    Its manifest is held against the SHA-256 that its entry of the log names, else against its own name. Files that it does
+    not name are a fault, since engines that are given the folder read them.
     """
     folder = layout.version(version)
-    tables = versions.read_manifest(store, version)["tables"]
+    try:
+        entry = log.newest_of(store, version)
+        tables = versions.verify(store, version, entry.manifest_sha256 if entry else "")["tables"]
+    except NightjarError as error:
+        return Look(error.reason, [])
     named = {f"{folder}/{table}/{file['name']}" for table, told in tables.items() for file in told["files"]}
-    for key in store.keys(f"{folder}/"):
-        if key not in named and key != f"{folder}/{versions.MANIFEST}":
-            yield f"{store.uri}/{key} is not of this version: remove it"
+    beside = set(store.keys(f"{folder}/")) - named - {f"{folder}/{versions.MANIFEST}"}
+    return Look(None, [f"{store.uri}/{key} is not of this version: remove it" for key in sorted(beside)])
 
 
 def _faults_of_manifest(store: Store, entry: Entry) -> Iterator[str]:

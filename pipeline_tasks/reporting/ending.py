@@ -39,14 +39,16 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
     """Return how the night ended; `found` are its records, `publish` is the mode that was asked for."""
     live, verdict = log.newest(store), versions.read_verdict(store, run_date)
     serves, version = live.version if live else None, verdict.version if verdict else None
+    last = log.newest_of(store, version) if version else None
     broken = first_broken(found)
     if broken and not is_released(store, found, verdict):
         at, line = broken
         judged = at == "publish" or (at == "check" and verdict is not None and not verdict.passed)
         waits = at == "publish" and verdict is not None and verdict.passed and bool(verdict.held_by)
+        if waits and live and last and log.withdrawn(store, last.version):
+            return Ending("past", _until(store, last, live), version, serves, at, last)
         state: Literal["held", "failed"] = "held" if waits and publish == "auto" else "failed"
         return Ending(state, line, version if judged else None, serves, at)
-    last = log.newest_of(store, version) if version else None
     skipped = found["publish"].status == "nothing"
     if skipped and last and serves == version:
         line = f"{version}, live since entry {last.sequence} of the log"

@@ -200,7 +200,7 @@ def _look_at_parquet(uri: str, declared: Declared) -> _Seen | None:
 
 def _is_foreign(kind: pa.DataType) -> bool:
     """Say whether Spark cannot read values, or those of lists: floats of 16 bits, decimals of many digits."""
-    if is_list(kind):
+    if is_list(kind) or pa.types.is_dictionary(kind):
         return _is_foreign(kind.value_type)
     half: bool = pa.types.is_float16(kind)
     return half or (pa.types.is_decimal(kind) and kind.precision > SPARK_DIGITS)

@@ -24,7 +24,7 @@ def test_the_version_holds_every_users_list(tmp_path: Path, options: argparse.Na
     assert facts["rows"] == 1200
     assert users.tolist() == [[1, 2, 3, 4]] * 300
     assert len(version.top_n(users.index[17])) == 4
-    assert list(verification.faults_of_version(store, version.name)) == []
+    assert verification.look(store, version.name).faults == []
 
 
 def test_each_figure_has_a_median_and_a_95th_percentile(tmp_path: Path, options: argparse.Namespace) -> None:

@@ -43,7 +43,7 @@ def nights_0_and_1_have_gone(store: Store, origin: Origin) -> Iterator[str]:
     for night in gone:
         yield from (f"there still is {key}" for key in store.keys(f"{catalogue.FOLDER}{night}"))
     for name in store.folders(catalogue.FOLDER):
-        yield from verification.faults_of_version(store, name)
+        yield from verification.look(store, name).faults
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def judged(
     yield from _endings(tried, rival=rival, harmless=harmless)
     yield from verification.faults_of_log(store)
     for name in {origin.version(2), history[-1].version}:
-        yield from verification.faults_of_version(store, name)
+        yield from verification.look(store, name).faults
     yield from act.after(store, origin)
     added = [entry for entry in history[act.entries :] if entry.who != RIVAL]
     yield from _entries(act, added, tried, rival=rival)

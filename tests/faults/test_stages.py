@@ -111,4 +111,4 @@ def test_a_night_whose_check_and_publication_are_killed_goes_live_whole(lake: St
     assert poller.newest == 2
     assert [entry.version for entry in log.history(lake)][1:] == [verdict.version]
     assert list(verification.faults_of_log(lake)) == []
-    assert list(verification.faults_of_version(lake, verdict.version)) == []
+    assert verification.look(lake, verdict.version).faults == []

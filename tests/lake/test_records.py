@@ -1,5 +1,6 @@
 """Stage records come back as they were written, a night's in the order of its stages."""
 
+import json
 from dataclasses import replace
 from datetime import date
 
@@ -30,6 +31,17 @@ def test_a_record_comes_back_whole(either_lake: Store) -> None:
     assert records.read(either_lake, NIGHT, "train") == RECORD
     assert records.read(either_lake, NIGHT, "ingest") is None
     assert records.nights(either_lake) == [NIGHT]
+
+
+def test_what_a_later_version_keeps_beside_is_passed_over_and_what_few_records_have_is_in_no_other(
+    lake: Store,
+) -> None:
+    key = layout.record(NIGHT, "train")
+    records.write(lake, RECORD)
+    content = json.loads(lake.read(key))
+    assert "changed_before" not in content
+    lake.write(key, json.dumps({**content, "weather": "rain"}).encode())
+    assert records.read(lake, NIGHT, "train") == RECORD
 
 
 def test_a_nights_records_are_in_the_order_of_the_stages(lake: Store) -> None:

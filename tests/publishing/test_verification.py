@@ -23,7 +23,7 @@ def test_what_is_whole_has_no_faults(either_lake: Store, tmp_path: Path) -> None
     assert list(verification.faults_of_log(either_lake)) == []
     name = go_live(either_lake, tmp_path, 0)
     assert list(verification.faults_of_log(either_lake)) == []
-    assert list(verification.faults_of_version(either_lake, name)) == []
+    assert verification.look(either_lake, name).faults == []
 
 
 HARMS: dict[str, tuple[Callable[[Store, str], None], str]] = {
@@ -73,7 +73,7 @@ def test_what_is_published_meanwhile_is_no_fault(lake: Store, tmp_path: Path, tw
 def test_an_older_version_may_have_been_removed(lake: Store, two: list[str]) -> None:
     lake.delete(lake.keys(f"{layout.version(two[0])}/"))
     assert list(verification.faults_of_log(lake)) == []
-    assert "there is no" in "; ".join(verification.faults_of_version(lake, two[0]))
+    assert "there is no" in "; ".join(verification.look(lake, two[0]).faults)
 
 
 @pytest.mark.parametrize("published", [True, False])
@@ -84,11 +84,11 @@ def test_a_file_that_differs_is_named(lake: Store, tmp_path: Path, published: bo
         assert log.newest(lake) is None
     key = f"{layout.version(name)}/popular/popular.parquet"
     lake.write(key, lake.read(key)[:-1] + b"!")
-    (fault,) = verification.faults_of_version(lake, name)
+    (fault,) = verification.look(lake, name).faults
     assert fault.endswith("popular.parquet has been altered since it was checked")
     manifest = f"{layout.version(name)}/manifest.json"
     lake.write(manifest, lake.read(manifest) + b" ")
-    (fault,) = verification.faults_of_version(lake, name)
+    (fault,) = verification.look(lake, name).faults
     assert "manifest.json has been altered" in fault
     with pytest.raises(Refused, match="has been altered"):
         open_version(lake.uri, name)

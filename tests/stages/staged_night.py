@@ -43,6 +43,12 @@ def write_source(folder: Path, versions: Iterable[dict[str, Any]] = ()) -> None:
     (folder / "items.jsonl").write_text("\n".join(lines) + "\n")
 
 
+def rename_available(folder: Path) -> None:
+    """Let the shop's files have another key for what can be had than the one that is mapped."""
+    items = folder / "items.jsonl"
+    items.write_text(items.read_text().replace('"available"', '"in_stock"'))
+
+
 def write_staged(
     store: Store, folder: Path, night: date = NIGHT, lists: dict[str, Iterable[str]] | None = None
 ) -> None:

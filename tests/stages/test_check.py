@@ -22,6 +22,7 @@ from tests.stages.staged_night import (
     SETTINGS,
     check,
     go_live,
+    rename_available,
     write_lists,
     write_source,
     write_staged,
@@ -98,6 +99,18 @@ def test_an_item_whose_availability_cannot_be_read_is_sold_out_and_told(
         "items whose newest version says of available what cannot be read count as sold out: 1, as 'i2'"
         in report.facts["warnings"]
     )
+
+
+def test_that_no_row_says_whether_its_item_is_available_is_told(
+    lake: Store, settings_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    said = (
+        "every item counts as available: no row of items has the key 'available' to which available is mapped"
+    )
+    settings = settings_of(lake, GONE)
+    assert said not in check(settings).facts["warnings"]
+    rename_available(tmp_path / "data")
+    assert said in check(settings).facts["warnings"]
 
 
 def test_hours_after_the_night_count_where_the_settings_say_so(

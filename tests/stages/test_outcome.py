@@ -148,7 +148,7 @@ def test_a_night_that_was_held_and_then_released_is_done(
         outcome.run(make_settings(), NIGHT)
 
 
-def test_a_night_that_was_released_and_then_taken_back_is_as_it_was_held(
+def test_a_night_that_was_released_and_then_taken_back_is_refused_and_says_so(
     lake: Store, make_settings: Callable[..., Any], live: str, tmp_path: Path
 ) -> None:
     night = NIGHT + timedelta(days=1)
@@ -156,8 +156,12 @@ def test_a_night_that_was_released_and_then_taken_back_is_as_it_was_held(
     write_records(lake, night=night, publish={"status": "refused", "reason": "version v is held"})
     changes.release(lake, night, verdict, "ann", "the sale explains it")
     changes.roll_back(lake, None, "ann", "it does not")
-    with pytest.raises(Refused, match=f"version v is held .consumers still read {live}"):
+    said = f"{verdict.version} was rolled back by ann in entry 3, and {live} is live .consumers still read {live}"
+    with pytest.raises(Refused, match=said):
         outcome.run(make_settings(), night)
+    entry = ending(lake, night, records.read_night(lake, night), "auto").entry
+    assert entry
+    assert entry.why.startswith("the sale explains it")
 
 
 def test_a_released_night_that_is_begun_again_is_not_done_by_its_release(

@@ -9,8 +9,6 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-import pyarrow.compute as pc
-
 from pipeline_tasks.contracts import PUBLISHED_TABLES
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
@@ -43,20 +41,19 @@ def run(settings: Settings, run_date: date) -> Report:
         }
         columns = ["item_id", "item_index", "first_seen", *asked_attributes(settings)]
         known = tables.read_table(store, layout.night("training/items", run_date), "dataset", columns)
-        items = availability.read_anew(settings, known, night_end(run_date), scratch)
-        gone = items.filter(pc.invert(items["available"]))["item_id"].combine_chunks()
+        stock = availability.read_anew(settings, known, night_end(run_date), scratch)
+        items, gone = stock.items, stock.gone
         ruled = read_ruled(work) if settings.rules.declared else None
         promised = ruled.promised(items, staged["top_n"].facts["n"]) if ruled else {}
         final = finish(work, staged, gone, promised)
-        stock = availability.snapshot(gone.to_pylist(), items.num_rows)
-        facts = _facts(settings, run_date, staged["top_n"], final, stock)
+        counts = availability.snapshot(gone.to_pylist(), items.num_rows)
+        facts = _facts(settings, run_date, staged["top_n"], final, counts)
         manifest = versions.describe(run_date, final.files, facts)
         new = versions.upload(store, manifest, final.files)
         counted = count(work, final, items, facts["model"]["name"], ruled)
         failures = broken(counted.violations)
         shown = settings.report.people > 0  # reasons go into reports and messages
-        unread = availability.told_unread(items)
-        verdict = _verdict(manifest, staged, failures, counted, unread, examples=shown)
+        verdict = _verdict(manifest, staged, failures, counted, stock.warnings, examples=shown)
         versions.write_verdict(store, run_date, verdict)
     if failures:
         more = f" (and {len(failures) - 1} more rules are broken)" if len(failures) > 1 else ""
@@ -92,7 +89,7 @@ def _verdict(
     staged: dict[str, Commit],
     failures: list[Failure],
     counted: Counted,
-    unread: str | None,
+    more: list[str],
     *,
     examples: bool,
 ) -> Verdict:
@@ -104,7 +101,7 @@ def _verdict(
         staged={f"{STAGED}/{table}": commit.digest for table, commit in staged.items()},
         failures=[{**asdict(failure), "reason": failure.told(examples=examples)} for failure in failures],
         health=[finding.to_json() for finding in counted.findings],
-        warnings=[*warnings, *counted.warnings, *filter(None, [counted.alone, unread])],
+        warnings=[*warnings, *counted.warnings, *filter(None, [counted.alone]), *more],
         against=counted.live,
         difference=asdict(counted.difference) if counted.difference else None,
     )
