@@ -81,7 +81,7 @@ def test_an_event_without_a_number_is_refused_and_never_left_out(database: duckd
     }
     database.register("clean_interactions", pa.Table.from_pylist([row]))
     number_ids(database, users=1, items=1)
-    with pytest.raises(Refused, match=r"1 events are of users or items .* \(run preprocess"):
+    with pytest.raises(Refused, match=r"1 events are of users or items .* \(run validate and what follows"):
         events.define_events(database, ["view"])
 
 
