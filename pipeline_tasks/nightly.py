@@ -93,9 +93,8 @@ def _started(chosen: dict[str, str], log: Path, *, elsewhere: bool) -> Iterator[
     process: subprocess.Popen[bytes] | None = None
     came: list[int] = []
     try:
-        with _hearing(
-            lambda number, frame: came.append(number)
-        ):  # raised while it starts, nobody would know of it
+        # raised while it starts, nobody would know of it
+        with _hearing(lambda number, frame: came.append(number)):
             process = _start(chosen, log)
         if came:
             _leave(came[0])

@@ -143,7 +143,7 @@ def _keep(settings: Settings, record: Record) -> bool:
             _tell_later_nights(store, record, outputs)
         else:  # later nights were made from these still
             record.report.outputs = outputs
-        record.changed_before = before.changed if before else 0
+        record.changed_before = before.changed if before and record.status == "refused" else 0
         record.turn = records.next_turn(store, date.fromisoformat(record.run_date))
         records.write(store, record)
     except NightjarError as error:

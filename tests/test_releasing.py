@@ -58,7 +58,7 @@ def test_a_release_warns_where_no_row_says_any_more_whether_its_item_is_availabl
     rename_available(tmp_path / "data")
     assert release(settings, version, "").version == version
     assert (
-        "warning: every item counts as available: no row of items has the key 'available'"
+        "warning: items.available is mapped to 'available', which no row has: every item counts as available"
         in capsys.readouterr().err
     )
 

@@ -77,7 +77,7 @@ def write(store: Store, record: Record) -> None:
     """Keep the record, replacing the one of an earlier run of the same stage and night."""
     key = layout.record(date.fromisoformat(record.run_date), record.stage)
     content = asdict(record)
-    if record.changed == record.turn or not record.changed:
+    if not record.changed_before:
         del content["changed_before"]  # so that an image of the version before reads it too
     store.write(key, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False).encode())
 

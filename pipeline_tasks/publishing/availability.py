@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pipeline_tasks.contracts import ITEMS
 from pipeline_tasks.dataset.engine import open_engine
 from pipeline_tasks.settings import Settings
-from pipeline_tasks.sources import Declared, Layout, choose, declared, layouts, unwritten
+from pipeline_tasks.sources import choose, declared, layouts, told_unwritten
 from pipeline_tasks.sources.reading import typed_columns
 from pipeline_tasks.sources.typed import REASONS, untypable
 
@@ -61,7 +61,7 @@ def read_anew(settings: Settings, known: pa.Table, end: datetime, scratch: Path)
     for name in ("available", "unread"):
         place = joined.schema.get_field_index(name)
         joined = joined.set_column(place, name, joined[name].fill_null(False))
-    told = [*_told_unwritten(table, found), *_told_unread(joined)]
+    told = [*told_unwritten(table, found, ["available"]), *_told_unread(joined)]
     return Stock(joined.drop_columns("unread").sort_by("item_id"), told)
 
 
@@ -74,13 +74,6 @@ def available_items(versions: pa.Table, cut: datetime, scratch: Path, memory: st
     with open_engine(scratch, memory) as engine:
         engine.register("versions", versions)
         return engine.sql(NEWEST, params={"cut_us": int(cut.timestamp() * 1_000_000)}).to_arrow_table()
-
-
-def _told_unwritten(table: Declared, found: Sequence[Layout]) -> Iterator[str]:
-    """Yield what to tell where no row has the key that is mapped: not even one that has sold out."""
-    for name in unwritten(table, found, ["available"]):
-        key = table.table.columns[name]
-        yield f"every item counts as available: no row of items has the key {key!r} to which {name} is mapped"
 
 
 def _told_unread(items: pa.Table) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The source: which of the declared ones is there, its files, and what their columns are called. No Spark."""
 
 from pipeline_tasks.sources.choice import ChosenSource, check_owner, choose, claim_lake, identity, owner_of
-from pipeline_tasks.sources.columns import Declared, Layout, declared, layouts, unwritten
+from pipeline_tasks.sources.columns import Declared, Layout, declared, layouts, told_unwritten
 from pipeline_tasks.sources.files import fetch, files, open_file
 
 __all__ = [
@@ -18,5 +18,5 @@ __all__ = [
     "layouts",
     "open_file",
     "owner_of",
-    "unwritten",
+    "told_unwritten",
 ]

@@ -107,6 +107,16 @@ def unwritten(declared: Declared, layouts: Iterable[Layout], names: Iterable[str
     return list(absent)
 
 
+def told_unwritten(declared: Declared, layouts: Iterable[Layout], names: Iterable[str]) -> list[str]:
+    """Return a warning for each column that is `unwritten`; of what can be had it says what that means."""
+    table, keys = declared.contract.name, declared.table.columns
+    then = {"available": ": every item counts as available"}
+    return [
+        f"{table}.{name} is mapped to {keys[name]!r}, which no row has{then.get(name, '')}"
+        for name in unwritten(declared, layouts, names)
+    ]
+
+
 def _keys_in(uri: str, keys: set[str]) -> set[str]:
     """Return those of the keys that a row of the file has; it is read until all are found."""
     found: set[str] = set()

@@ -174,6 +174,7 @@ def test_what_kubernetes_says_of_a_service_called_nightjar_is_no_setting(
     config: Path, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
     config.write_text("")
+    without = settings.load()
     for name, value in {
         "SERVICE_HOST": "10.0.0.1",
         "SERVICE_PORT": "80",
@@ -185,7 +186,7 @@ def test_what_kubernetes_says_of_a_service_called_nightjar_is_no_setting(
         "PORT_80_TCP_ADDR": "10.0.0.1",
     }.items():
         monkeypatch.setenv(f"NIGHTJAR_{service}{name}", value)
-    settings.load()
+    assert settings.load() == without
 
 
 @pytest.mark.parametrize("name", ["PORTS", "PORT", "NOTIFY_MAIL_PORT", "NOTFY__MAIL__PORT"])

@@ -12,7 +12,8 @@ import pytest
 from pipeline_tasks.contracts import INTERACTIONS, ITEMS
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings import SourceTable
-from pipeline_tasks.sources import Declared, Layout, layouts, unwritten
+from pipeline_tasks.sources import Declared, Layout, layouts
+from pipeline_tasks.sources.columns import unwritten
 
 COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "time"}
 

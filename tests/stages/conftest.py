@@ -1,4 +1,4 @@
-"""What tests of stages share: a night whose lists are staged by rules, and a small one to be checked."""
+"""What tests of stages share: a night whose lists are staged by rules, a small one to be checked, and one that is live."""
 
 from collections.abc import Callable
 from datetime import date
@@ -9,7 +9,9 @@ import pytest
 
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.stages import evaluate, recommend, train
+from pipeline_tasks.stages import evaluate, publish, recommend, train
+from tests import lists
+from tests.stages.published_night import write_checked, write_records
 from tests.stages.rules_night import LISTS, QUICK, write_world
 from tests.stages.staged_night import SETTINGS, write_source, write_staged
 from tests.training_night import NIGHT
@@ -40,3 +42,12 @@ def settings_of(make_settings: Callable[..., Any], tmp_path: Path) -> Callable[.
         return make_settings(lake=store.uri, **{**SETTINGS, **overrides})
 
     return settings_of
+
+
+@pytest.fixture
+def live(lake: Store, make_settings: Callable[..., Any], tmp_path: Path) -> str:
+    """A night that went live, its version."""
+    verdict = write_checked(lake, tmp_path / "version")
+    publish.run(make_settings(), lists.NIGHT)
+    write_records(lake)
+    return verdict.version

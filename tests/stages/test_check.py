@@ -104,9 +104,7 @@ def test_an_item_whose_availability_cannot_be_read_is_sold_out_and_told(
 def test_that_no_row_says_whether_its_item_is_available_is_told(
     lake: Store, settings_of: Callable[..., Any], tmp_path: Path
 ) -> None:
-    said = (
-        "every item counts as available: no row of items has the key 'available' to which available is mapped"
-    )
+    said = "items.available is mapped to 'available', which no row has: every item counts as available"
     settings = settings_of(lake, GONE)
     assert said not in check(settings).facts["warnings"]
     rename_available(tmp_path / "data")

@@ -18,17 +18,6 @@ from tests.lists import NIGHT
 from tests.stages.published_night import HEALTH, record, write_checked, write_records
 
 NOTHING = {"status": "nothing", "reason": "nothing to publish"}
-# of the records of one run, in their order
-TURNS = list(enumerate(records.STAGES, start=1))
-
-
-@pytest.fixture
-def live(lake: Store, make_settings: Callable[..., Any], tmp_path: Path) -> str:
-    """A night that went live, its version."""
-    verdict = write_checked(lake, tmp_path / "version")
-    publish.run(make_settings(), NIGHT)
-    write_records(lake)
-    return verdict.version
 
 
 def test_a_live_night_is_done(make_settings: Callable[..., Any], live: str) -> None:

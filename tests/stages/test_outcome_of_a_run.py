@@ -1,7 +1,6 @@
 """Of which run a night's records are: its outcome goes by the newest, whatever clocks say and wherever it stopped."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,22 +8,12 @@ import pytest
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import records
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.stages import outcome, publish
+from pipeline_tasks.stages import outcome
 from tests.lists import NIGHT
-from tests.stages.published_night import record, write_checked, write_records
+from tests.stages.published_night import record, write_records
 
-NOTHING = {"status": "nothing", "reason": "nothing to publish"}
 # of the records of one run, in their order
 TURNS = list(enumerate(records.STAGES, start=1))
-
-
-@pytest.fixture
-def live(lake: Store, make_settings: Callable[..., Any], tmp_path: Path) -> str:
-    """A night that went live, its version."""
-    verdict = write_checked(lake, tmp_path / "version")
-    publish.run(make_settings(), NIGHT)
-    write_records(lake)
-    return verdict.version
 
 
 def test_the_first_stage_that_failed_is_named_with_its_reason(

@@ -12,8 +12,6 @@ from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import open_store
 from pipeline_tasks.settings import Settings
 from pipeline_tasks.sources import (
-    Declared,
-    Layout,
     check_owner,
     choose,
     claim_lake,
@@ -21,7 +19,7 @@ from pipeline_tasks.sources import (
     identity,
     layouts,
     owner_of,
-    unwritten,
+    told_unwritten,
 )
 from pipeline_tasks.spark.staging import open_staging
 from pipeline_tasks.stages.ingest.events import read_arrived, write_events
@@ -60,22 +58,15 @@ def run(settings: Settings, run_date: date) -> Report:
         "derived": sorted(set(SOURCE_TABLES) - set(parts)),
         "rejected": {name: dict(found) for name, found in writes.reasons.items()},
         "missed": missed,
-        "warnings": [said for name, part in parts.items() for said in _told_unwritten(part, looked[name])],
+        "warnings": [
+            said
+            for name, part in parts.items()
+            for said in told_unwritten(part, looked[name], part.table.columns)
+        ],
     }
     return Report(
         _summary(writes, len(night.dates), missed), rows=writes.rows, outputs=writes.outputs, facts=facts
     )
-
-
-def _told_unwritten(part: Declared, looked: list[Layout]) -> list[str]:
-    """Return a warning for each key of JSON lines that is mapped and that no row has."""
-    columns, name = part.table.columns, part.contract.name
-    absent = unwritten(part, looked, columns)
-    then = {"available": ": every item counts as available"}
-    return [
-        f"{name}.{column} is mapped to {columns[column]!r}, which no row has{then.get(column, '')}"
-        for column in absent
-    ]
 
 
 def _summary(writes: Writes, days: int, missed: int | None) -> str:
