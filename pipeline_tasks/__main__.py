@@ -3,14 +3,16 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from pipeline_tasks import settings
+from pipeline_tasks import launching, settings
 from pipeline_tasks.commands import COMMANDS
 from pipeline_tasks.commands.nights import add_run_date, night_to_run
 from pipeline_tasks.errors import NightjarError, Refused
+from pipeline_tasks.interruption import ASKING, leave
 from pipeline_tasks.lake.records import STAGES
 
 
@@ -25,6 +27,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{given[0]}: interrupted", file=sys.stderr)
         return 130
+
+
+def _leave_when_asked() -> None:
+    """Let what asks this process to end do so as Ctrl-C does: what it holds in the lake is given back.
+
+    One of several processes ends at once, as it may be waiting for one that has died; an Airflow ends by itself.
+    """
+    if launching.count() == 1 and sys.argv[1:2] != ["airflow"]:
+        for number in ASKING:
+            if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores the latter
+                signal.signal(number, leave)
 
 
 def _run(given: list[str]) -> int:
@@ -70,4 +83,5 @@ def _command(name: str) -> ModuleType:
 
 
 if __name__ == "__main__":
+    _leave_when_asked()
     sys.exit(main())

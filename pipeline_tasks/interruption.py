@@ -1,17 +1,30 @@
-"""Work of the main thread in, what it returns out; another thread may end it at once, with an error of its choice."""
+"""Work of the main thread in, what it returns out; another thread may end it at once, with an error of its choice.
+
+So may a signal that asks the process to end, where `leave` handles it.
+"""
 
 import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 # Spark and torchrun put handlers of their own in the place of SIGINT's; this signal is nobody else's
 SIGNAL = signal.SIGUSR1
+# what asks a process to end: Airflow, a container's engine, a closed terminal
+ASKING = (signal.SIGTERM, signal.SIGHUP)
 # a signal that was sent is handled as soon as the main thread runs Python again
 HEARD_SECONDS = 5.0
 
 T = TypeVar("T")
+
+
+def leave(number: int, frame: FrameType | None = None) -> NoReturn:
+    """Handle a signal that asks this process to end: what it holds is given back on the way out.
+
+    Raises KeyboardInterrupt for Ctrl-C, else SystemExit (128 and the signal's number).
+    """
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
 class Interrupted(BaseException):
@@ -28,7 +41,7 @@ class Interruption:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running = False
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._sent = False
         self._heard = threading.Event()
 
@@ -44,7 +57,10 @@ class Interruption:
         """Return what `work` returns; raises what it raises, and what `end` was given."""
         if threading.current_thread() is not threading.main_thread():
             return work()
-        before = signal.signal(SIGNAL, self._hear)
+        before = {SIGNAL: signal.signal(SIGNAL, self._hear)}
+        for number in ASKING:
+            if signal.getsignal(number) is leave:
+                before[number] = signal.signal(number, self._asked)
         try:
             try:
                 self._begin()
@@ -58,7 +74,8 @@ class Interruption:
             raise
         finally:
             self._settle()
-            signal.signal(SIGNAL, before)
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
     def _begin(self) -> None:
         with self._lock:
@@ -70,6 +87,11 @@ class Interruption:
         self._heard.set()
         if self._running:
             raise Interrupted
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        self._error = SystemExit(128 + number)
+        self._hear(number, frame)
+        leave(number)
 
     def _settle(self) -> None:
         """Wait for a signal that was sent as the work ended: after this its handler is another's."""

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from pipeline_tasks import airflow_home, processes, settings
 from pipeline_tasks.errors import NightjarError, Refused
+from pipeline_tasks.interruption import leave
 from pipeline_tasks.lake import records
 from pipeline_tasks.lake.records import Record
 from pipeline_tasks.lake.store import Store, open_store
@@ -56,7 +57,7 @@ def run_nightly(
         "why": reason,
     }
     store = open_store(loaded.lake_uri)
-    with _hearing(_leave):
+    with _hearing(leave):
         airflow_home.prepare(DATABASE, log)
         turn = records.next_turn(store, night)
         with _started(chosen, log, elsewhere=loaded.train.launcher != "process") as process:
@@ -67,10 +68,6 @@ def run_nightly(
     asked = loaded.model_copy(update={"publish": PublishSettings(mode=chosen["publish"], why=chosen["why"])})
     print("\n" + text.render(summary.collect(store, asked, night)))
     return EXIT_CODES.get(outcome.status, 1)
-
-
-def _leave(number: int, frame: FrameType | None = None) -> NoReturn:
-    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
 @contextmanager
@@ -97,7 +94,7 @@ def _started(chosen: dict[str, str], log: Path, *, elsewhere: bool) -> Iterator[
         with _hearing(lambda number, frame: came.append(number)):
             process = _start(chosen, log)
         if came:
-            _leave(came[0])
+            leave(came[0])
         yield process
     finally:
         if process and process.poll() is None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from pipeline_tasks.errors import NightjarError
-from pipeline_tasks.interruption import SIGNAL, Interruption
+from pipeline_tasks.interruption import SIGNAL, Interruption, leave
 
 LOST = NightjarError("the lease was lost")
 SOON = 0.05
@@ -50,6 +50,28 @@ def test_work_is_ended_with_the_error_whatever_fails_in_it_or_as_it_is_left(
         interruption.run(work)
     timer.join()
     assert raised.value is LOST
+
+
+@pytest.fixture
+def leaving() -> Iterator[None]:
+    """A process that leaves when it is asked to end, as the command line does."""
+    before = signal.signal(signal.SIGTERM, leave)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("leaving")
+@pytest.mark.parametrize("work", [deaf_to_failures, untidy])
+def test_a_process_that_is_asked_to_end_does_so_whatever_fails_in_its_work_or_as_it_is_left(
+    work: Callable[[], None],
+) -> None:
+    timer = threading.Timer(SOON, signal.raise_signal, [signal.SIGTERM])
+    timer.start()
+    with pytest.raises(SystemExit) as raised:
+        Interruption().run(work)
+    timer.join()
+    assert raised.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is leave
 
 
 def test_work_that_had_not_begun_does_not() -> None:

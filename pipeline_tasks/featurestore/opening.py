@@ -39,6 +39,9 @@ def open_feature_store(settings: Settings) -> Iterator[FeatureStore]:
         definitions = read_definitions(REPOSITORY)
         try:
             store = FeatureStore(repo_path=str(REPOSITORY), fs_yaml_file=config)
+            # a cache that expires while definitions are applied, or seems to as the clock jumps, takes them with it;
+            # nobody else writes to the registry meanwhile, and zero is never
+            store.config.registry.cache_ttl_seconds = 0
             apply_total_with_repo_instance(
                 store, store.project, store.registry, definitions, skip_source_validation=True
             )

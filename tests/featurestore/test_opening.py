@@ -1,14 +1,18 @@
-"""One run at a time uses a lake's feature store: another waits for it, and says for whom where that takes too long."""
+"""One run at a time uses a lake's feature store, and applies all definitions; another waits, and says for whom."""
 
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
+from feast.infra.registry import registry
 
+from pipeline_tasks.contracts import ONLINE_LISTS
 from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.featurestore import opening
 from pipeline_tasks.featurestore.opening import open_feature_store
@@ -79,3 +83,15 @@ def test_a_dead_one_is_not_waited_for(
     holder.wait()
     with open_feature_store(settings):
         assert (settings.state_dir / "feast.lock").read_text() == f"process {os.getpid()}"
+
+
+def test_definitions_are_applied_whole_whatever_the_clock_does(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, looks = datetime.now(UTC), count()
+    monkeypatch.setattr(registry, "_utc_now", lambda: begun + timedelta(hours=next(looks)))
+    with open_feature_store(settings) as store:
+        applied = {view.name for view in store.list_all_feature_views()}
+        defined = opening.read_definitions(opening.REPOSITORY)
+        assert applied == {view.name for view in defined.feature_views}
+        assert ONLINE_LISTS.name in applied
