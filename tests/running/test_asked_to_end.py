@@ -83,7 +83,9 @@ def test_a_stage_that_is_asked_to_end_gives_its_lease_back(
     assert records.read(lake, D, "ingest") is None
 
 
-def test_who_waits_for_a_lease_ends_when_it_is_asked_to(begin: Begin, lake: LocalStore, make_settings) -> None:
+def test_who_waits_for_a_lease_ends_when_it_is_asked_to(
+    begin: Begin, lake: LocalStore, make_settings
+) -> None:
     with hold(lake, "nights", make_settings().lease, "the stage ahead"):
         process = begin("ingest")
         assert process.stdout
