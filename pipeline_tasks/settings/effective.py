@@ -45,6 +45,10 @@ def config_path() -> Path:
     return Path(os.environ.get("NIGHTJAR_CONFIG", "") or CHECKOUT / "nightjar.toml")
 
 
+# of paths as Hadoop reads them
+PATTERN = "[]{}*?\\"
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Field order is the order of `settings` and of the README's table."""
 
@@ -130,6 +134,25 @@ class Settings(BaseSettings):
     def _rules_fit_lists_and_sources(self) -> Self:
         known = {kind for source in self.sources.values() for kind in source.events}
         fit_together(self.rules, self.recommend, known)
+        return self
+
+    @model_validator(mode="after")
+    def _enough_users_are_measured(self) -> Self:
+        measured, needed = self.evaluate.max_users, self.dataset.holdout_min_users
+        if measured < needed:
+            raise ValueError(
+                f"evaluate.max_users is {measured}, and dataset.holdout_min_users {needed}: no night would have enough "
+                f"evidence for a challenger: let the first be {needed} at least"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _state_is_a_path_to_spark(self) -> Self:
+        folder = str((CHECKOUT / self.state).resolve())
+        if found := [each for each in PATTERN if each in folder]:
+            raise ValueError(
+                f"state is in {folder}, and Spark takes {' '.join(found)} in a path for a pattern: name a folder without"
+            )
         return self
 
     @property

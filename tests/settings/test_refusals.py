@@ -38,6 +38,11 @@ from tests.settings.refusals import refusal
             ["'item_id' must be mapped"],
         ),
         ("[train]\ndim = 30\nheads = 4\n", ["dim: 30 is not a multiple of heads (4)"]),
+        (
+            "[evaluate]\nmax_users = 20\n",
+            ["evaluate.max_users is 20, and dataset.holdout_min_users 30", "30 at least"],
+        ),
+        ("state = '/tmp/a[1]b'\n", ["state is in /tmp/a[1]b", "Spark takes [ ] in a path for a pattern"]),
         ("[airflow]\ndeadline = '6:00'\n", ["airflow.deadline", "found '6:00'"]),
         (
             "[airflow]\ndeadline = '06:00'\nschedule = '*/30 * * * *'\n",
