@@ -14,7 +14,7 @@ from pipeline_tasks.publishing.places import Night
 from pipeline_tasks.publishing.refill import LISTS
 
 # a pin whose place or item an earlier say holds asks for nothing, which is found once for all lists that the same pins
-# ask for; a list that is shorter has the item at its end
+# ask for; a list that is shorter has the item at its end, before those pinned behind it
 PINNED = """
     WITH owners AS ({owners}), kept_from AS ({kept_from}),
     asked AS (SELECT owner, list(say ORDER BY say) AS says FROM pins
@@ -28,12 +28,17 @@ PINNED = """
                  WHEN len(list_filter(held, lambda other: other.rank = pin[1].rank OR other.item_id = pin[1].item_id)) > 0
                  THEN held ELSE list_concat(held, pin) END)) AS pin FROM together),
     pinned AS (SELECT owner, pin.item_id, pin.rank FROM asked JOIN held USING (says)),
-    sizes AS (SELECT {owner} AS owner, max(rank) AS size FROM {table} GROUP BY ALL)
-    SELECT count(*) FILTER (listed.rank = least(pinned.rank, sizes.size)) AS placed, count(*) - placed AS missing,
-           min(DISTINCT pinned.owner, {named})
-           FILTER (listed.rank IS DISTINCT FROM least(pinned.rank, sizes.size)) AS examples
-    FROM pinned JOIN sizes USING (owner)
-    LEFT JOIN {table} AS listed ON listed.{owner} = pinned.owner AND listed.{item} = pinned.item_id"""
+    sizes AS (SELECT {owner} AS owner, max(rank) AS size FROM {table} GROUP BY ALL),
+    wanted AS (
+        SELECT pinned.owner, listed.rank,
+               least(pinned.rank, sizes.size - count(listed.rank) OVER (
+                   PARTITION BY pinned.owner ORDER BY pinned.rank DESC
+                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS place
+        FROM pinned JOIN sizes USING (owner)
+        LEFT JOIN {table} AS listed ON listed.{owner} = pinned.owner AND listed.{item} = pinned.item_id)
+    SELECT count(*) FILTER (rank = place) AS placed, count(*) - placed AS missing,
+           min(DISTINCT owner, {named}) FILTER (rank IS DISTINCT FROM place) AS examples
+    FROM wanted"""
 OWNERS = {
     "top_n": "SELECT user_id AS owner, segments FROM users",
     "similar_items": "SELECT DISTINCT item_id AS owner, [item_id] AS segments FROM similar_items",

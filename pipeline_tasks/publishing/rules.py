@@ -70,7 +70,7 @@ OF_SIMILAR = {
 }
 OF_POPULAR = {
     "the_list_of_all_is_there": """
-        SELECT 'all' AS list_name WHERE EXISTS (FROM items WHERE available)
+        SELECT 'all' AS list_name WHERE EXISTS (FROM offered)
         AND NOT EXISTS (FROM popular WHERE list_name = 'all')""",
 }
 OF_TOP_N = {

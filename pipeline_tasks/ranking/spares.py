@@ -21,7 +21,8 @@ def standing_by(listed: Ints, left: Ints, spares: int, rules: Rules) -> Columns:
     best of `left` that all caps let into the list once it is out. Each item that has one has it among these, where a
     row's successors are no more than `spares`: they are n at most, fewer where items share one. Of too many those of
     most items are kept, of too few what can come in besides them is next. What further there is keeps together with all
-    those to looser caps, in proportion to `spares`, so that it is some of every group.
+    those to looser caps, in proportion to `spares`, so that it is some of every group; places that are free then are
+    filled from all groups in turn.
     """
     if rules.lifts is not None:
         order = lifted(left, rules.lifts)
@@ -31,10 +32,41 @@ def standing_by(listed: Ints, left: Ints, spares: int, rules: Rules) -> Columns:
     looser = [replace(cap, most=-(-cap.most * spares // listed.shape[1])) for cap in rules.caps]
     some = choose(left, spares, replace(rules, caps=looser, diversity=0.0, likeness=None), first).columns
     again = (some[:, :, None] == first[:, None]).any(2)
-    columns = np.concatenate([first, np.where(again, -1, some)], axis=1)
-    closed = np.argsort(columns < 0, axis=1, kind="stable")[:, :spares]
-    columns = np.take_along_axis(columns, closed, 1)
+    columns = _closed(first, np.where(again, -1, some))
+    short = np.flatnonzero(columns[:, -1] < 0)
+    columns[short] = _closed(columns[short], _in_turn(left[short], columns[short], rules.caps))
     return np.sort(columns.view(np.uint64), axis=1).view(np.int64)  # without a sign -1 comes last
+
+
+def _closed(some: Columns, more: Columns) -> Columns:
+    """Return as many columns a row as `some` has, -1 last: those of `some`, then those of `more`."""
+    columns = np.concatenate([some, more], axis=1)
+    kept = np.argsort(columns < 0, axis=1, kind="stable")[:, : some.shape[1]]
+    return np.take_along_axis(columns, kept, 1)
+
+
+def _in_turn(left: Ints, taken: Columns, caps: Sequence[Cap]) -> Columns:
+    """Return the columns of `left` (rows, items) that are not `taken`, as many a row: each group's best, then its next."""
+    free = np.append(left > 0, np.zeros((len(left), 1), np.bool_), axis=1)  # the last column is for none
+    np.put_along_axis(free, taken, False, axis=1)
+    free = free[:, :-1]
+    turn = np.zeros(left.shape, np.int64)
+    for cap in caps:
+        groups = np.where(free, cap.groups[left], 0)
+        turn = np.maximum(turn, np.where(groups > 0, _places(groups) // cap.most, 0))
+    order = np.argsort(np.where(free, turn, left.shape[1]), axis=1, kind="stable")[:, : taken.shape[1]]
+    return np.where(np.take_along_axis(free, order, 1), order, -1)
+
+
+def _places(groups: Ints) -> NDArray[np.int64]:
+    """Return (rows, items) how many items of its group stand before each in its row."""
+    order = np.argsort(groups, axis=1, kind="stable")
+    ordered = np.take_along_axis(groups, order, 1)
+    at = np.arange(groups.shape[1])
+    begins = np.where(np.diff(ordered, axis=1, prepend=-1) != 0, at, 0)
+    places = np.zeros(groups.shape, np.int64)
+    np.put_along_axis(places, order, at - np.maximum.accumulate(begins, axis=1), axis=1)
+    return places
 
 
 def _most_wanted(wanted: NDArray[np.int16], spares: int) -> Columns:
