@@ -21,6 +21,7 @@ ROWS_A_BATCH = 1 << 20
 def open_engine(scratch: Path, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a database in memory that spills what exceeds `memory` ("2g") to the folder `scratch`."""
     connection = duckdb.connect(config={"memory_limit": memory, "temp_directory": str(scratch / "spill")})
+    connection.execute("SET TimeZone = 'UTC'")  # moments become texts by it
     try:
         yield connection
     finally:

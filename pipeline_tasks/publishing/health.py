@@ -33,7 +33,7 @@ SHOWN = """
     AS gini FROM placed"""
 NEWEST = """
     SELECT (max(first_seen) FILTER (available) - max(first_seen) FILTER (item_id IN (SELECT item_id FROM {view}_items)))
-           / 86400 AS days FROM items"""
+           / 86400 AS days FROM items WHERE first_seen < {end}"""
 
 
 SENTENCES = {
@@ -75,6 +75,7 @@ def measure(
     live: str | None,
     difference: Difference | None,
     *,
+    end: int,
     same: bool,
 ) -> dict[str, float]:
     """Return the measures of top_n `view`, by the names of the limits; with `live` also those beside it.
@@ -82,11 +83,12 @@ def measure(
     Besides these views, of which only scores are read, there are the tables that `listed` makes of them.
 
     `difference` is that from `live` to `view`. Scores are compared only where the `same` kind of model made both:
-    others' have another scale. What cannot be measured, as the age of items whose first day is not known, is left out.
+    others' have another scale. `end` is the night's (Unix seconds): items may be announced for later. What cannot be
+    measured, as the age of items whose first day is not known, is left out.
     """
 
     def one(query: str, of: str = view) -> dict[str, float]:
-        found = engine.sql(query.format(view=of, n=n, shown=f"{of}_items"))
+        found = engine.sql(query.format(view=of, n=n, end=end, shown=f"{of}_items"))
         return dict(zip(found.columns, found.fetchall()[0], strict=True))
 
     lists, shown = one(LISTS), one(SHOWN)

@@ -50,13 +50,13 @@ class Gate:
         event_types: Sequence[str],
         *,
         may_be_empty: bool,
-        fresh_since: datetime | None = None,
+        fresh: tuple[datetime, datetime] | None = None,
     ) -> Judged:
-        """Judge a typed frame by its contract; `fresh_since` asks the freshness column for something newer."""
+        """Judge a typed frame by its contract; `fresh` asks the freshness column for something between two moments."""
         expectations = [
             *_of_table(contract, may_be_empty),
             *_of_rows(contract, event_types),
-            *_of_freshness(contract, fresh_since),
+            *_of_freshness(contract, fresh),
         ]
         suite = self._context.suites.add(gx.ExpectationSuite(contract.name, expectations=expectations))
         batches = self._source.add_dataframe_asset(contract.name).add_batch_definition_whole_dataframe(
@@ -120,11 +120,17 @@ def _of_row(rule: Rule) -> Any:
     )
 
 
-def _of_freshness(contract: Contract, since: datetime | None) -> list[Any]:
-    if since is None or contract.freshness is None:
+def _of_freshness(contract: Contract, fresh: tuple[datetime, datetime] | None) -> list[Any]:
+    if fresh is None or contract.freshness is None:
         return []
+    since, end = fresh
     local = since.astimezone().replace(tzinfo=None)  # as Spark hands moments to Python
-    newest = gxe.ExpectColumnMaxToBeBetween(column=contract.freshness, min_value=local)
+    newest = gxe.ExpectColumnMaxToBeBetween(
+        column=contract.freshness,
+        min_value=local,
+        row_condition=f"{contract.freshness} < timestamp_micros({int(end.timestamp()) * 1_000_000})",
+        condition_parser="spark",
+    )
     return [_meant(newest, "warn")]
 
 

@@ -195,6 +195,11 @@ def _look_at_parquet(uri: str, declared: Declared) -> _Seen | None:
     _require(uri, tuple(schema.names), declared, columns)
     for name, source_name in columns.items():
         kind, wanted = schema.field(source_name).type, declared.contract.column(name).type
+        if "`" in source_name:
+            raise Refused(
+                f"{uri}: Spark cannot read a column whose name has a backtick in it: {source_name!r}",
+                f"call it otherwise, or map another column in {declared.where}.columns",
+            )
         if _is_foreign(kind) or not _usable(kind, wanted):
             why = f"of which no {wanted} ({name}) can be made"
             raise Refused(

@@ -19,6 +19,8 @@ from pipeline_tasks.sources import Declared, Layout, fetch
 from pipeline_tasks.sources.typed import LINE, Typing, type_batches, type_lines, typing_of
 from pipeline_tasks.spark.schemas import parquet_type, typed_schema
 
+# in a message
+MOST_OF_A_CAUSE = 200
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/.@+_-]+")
 
 
@@ -100,7 +102,7 @@ def _typed(
 
 @contextmanager
 def reading(declared: Declared) -> Iterator[None]:
-    """Turn Spark's complaint about a file that it cannot read into Refused, naming the file."""
+    """Turn Spark's complaint about a file that it cannot read into Refused, naming the file and the cause."""
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
@@ -108,7 +110,12 @@ def reading(declared: Declared) -> Iterator[None]:
         if found is None:
             raise
         uri = _behind_link(found[1]) if found[1].startswith("file:") else found[1]
-        raise Refused(f"{uri} cannot be read to its end", "it may be damaged: write it again") from error
+        causes = re.findall(r"Caused by: (?:[\w.$]+: )?(.*)", str(error))
+        why = f": {causes[-1][:MOST_OF_A_CAUSE]}" if causes else ""
+        raise Refused(
+            f"{uri} cannot be read to its end{why}",
+            "it may be damaged, or packed in a way that Spark does not know: write it again",
+        ) from error
 
 
 def _behind_link(uri: str) -> str:

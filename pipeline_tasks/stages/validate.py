@@ -50,7 +50,7 @@ def run(settings: Settings, run_date: date) -> Report:
         staging.store.delete([layout.gate(run_date)])
         raw = read_raw_night(staging, run_date)
         gate = Gate(staging.scratch, examples=shown)
-        judged, tables = {}, {}
+        judged, tables, end = {}, {}, night_end(run_date)
         for name, contract in SOURCE_TABLES.items():
             frame = raw.frames[name].persist(StorageLevel.MEMORY_AND_DISK)
             rows = frame.count()
@@ -59,7 +59,7 @@ def run(settings: Settings, run_date: date) -> Report:
                 contract,
                 source.event_types,
                 may_be_empty=name == INTERACTIONS.name and raw.after is not None,
-                fresh_since=night_end(run_date) - timedelta(days=settings.quality.freshness_days)
+                fresh=(end - timedelta(days=settings.quality.freshness_days), end)
                 if name == INTERACTIONS.name and rows
                 else None,
             )

@@ -20,6 +20,7 @@ from pipeline_tasks.settings.publishing import CheckSettings, HealthLimits
 from tests.lists import TOP_N
 
 ITEMS = [f"i{n}" for n in range(10)]
+END = 86_400 * 1_000  # after all of them
 LIMITS = HealthLimits().model_dump()
 
 
@@ -45,16 +46,20 @@ class World:
         self.parts[view] = read_files([path], LISTS["top_n"], self.codes)
         define_facts(self.engine, view, LISTS["top_n"], self.parts[view], self.codes)
 
-    def define_items(self, gone: tuple[str, ...] = ()) -> None:
+    def define_items(self, gone: tuple[str, ...] = (), announced: tuple[str, ...] = ()) -> None:
         rows = [
-            {"item_id": item, "available": item not in gone, "first_seen": 86_400 * number}
+            {
+                "item_id": item,
+                "available": item not in gone,
+                "first_seen": 86_400 * (number + 3_000_000 * (item in announced)),
+            }
             for number, item in enumerate(ITEMS)
         ]
         self.engine.register("items", pa.Table.from_pylist(rows))
 
     def measured(self, n: int, view: str, live: str | None, *, same: bool) -> dict[str, float]:
         difference = compare(self.parts[live], self.parts[view], self.codes) if live else None
-        return health.measure(self.engine, n, view, live, difference, same=same)
+        return health.measure(self.engine, n, view, live, difference, end=END, same=same)
 
 
 @pytest.fixture
@@ -87,6 +92,16 @@ def test_every_measure_is_that_of_counting_by_hand(world: World) -> None:
         "items_lost": pytest.approx(1 - 2 / 7, abs=1e-6),
         "concentration": pytest.approx(gini(now, 9) - gini({**live, "d": ["i0"]}, 9), abs=0.2),
     }
+
+
+@pytest.mark.parametrize("announced", [("i8",), ("i1", "i8")])
+def test_an_item_that_is_announced_for_later_is_not_the_newest(
+    world: World, announced: tuple[str, ...]
+) -> None:
+    world.define("now", {"a": ["i1", "i0"]})
+    world.define_items(gone=("i9",), announced=announced)
+    newest = 0 if "i1" in announced else 1
+    assert world.measured(2, "now", None, same=False)["newest_item_days"] == 7.0 - newest
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -49,6 +49,21 @@ def test_a_pin_that_gives_way_to_one_of_an_earlier_say_is_not_missed(tmp_path: P
         }  # fmt: skip
 
 
+def test_pins_behind_a_short_lists_end_stand_there_one_after_the_other(tmp_path: Path) -> None:
+    world = World(
+        tmp_path,
+        {"ann": ["i1", "i2", "i3", "i4"], "bob": ["i1", "i3", "i2", "i4"], "cat": ["i3", "i4"]},
+        items=PLAIN,
+        pins=[("", "i4", 9), ("", "i3", 6), ("", "i2", 2)],
+    )
+    with world.open() as engine:
+        world.violations(engine)
+        # bob's i3 and i2 are each in the other's place, cat's i2 is not there
+        assert counted_pins(engine, "top_n", world.night) == {
+            "placed": 6, "missing": 3, "examples": ["bob", "cat"],
+        }  # fmt: skip
+
+
 def test_pins_of_what_is_not_there_are_told_with_their_key_and_what_there_is(tmp_path: Path) -> None:
     world = World(
         tmp_path,

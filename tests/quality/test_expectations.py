@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -120,12 +120,13 @@ def test_a_hard_rule_says_table_expectation_count_and_three_examples(spark: Spar
 
 
 def test_stale_data_warns(spark: SparkSession, gate: Gate) -> None:
-    frame = frames.interactions(spark, {"event_time": START})
+    later = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # is not what a source's newest event is judged by
+    frame = frames.interactions(spark, {"event_time": START}, {"event_time": later})
     for name, since, warned in (
         ("old", START + timedelta(seconds=1), ["expect_column_max_to_be_between(event_time)"]),
         ("new", START, []),
     ):
         contract = replace(INTERACTIONS, name=name)
-        judged = gate.judge(frame, contract, EVENT_TYPES, may_be_empty=True, fresh_since=since)
+        judged = gate.judge(frame, contract, EVENT_TYPES, may_be_empty=True, fresh=(since, later))
         assert [failure.expectation for failure in judged.failures["warn"]] == warned
         assert judged.failures["stop"] == []

@@ -67,7 +67,7 @@ def test_spares_come_from_the_fallback_and_close_up_behind_a_short_list() -> Non
     )  # fmt: skip
     items = np.array([[9, 8, 0], [7, 0, 0]], np.int32)
     lists = made.apply(filled_of(0, items, np.ones((2, 3), np.float32)))
-    assert lists.items.tolist() == [[9, 8, 1, 0, 0, 0], [7, 1, 2, 0, 0, 0]]
+    assert lists.items.tolist() == [[9, 8, 1, 2, 0, 0], [7, 1, 2, 3, 0, 0]]
     assert made.tally.still_short == 2
 
 
@@ -175,6 +175,17 @@ def test_where_one_cap_and_fewer_spares_leave_no_whole_number_each_full_group_ha
     listed = np.array([[1, 2, 3, 10, 11, 12, 19, 20, 21]], np.int32)
     left = np.array([[4, 5, 6, 7, 13, 14, 22, 23]], np.int32)
     assert left[0, standing_by(listed, left, 4, rules)[0]].tolist() == [4, 5, 13, 22]
+
+
+def test_spares_that_caps_leave_free_are_of_all_groups_in_turn() -> None:
+    """A list of two places, as more would break its cap: any two of what stands by may sell out with what is listed."""
+    group = np.array([0, *[1] * 5, *[2] * 5], np.int32)
+    rules = Rules(caps=[Cap("group", group, 1)])
+    listed = np.array([[1, 6, 0, 0], [6, 1, 0, 0]], np.int32)
+    left = np.array([[2, 3, 4, 5, 7, 8, 9, 10], [3, 2, 0, 0, 7, 0, 0, 0]], np.int32)
+    found = standing_by(listed, left, 4, rules)
+    shown = [[int(left[row, column]) for column in own if column >= 0] for row, own in enumerate(found)]
+    assert shown == [[2, 3, 7, 8], [3, 2, 7]]
 
 
 @pytest.mark.parametrize(("spares", "standing"), [(1, [9]), (3, [9, 2, 3])])

@@ -130,6 +130,33 @@ def test_parquet_lists_and_untypable_values(spark: SparkSession, folder: Path) -
     assert json.loads(row.row) == {"id": "i", "title": 7, "tags": ["a", None, " b "], "price": "free"}
 
 
+@pytest.mark.parametrize("name", ["user", "USER"])
+def test_parquet_columns_are_called_as_the_file_calls_them(
+    spark: SparkSession, folder: Path, name: str
+) -> None:
+    table = pa.table({"user": ["u"], "USER": ["v"], "item": ["i"], "time": [0], "Time": [1]})
+    pq.write_table(table, folder / "a.parquet")
+    columns = {"user_id": name, "item_id": "item", "event_time": "time"}
+    (row,) = read(spark, folder, INTERACTIONS, format="parquet", columns=columns)
+    assert (row.user_id, row.item_id, row.event_time.timestamp()) == (table[name][0].as_py(), "i", 0)
+
+
+def test_a_parquet_column_that_spark_cannot_name_is_refused(spark: SparkSession, folder: Path) -> None:
+    pq.write_table(pa.table({"user": ["u"], "it`em": ["i"], "time": [0]}), folder / "a.parquet")
+    columns = {"user_id": "user", "item_id": "it`em", "event_time": "time"}
+    with pytest.raises(Refused, match=r"a\.parquet: Spark cannot read a column .* backtick in it: 'it`em'"):
+        read(spark, folder, INTERACTIONS, format="parquet", columns=columns)
+
+
+def test_parquet_that_spark_cannot_unpack_is_refused_with_the_cause(
+    spark: SparkSession, folder: Path
+) -> None:
+    table = pa.table({"user": ["u"], "item": ["i"], "time": [0]})
+    pq.write_table(table, folder / "a.parquet", compression="brotli")
+    with pytest.raises(Refused, match=r"a\.parquet cannot be read to its end: .*[Bb]rotli"):
+        read(spark, folder, INTERACTIONS, format="parquet")
+
+
 def test_a_parquet_file_that_breaks_off_inside_is_refused_by_name(spark: SparkSession, folder: Path) -> None:
     path = folder / "a.parquet"
     rows = [f"{n:x}" * 40 for n in range(2000)]
@@ -138,5 +165,5 @@ def test_a_parquet_file_that_breaks_off_inside_is_refused_by_name(spark: SparkSe
     )
     whole = path.read_bytes()
     path.write_bytes(whole[:200] + b"\0" * 2000 + whole[2200:])
-    with pytest.raises(Refused, match=rf"{re.escape(str(path))} cannot be read to its end .*damaged"):
+    with pytest.raises(Refused, match=rf"{re.escape(str(path))} cannot be read to its end: .*damaged"):
         read(spark, folder, INTERACTIONS, format="parquet")

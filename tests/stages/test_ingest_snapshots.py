@@ -66,6 +66,7 @@ def test_items_and_users_are_derived_from_the_interactions_where_the_source_has_
         f"{'x' * 600},,view,2026-01-08T12:00:00Z",
         "u2,i2,view,2026-01-11T12:00:00Z",
         "u1,i2,view,2026-01-07T12:00:00Z,2026-01-11T12:00:00Z",
+        "u9,i9,view,2031-01-01T00:00:00Z,2026-01-09T12:00:00Z",  # which no night takes for an event
     )
     settings = make_settings(**declare())
     take(settings, FIRST)

@@ -73,7 +73,10 @@ def count(work: Work, final: Final, items: pa.Table, model: str, ruled: Ruled | 
         manifest, before, alone = _define_live(engine, work, live, listed.codes)
         same = bool(manifest) and manifest["model"]["name"] == model
         difference = compare(before, listed.parts["top_n"], listed.codes) if manifest else None
-        measured = health.measure(engine, final.n, "top_n", LIVE if manifest else None, difference, same=same)
+        end = int(night.cutoff.timestamp())
+        measured = health.measure(
+            engine, final.n, "top_n", LIVE if manifest else None, difference, end=end, same=same
+        )
     if ruled:
         measured["rules_unkept"] = round(share_unkept(kept), 6)
     limits = settings.check.limits.model_dump()

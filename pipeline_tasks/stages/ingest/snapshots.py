@@ -39,9 +39,10 @@ def write_snapshot(reads: Reads, writes: Writes, name: str) -> None:
 
 
 def write_derived(writes: Writes, name: str, arrived: Arrived) -> None:
-    """Write the ids that the interactions up to the night name, each with its first event."""
+    """Write the ids that the interactions up to the night's end name, each with its first event."""
     contract, day, staging = SOURCE_TABLES[name], writes.night.run_date, writes.staging
-    made = derived(arrived.good, contract, FIRST_SEEN[name])
+    been = arrived.good.filter(F.col("event_time") < F.lit(night_end(day)))
+    made = derived(been, contract, FIRST_SEEN[name])
     before = tables.newest_before(staging.store, f"raw/{name}", day)
     if before:
         known = staging.read(layout.raw(name, before), stage="ingest", schema=schema(contract))
