@@ -73,9 +73,11 @@ class Bar:
         return value >= -self.tolerance
 
     def note(self, found: Comparison) -> str:
-        """Return what a reason ends with where the estimate alone would have decided otherwise."""
-        otherwise = self.passed(found) != (found.difference >= -self.tolerance)
-        return f"; evaluate.rule is {self.rule}" if otherwise else ""
+        """Return what a reason ends with where the estimate alone, or without the tolerance, would have decided otherwise."""
+        passed = self.passed(found)
+        if passed != (found.difference >= -self.tolerance):
+            return f"; evaluate.rule is {self.rule}"
+        return f"; evaluate.tolerance is {self.tolerance:g}" if passed and found.difference < 0 else ""
 
 
 @dataclass(frozen=True)

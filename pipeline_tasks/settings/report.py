@@ -7,7 +7,7 @@ from pipeline_tasks.settings.source import Section
 
 class ReportSettings(Section):
     people: int = Field(10, ge=0, le=100)
-    """Users, chosen anew each night, whose history and list the page shows, and two of them the terminal; 0: nobody's, nor cases of a broken rule."""
+    """Users, chosen anew each night, whose history and list the page shows, and two of them the terminal; 0: nobody's, nor cases of a broken rule. What pages of nights before say stays."""
     thumbnails: int = Field(100, ge=0, le=1000)
     """Images of items that the page holds at most, beside these users' rows; 0: none."""
     nights: int = Field(30, ge=1)

@@ -57,8 +57,16 @@ def test_a_worse_challenger_leaves_the_champion() -> None:
     assert "the champion stays: the challenger transformer is worse" in decision.reason
 
 
-def test_a_challenger_within_the_tolerance_serves() -> None:
-    assert decided(comparison=compared(0.24, 0.25), bar=replace(BAR, tolerance=0.02)).model_version == "c"
+def test_a_worse_challenger_within_the_tolerance_serves_and_is_told_why() -> None:
+    decision = decided(comparison=compared(0.24, 0.25), bar=replace(BAR, tolerance=0.02))
+    assert decision.model_version == "c"
+    assert decision.reason.startswith("the challenger is worse")
+    assert decision.reason.endswith("; evaluate.tolerance is 0.02")
+    for better in (0.25, 0.26):
+        assert (
+            "tolerance"
+            not in decided(comparison=compared(better, 0.25), bar=replace(BAR, tolerance=0.02)).reason
+        )
 
 
 def test_too_few_users_after_both_cuts_leave_the_champion() -> None:
