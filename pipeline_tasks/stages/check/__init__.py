@@ -26,6 +26,9 @@ from pipeline_tasks.stages.check.final import STAGED, Final, finish
 from pipeline_tasks.stages.check.ruled import asked_attributes, read_ruled
 from pipeline_tasks.stages.check.work import Work
 
+# rules that spare places keep where much sells out
+SHORT = ("list_is_full", "user_has_a_list")
+
 
 def run(settings: Settings, run_date: date) -> Report:
     """Write the night's version and judge it; raises Refused, naming the worst broken rule of its contract.
@@ -56,10 +59,12 @@ def run(settings: Settings, run_date: date) -> Report:
         verdict = _verdict(manifest, staged, failures, counted, stock.warnings, examples=shown)
         versions.write_verdict(store, run_date, verdict)
     if failures:
+        filled = failures[0].expectation in SHORT
+        mend = "run recommend again with more recommend.spares, then check; " if filled else ""
         more = f" (and {len(failures) - 1} more rules are broken)" if len(failures) > 1 else ""
         raise Refused(
             f"version {manifest.version} breaks its contract: {failures[0].told(examples=shown)}{more}",
-            f"it stays unpublished; all broken rules are in {store.uri}/{layout.verdict(run_date)}",
+            f"it stays unpublished; {mend}all broken rules are in {store.uri}/{layout.verdict(run_date)}",
         )
     return _report(run_date, manifest, staged, final, verdict, len(counted.violations), new, counted.rules)
 
