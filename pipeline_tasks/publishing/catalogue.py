@@ -108,9 +108,12 @@ def _state(name: str, verdict: Verdict | None, history: list[Entry], gone: Colle
         return "live"
     if name in gone:
         return "rolled back"
-    if any(entry.version == name for entry in history):
+    checked = verdict is not None and verdict.version == name
+    # the night that is live has come back to a version that it had gone on from
+    again = checked and bool(history) and history[-1].run_date == name[:10]
+    if not again and any(entry.version == name for entry in history):
         return "was live"
-    if verdict is None or verdict.version != name:
+    if verdict is None or not checked:
         return "replaced"
     if not verdict.passed:
         return "refused"

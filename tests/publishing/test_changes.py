@@ -8,10 +8,11 @@ import pytest
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import catalogue, log
+from pipeline_tasks.publishing import catalogue, log, waiting
 from pipeline_tasks.reader import open_current
 from tests.lists import NIGHT
-from tests.publishing.going_live import back, go_live, released
+from tests.publishing.going_live import LISTS, back, go_live, released
+from tests.stages import staged_night
 from tests.stages.published_night import write_checked
 
 
@@ -42,6 +43,31 @@ def test_a_night_after_a_rollback_goes_live_and_back_is_then_to_what_was_good(
     following = go_live(either_lake, tmp_path, 3)
     assert open_current(either_lake.uri).name == following
     assert back(either_lake) == three[1]  # not to what somebody went back from
+
+
+def test_a_version_that_its_night_has_come_back_to_waits_and_may_be_released(
+    lake: Store, tmp_path: Path
+) -> None:
+    first, second = (
+        staged_night.go_live(lake, tmp_path / str(n), NIGHT, {**LISTS, "bob": ["i1", "i2"][:n]})
+        for n in (1, 2)
+    )
+    assert {each.name: each.state for each in catalogue.listed(lake)} == {first: "was live", second: "live"}
+    held = [
+        {
+            "name": "lists_replaced",
+            "severity": "stop",
+            "found": 1.0,
+            "limit": 0.5,
+            "sentence": "all",
+            "holds": False,
+        }
+    ]
+    again = write_checked(lake, tmp_path / "again", lists={**LISTS, "bob": ["i1"]}, health=held)
+    assert (again.version, waiting.find(lake, None).name) == (first, first)
+    assert {each.name: each.state for each in catalogue.listed(lake)} == {first: "held", second: "live"}
+    assert released(lake, NIGHT, again).version == first
+    assert back(lake) == second
 
 
 @pytest.mark.parametrize("mistaken", [0, 1])
