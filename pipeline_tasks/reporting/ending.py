@@ -37,7 +37,7 @@ class Ending:
 
 def ending(store: Store, run_date: date, found: dict[str, Record], publish: str) -> Ending:
     """Return how the night ended; `found` are its records, `publish` is the mode that was asked for."""
-    live, verdict = log.newest(store), versions.read_verdict(store, run_date)
+    live, verdict = log.newest(store), read_judged(store, run_date, found)
     serves, version = live.version if live else None, verdict.version if verdict else None
     last = log.newest_of(store, version) if version else None
     broken = first_broken(found)
@@ -74,6 +74,19 @@ def _until(store: Store, last: Entry, live: Entry) -> str:
     gone = log.withdrawn(store, last.version)
     until = f"was rolled back by {gone.who} in entry {gone.sequence}" if gone else "was live before"
     return f"{last.version} {until}, and {live.version} is live"
+
+
+def read_judged(store: Store, run_date: date, found: dict[str, Record]) -> Verdict | None:
+    """Return the night's verdict, or None; where retention has removed it, what the record of its check keeps of it.
+
+    Records stay longer. That of a check which was refused keeps nothing. Raises Refused for a damaged verdict.
+    """
+    verdict = versions.read_verdict(store, run_date)
+    facts = found["check"].report.facts if "check" in found else {}
+    if verdict or "version" not in facts:
+        return verdict
+    health, warnings = facts.get("health", []), facts.get("warnings", [])
+    return Verdict(facts["version"], "", True, {}, health=health, warnings=warnings)
 
 
 def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:

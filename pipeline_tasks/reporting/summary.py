@@ -14,7 +14,7 @@ from pipeline_tasks.lake.records import Record
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, versions
 from pipeline_tasks.reporting import people
-from pipeline_tasks.reporting.ending import CHAIN, ending, of_this_run
+from pipeline_tasks.reporting.ending import CHAIN, ending, of_this_run, read_judged
 from pipeline_tasks.reporting.night import open_night
 from pipeline_tasks.reporting.people import Person
 from pipeline_tasks.settings import Settings
@@ -101,7 +101,7 @@ def collect(store: Store, settings: Settings, run_date: date, *, users: int = 2)
     found: dict[str, Record] = tried("records", lambda: records.read_night(store, run_date), {})
     fresh = of_this_run(found)
     tried("the ending", lambda: _add_ending(summary, store, run_date, found, settings.publish.mode), None)
-    tried("the version", lambda: _add_version(summary, store, run_date), None)
+    tried("the version", lambda: _add_version(summary, store, run_date, found), None)
     tried("who serves", lambda: _add_serving(summary, fresh), None)
     summary.quarantine = tried("quarantine", lambda: quarantined(fresh), [])
     summary.warnings += tried("warnings", lambda: _warnings(fresh), [])
@@ -130,9 +130,9 @@ def _add_ending(
         summary.entry = {name: entry[name] for name in ("sequence", "action", "who", "why")}
 
 
-def _add_version(summary: Summary, store: Store, run_date: date) -> None:
+def _add_version(summary: Summary, store: Store, run_date: date, found: dict[str, Record]) -> None:
     """Add what the check wrote, if the night got that far, else what is live."""
-    verdict, live = versions.read_verdict(store, run_date), log.newest(store)
+    verdict, live = read_judged(store, run_date, found), log.newest(store)
     if verdict and summary.version:
         summary.failures = [failure["reason"] for failure in verdict.failures]
         summary.warnings += verdict.warnings

@@ -1,0 +1,74 @@
+"""How a night ended is told alike later on: when a newer night has followed, and once retention has removed its verdict."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_tasks.lake import layout, records
+from pipeline_tasks.lake.store import Store
+from pipeline_tasks.publishing import changes
+from pipeline_tasks.publishing.versions import Verdict
+from pipeline_tasks.reporting.ending import Ending, ending
+from pipeline_tasks.reporting.summary import collect
+from pipeline_tasks.stages import outcome, publish
+from tests.lists import NIGHT
+from tests.stages.published_night import HEALTH, write_checked, write_records
+
+NEXT = NIGHT + timedelta(days=1)
+REFUSED = {"status": "refused", "reason": "version v is held: 30% lost"}
+NOTHING = {"status": "nothing", "reason": "nothing to publish"}
+
+
+def ended(lake: Store, mode: str = "auto") -> Ending:
+    return ending(lake, NIGHT, records.read_night(lake, NIGHT), mode)
+
+
+def write_night(lake: Store, verdict: Verdict, published: dict[str, Any] | None = None) -> None:
+    """Write the records of a night whose check says what its verdict does."""
+    told = {"version": verdict.version, "health": verdict.health, "warnings": verdict.warnings}
+    write_records(lake, check={"facts": told}, publish=published or {})
+
+
+def remove(lake: Store, verdict: Verdict) -> None:
+    """Remove the version and its verdict, as retention does."""
+    lake.delete([layout.verdict(NIGHT), *lake.keys(f"{layout.version(verdict.version)}/")])
+
+
+@pytest.mark.parametrize(
+    ("published", "mode", "health", "state"),
+    [({}, "auto", [], "live"), (NOTHING, "auto", [], "past"), (REFUSED, "auto", [HEALTH], "live"),
+     (NOTHING, "off", [], "unpublished"), (NOTHING, "hold", [], "unpublished"), (REFUSED, "auto", [HEALTH], "held")],
+)  # fmt: skip
+def test_a_night_ends_alike_once_retention_has_removed_its_verdict(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path,
+    published: dict[str, Any], mode: str, health: list[dict[str, Any]], state: str,
+) -> None:  # fmt: skip
+    verdict = write_checked(lake, tmp_path / "night", health=health)
+    write_night(lake, verdict, published)
+    if state in ("live", "past"):
+        changes.release(lake, NIGHT, verdict, "ann", "looked at it")
+    write_checked(lake, tmp_path / "next", NEXT)
+    publish.run(make_settings(), NEXT)
+    before = ended(lake, mode)
+    assert (before.state, before.version) == (state, verdict.version)
+    remove(lake, verdict)
+    assert ended(lake, mode) == before
+
+
+def test_the_page_of_a_night_whose_version_has_gone_says_nothing_of_another(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    verdict = write_checked(lake, tmp_path / "night", warnings=["few users"])
+    publish.run(make_settings(), NIGHT)
+    write_night(lake, verdict)
+    write_checked(lake, tmp_path / "next", NEXT)
+    publish.run(make_settings(), NEXT)
+    remove(lake, verdict)
+    summary = collect(lake, make_settings(), NIGHT)
+    assert (summary.state, summary.version) == ("live", verdict.version)
+    assert (summary.users, summary.rows, summary.warnings) == (None, {}, ["few users"])
+    assert any("the version could not be read" in note for note in summary.notes)
+    assert outcome.run(make_settings(), NIGHT).summary == f"live: {verdict.version}, entry 1 of the log"
