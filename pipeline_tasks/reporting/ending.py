@@ -109,11 +109,15 @@ def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:
 
 
 def is_released(store: Store, found: dict[str, Record], verdict: Verdict | None) -> bool:
-    """Say whether its health held the night's version back, and somebody has made it live since, and nobody gone back."""
+    """Say whether its health held the night's version back, and somebody has made it live since, and nobody gone back.
+
+    Where another version of the night went live after it, this one was made again after that, and is held once more.
+    """
     publish = of_this_run(found).get("publish")
     if publish is None or publish.status != "refused" or verdict is None or not verdict.passed:
         return False
-    made = bool(verdict.held_by) and log.newest_of(store, verdict.version) is not None
+    last = log.newest_on(store, date.fromisoformat(publish.run_date)) if verdict.held_by else None
+    made = last is not None and last.version == verdict.version
     return made and log.withdrawn(store, verdict.version) is None
 
 

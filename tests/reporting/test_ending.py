@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import changes
@@ -72,3 +73,21 @@ def test_the_page_of_a_night_whose_version_has_gone_says_nothing_of_another(
     assert (summary.users, summary.rows, summary.warnings) == (None, {}, ["few users"])
     assert any("the version could not be read" in note for note in summary.notes)
     assert outcome.run(make_settings(), NIGHT).summary == f"live: {verdict.version}, entry 1 of the log"
+
+
+def test_a_held_version_that_was_released_replaced_and_made_again_is_held_once_more(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    lists = {"ann": ["i1"], "bob": ["i2"]}
+    held = write_checked(lake, tmp_path / "held", health=[HEALTH])
+    changes.release(lake, NIGHT, held, "ann", "looked at it")
+    other = write_checked(lake, tmp_path / "other", lists=lists)
+    publish.run(make_settings(), NIGHT)
+    write_checked(lake, tmp_path / "again", health=[HEALTH])
+    write_records(lake, publish=REFUSED)
+    found = ended(lake)
+    assert (found.state, found.at, found.serves) == ("held", "publish", other.version)
+    with pytest.raises(Refused, match=f"version v is held: 30% lost .consumers still read {other.version}"):
+        outcome.run(make_settings(), NIGHT)
+    changes.roll_back(lake, held.version, "ann", "it was right")
+    assert outcome.run(make_settings(), NIGHT).summary == f"live: {held.version}, entry 3 of the log"
