@@ -41,11 +41,11 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
     serves, version = live.version if live else None, verdict.version if verdict else None
     last = log.newest_of(store, version) if version else None
     broken = first_broken(found)
-    if broken and not is_released(store, found, verdict):
+    if broken and not is_released(store, found, verdict, live):
         at, line = broken
         judged = at == "publish" or (at == "check" and verdict is not None and not verdict.passed)
         waits = at == "publish" and verdict is not None and verdict.passed and bool(verdict.held_by)
-        if waits and live and last and log.withdrawn(store, last.version):
+        if waits and live and last and is_left(store, last, live):
             return Ending("past", _until(store, last, live), version, serves, at, last)
         state: Literal["held", "failed"] = "held" if waits and publish == "auto" else "failed"
         return Ending(state, line, version if judged else None, serves, at)
@@ -53,7 +53,7 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
     if skipped and last and serves == version:
         line = f"{version}, live since entry {last.sequence} of the log"
         return Ending("unchanged", line, version, serves, entry=last)
-    if last and live and serves != version and (skipped or log.withdrawn(store, last.version)):
+    if last and live and serves != version and (skipped or is_left(store, last, live)):
         return Ending("past", _until(store, last, live), version, serves, entry=last)
     if skipped and live and date.fromisoformat(live.run_date) > run_date:
         line = f"{version} passed its check, and the newer night {live.run_date} is live"
@@ -67,6 +67,12 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
         reason = found["publish"].reason or found["publish"].report.summary
         return Ending("failed", f"the night is not live: {reason}", version, serves)
     return Ending("live", f"{version}, entry {last.sequence} of the log", version, serves, entry=last)
+
+
+def is_left(store: Store, last: Entry, live: Entry) -> bool:
+    """Say whether somebody went back from what `last` made live, or forced an older night's version live over it."""
+    older = date.fromisoformat(live.run_date) < date.fromisoformat(last.run_date)
+    return older or log.withdrawn(store, last.version) is not None
 
 
 def _until(store: Store, last: Entry, live: Entry) -> str:
@@ -108,8 +114,8 @@ def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:
     return None
 
 
-def is_released(store: Store, found: dict[str, Record], verdict: Verdict | None) -> bool:
-    """Say whether its health held the night's version back, and somebody has made it live since, and nobody gone back.
+def is_released(store: Store, found: dict[str, Record], verdict: Verdict | None, live: Entry | None) -> bool:
+    """Say whether its health held the night's version back, and somebody has made it live since, and nobody left it.
 
     Where another version of the night went live after it, this one was made again after that, and is held once more.
     """
@@ -117,8 +123,9 @@ def is_released(store: Store, found: dict[str, Record], verdict: Verdict | None)
     if publish is None or publish.status != "refused" or verdict is None or not verdict.passed:
         return False
     last = log.newest_on(store, date.fromisoformat(publish.run_date)) if verdict.held_by else None
-    made = last is not None and last.version == verdict.version
-    return made and log.withdrawn(store, verdict.version) is None
+    if live is None or last is None or last.version != verdict.version:
+        return False
+    return not is_left(store, last, live)
 
 
 def is_older(record: Record, ahead: Record) -> bool:

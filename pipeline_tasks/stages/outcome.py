@@ -1,4 +1,4 @@
-"""The night's records and the commit log in; done only where it, or a newer night, is live, or it was asked not to be."""
+"""The night's records and the commit log in; done only where it has gone live, or a newer night is, or it was asked not to."""
 
 import os
 from datetime import date

@@ -21,6 +21,7 @@ from tests.stages.published_night import HEALTH, write_checked, write_records
 NEXT = NIGHT + timedelta(days=1)
 REFUSED = {"status": "refused", "reason": "version v is held: 30% lost"}
 NOTHING = {"status": "nothing", "reason": "nothing to publish"}
+FORCED: dict[str, Any] = {"mode": "force", "why": "the newer lists are wrong"}
 
 
 def ended(lake: Store, mode: str = "auto") -> Ending:
@@ -91,3 +92,34 @@ def test_a_held_version_that_was_released_replaced_and_made_again_is_held_once_m
         outcome.run(make_settings(), NIGHT)
     changes.roll_back(lake, held.version, "ann", "it was right")
     assert outcome.run(make_settings(), NIGHT).summary == f"live: {held.version}, entry 3 of the log"
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_a_night_over_which_an_older_one_was_forced_is_live_no_more(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path, released: bool
+) -> None:
+    before = NIGHT - timedelta(days=1)
+    older = write_checked(lake, tmp_path / "before", before).version
+    verdict = write_checked(lake, tmp_path / "night", health=[HEALTH] if released else [])
+    changes.release(lake, NIGHT, verdict, "ann", "looked at it")
+    write_records(lake, publish=REFUSED if released else {})
+    assert ended(lake).state == "live"
+    publish.run(make_settings(publish=FORCED), before)
+    found = ended(lake)
+    assert (found.state, found.ok) == ("past", not released)
+    assert found.line == f"{verdict.version} was live before, and {older} is live"
+    assert collect(lake, make_settings(), NIGHT).state == "past"
+    write_checked(lake, tmp_path / "next", NEXT)
+    publish.run(make_settings(), NEXT)
+    assert ended(lake).line == f"{verdict.version}, entry 1 of the log"
+
+
+def test_the_older_night_that_was_forced_is_live(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    write_checked(lake, tmp_path / "next", NEXT)
+    publish.run(make_settings(), NEXT)
+    version = write_checked(lake, tmp_path / "night").version
+    publish.run(make_settings(publish=FORCED), NIGHT)
+    write_records(lake)
+    assert ended(lake, "force").line == f"{version}, entry 2 of the log"
