@@ -44,7 +44,8 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
     if broken and not is_released(store, found, verdict, live):
         at, line = broken
         judged = at == "publish" or (at == "check" and verdict is not None and not verdict.passed)
-        waits = at == "publish" and verdict is not None and verdict.passed and bool(verdict.held_by)
+        held = verdict is not None and verdict.passed and bool(verdict.held_by)
+        waits = at == "publish" and held and serves != version
         if waits and live and last and is_left(store, last, live):
             return Ending("past", _until(store, last, live), version, serves, at, last)
         state: Literal["held", "failed"] = "held" if waits and publish == "auto" else "failed"

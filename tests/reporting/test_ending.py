@@ -16,7 +16,7 @@ from pipeline_tasks.reporting.ending import Ending, ending
 from pipeline_tasks.reporting.summary import collect
 from pipeline_tasks.stages import outcome, publish
 from tests.lists import NIGHT
-from tests.stages.published_night import HEALTH, write_checked, write_records
+from tests.stages.published_night import HEALTH, record, write_checked, write_records
 
 NEXT = NIGHT + timedelta(days=1)
 REFUSED = {"status": "refused", "reason": "version v is held: 30% lost"}
@@ -123,3 +123,14 @@ def test_the_older_night_that_was_forced_is_live(
     publish.run(make_settings(publish=FORCED), NIGHT)
     write_records(lake)
     assert ended(lake, "force").line == f"{version}, entry 2 of the log"
+
+
+def test_a_version_that_is_live_is_not_held_once_its_check_is_run_again(lake: Store, tmp_path: Path) -> None:
+    verdict = write_checked(lake, tmp_path / "night", health=[HEALTH])
+    write_records(lake, publish=REFUSED)
+    records.write(lake, record("check", hours=5))
+    line = "publish left no record after check ran: it was killed, or not reached"
+    assert (ended(lake).state, ended(lake).line) == ("held", line)
+    changes.release(lake, NIGHT, verdict, "ann", "looked at it")
+    found = ended(lake)
+    assert (found.state, found.line, found.serves) == ("failed", line, verdict.version)
