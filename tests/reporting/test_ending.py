@@ -10,10 +10,13 @@ import pytest
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.store import Store
+from pipeline_tasks.notifying.message import write_message
 from pipeline_tasks.publishing import changes
 from pipeline_tasks.publishing.versions import Verdict
-from pipeline_tasks.reporting.ending import Ending, ending
+from pipeline_tasks.reporting import morning
+from pipeline_tasks.reporting.ending import CHAIN, Ending, ending
 from pipeline_tasks.reporting.summary import collect
+from pipeline_tasks.reporting.verdict import told
 from pipeline_tasks.stages import outcome, publish
 from tests.lists import NIGHT
 from tests.stages.published_night import HEALTH, record, write_checked, write_records
@@ -30,8 +33,8 @@ def ended(lake: Store, mode: str = "auto") -> Ending:
 
 def write_night(lake: Store, verdict: Verdict, published: dict[str, Any] | None = None) -> None:
     """Write the records of a night whose check says what its verdict does."""
-    told = {"version": verdict.version, "health": verdict.health, "warnings": verdict.warnings}
-    write_records(lake, check={"facts": told}, publish=published or {})
+    facts = {"version": verdict.version, "health": verdict.health, "warnings": verdict.warnings}
+    write_records(lake, check={"facts": facts}, publish=published or {})
 
 
 def remove(lake: Store, verdict: Verdict) -> None:
@@ -134,3 +137,34 @@ def test_a_version_that_is_live_is_not_held_once_its_check_is_run_again(lake: St
     changes.release(lake, NIGHT, verdict, "ann", "looked at it")
     found = ended(lake)
     assert (found.state, found.line, found.serves) == ("failed", line, verdict.version)
+
+
+@pytest.mark.parametrize("stage", ["report", "outcome"])
+def test_a_damaged_record_that_decides_nothing_changes_no_ending(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path, stage: str
+) -> None:
+    version = write_checked(lake, tmp_path / "night").version
+    publish.run(make_settings(), NIGHT)
+    write_records(lake)
+    lake.write(layout.record(NIGHT, stage), b"{")
+    summary = collect(lake, make_settings(), NIGHT)
+    assert (summary.state, summary.version, len(summary.stages)) == ("live", version, len(CHAIN))
+    assert f"runs/{NIGHT}/{stage}.json is damaged" in summary.notes[0]
+    assert outcome.run(make_settings(), NIGHT).summary == f"live: {version}, entry 1 of the log"
+    assert write_message(make_settings(), NIGHT, "ended").subject == f"Nightjar: night {NIGHT} is live"
+
+
+def test_of_a_night_with_a_damaged_record_the_page_says_which_and_shows_the_rest(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    version = write_checked(lake, tmp_path / "night").version
+    publish.run(make_settings(), NIGHT)
+    write_records(lake, evaluate={"facts": {"metrics": {"popular": {"ndcg@10": 0.05}}}})
+    lake.write(layout.record(NIGHT, "train"), b"{")
+    content = morning.collect(lake, make_settings(), NIGHT).content
+    word, line = told(content).word, told(content).line
+    assert (word, content["at"], content["version"], content["live"]) == ("Unknown", None, None, version)
+    assert line.startswith(f"How it ended cannot be told: {lake.uri}/runs/{NIGHT}/train.json is damaged: ")
+    assert line.endswith(f"(run train for {NIGHT} again, or remove the record).")
+    assert content["notes"][0].startswith(f"a record could not be read: {lake.uri}/runs/{NIGHT}/train.json")
+    assert content["metrics"] == {"popular": {"ndcg@10": 0.05}}
