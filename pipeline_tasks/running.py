@@ -155,12 +155,13 @@ def _keep(settings: Settings, record: Record) -> bool:
 def _before(store: Store, record: Record) -> Record | None:
     """Return the stage's record before, whose outputs are those of its newest run that was done.
 
-    Where it is damaged they are not known, and unlike any.
+    Where it is damaged they are not known, and unlike any; a stage that only tells has none.
     """
     try:
         return records.read(store, date.fromisoformat(record.run_date), record.stage)
     except Refused:
-        return replace(record, report=Report("", outputs={record.stage: "its record was damaged"}))
+        made = {} if record.stage in TELLING else {record.stage: "its record was damaged"}
+        return replace(record, report=Report("", outputs=made))
 
 
 def _tell_later_nights(store: Store, record: Record, before: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Stage records: what a stage did for a night, with every clock and host; written around each run."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import Any, Literal
@@ -101,10 +102,22 @@ def read(store: Store, run_date: date, stage: str) -> Record | None:
         ) from error
 
 
-def read_night(store: Store, run_date: date) -> dict[str, Record]:
-    """Return the night's records by stage, in the order of the stages."""
-    found = {stage: read(store, run_date, stage) for stage in STAGES}
+def read_night(store: Store, run_date: date, stages: Sequence[str] = STAGES) -> dict[str, Record]:
+    """Return the night's records by stage, in the order of the stages; raises Refused for a damaged one."""
+    found = {stage: read(store, run_date, stage) for stage in stages}
     return {stage: record for stage, record in found.items() if record}
+
+
+def readable(store: Store, run_date: date) -> tuple[dict[str, Record], list[str]]:
+    """Return the night's records as `read_night` does, without damaged ones, and what is wrong with these."""
+    found: dict[str, Record] = {}
+    damaged: list[str] = []
+    for stage in STAGES:
+        try:
+            found |= read_night(store, run_date, (stage,))
+        except Refused as error:
+            damaged.append(str(error))
+    return found, damaged
 
 
 def turn_of(store: Store, run_date: date, stage: str, *, changed: bool = False) -> int:

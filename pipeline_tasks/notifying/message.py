@@ -10,7 +10,7 @@ from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.notifying import Event
 from pipeline_tasks.publishing import log
-from pipeline_tasks.reporting.ending import Ending, ending
+from pipeline_tasks.reporting.ending import CHAIN, Ending, ending
 from pipeline_tasks.settings import Settings
 
 # a store that does not answer may be what the night failed of: then the message goes out without its details
@@ -88,7 +88,7 @@ def _lines(found: Found, event: Event) -> list[str]:
 
 def _look(settings: Settings, run_date: date) -> Found:
     store = open_store(settings.lake_uri)
-    end = ending(store, run_date, records.read_night(store, run_date), settings.publish.mode)
+    end = ending(store, run_date, records.read_night(store, run_date, CHAIN), settings.publish.mode)
     live = log.newest(store)
     page = f"{layout.report(run_date)}/index.html"
     root = settings.notify.report_url.rstrip("/") or store.uri

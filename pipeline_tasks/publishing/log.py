@@ -95,6 +95,11 @@ def newest_before(store: Store, run_date: date) -> Entry | None:
     return next((e for e in backwards(store) if date.fromisoformat(e.run_date) < run_date), None)
 
 
+def newest_on(store: Store, run_date: date) -> Entry | None:
+    """Return the newest entry of the night `run_date`, or None."""
+    return next((e for e in backwards(store) if e.run_date == str(run_date)), None)
+
+
 def newest_of(store: Store, version: str) -> Entry | None:
     """Return the newest entry that made `version` live, or None where it never was."""
     return next((entry for entry in backwards(store) if entry.version == version), None)

@@ -37,15 +37,16 @@ class Ending:
 
 def ending(store: Store, run_date: date, found: dict[str, Record], publish: str) -> Ending:
     """Return how the night ended; `found` are its records, `publish` is the mode that was asked for."""
-    live, verdict = log.newest(store), versions.read_verdict(store, run_date)
+    live, verdict = log.newest(store), read_judged(store, run_date, found)
     serves, version = live.version if live else None, verdict.version if verdict else None
     last = log.newest_of(store, version) if version else None
     broken = first_broken(found)
-    if broken and not is_released(store, found, verdict):
+    if broken and not is_released(store, found, verdict, live):
         at, line = broken
         judged = at == "publish" or (at == "check" and verdict is not None and not verdict.passed)
-        waits = at == "publish" and verdict is not None and verdict.passed and bool(verdict.held_by)
-        if waits and live and last and log.withdrawn(store, last.version):
+        held = verdict is not None and verdict.passed and bool(verdict.held_by)
+        waits = at == "publish" and held and serves != version
+        if waits and live and last and is_left(store, last, live):
             return Ending("past", _until(store, last, live), version, serves, at, last)
         state: Literal["held", "failed"] = "held" if waits and publish == "auto" else "failed"
         return Ending(state, line, version if judged else None, serves, at)
@@ -53,7 +54,7 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
     if skipped and last and serves == version:
         line = f"{version}, live since entry {last.sequence} of the log"
         return Ending("unchanged", line, version, serves, entry=last)
-    if last and live and serves != version and (skipped or log.withdrawn(store, last.version)):
+    if last and live and serves != version and (skipped or is_left(store, last, live)):
         return Ending("past", _until(store, last, live), version, serves, entry=last)
     if skipped and live and date.fromisoformat(live.run_date) > run_date:
         line = f"{version} passed its check, and the newer night {live.run_date} is live"
@@ -69,11 +70,30 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
     return Ending("live", f"{version}, entry {last.sequence} of the log", version, serves, entry=last)
 
 
+def is_left(store: Store, last: Entry, live: Entry) -> bool:
+    """Say whether somebody went back from what `last` made live, or forced an older night's version live over it."""
+    older = date.fromisoformat(live.run_date) < date.fromisoformat(last.run_date)
+    return older or log.withdrawn(store, last.version) is not None
+
+
 def _until(store: Store, last: Entry, live: Entry) -> str:
     """Say what became of a version that `last` made live."""
     gone = log.withdrawn(store, last.version)
     until = f"was rolled back by {gone.who} in entry {gone.sequence}" if gone else "was live before"
     return f"{last.version} {until}, and {live.version} is live"
+
+
+def read_judged(store: Store, run_date: date, found: dict[str, Record]) -> Verdict | None:
+    """Return the night's verdict, or None; where retention has removed it, what the record of its check keeps of it.
+
+    Records stay longer. That of a check which was refused keeps nothing. Raises Refused for a damaged verdict.
+    """
+    verdict = versions.read_verdict(store, run_date)
+    facts = found["check"].report.facts if "check" in found else {}
+    if verdict or "version" not in facts:
+        return verdict
+    health, warnings = facts.get("health", []), facts.get("warnings", [])
+    return Verdict(facts["version"], "", True, {}, health=health, warnings=warnings)
 
 
 def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:
@@ -95,13 +115,18 @@ def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:
     return None
 
 
-def is_released(store: Store, found: dict[str, Record], verdict: Verdict | None) -> bool:
-    """Say whether its health held the night's version back, and somebody has made it live since, and nobody gone back."""
+def is_released(store: Store, found: dict[str, Record], verdict: Verdict | None, live: Entry | None) -> bool:
+    """Say whether its health held the night's version back, and somebody has made it live since, and nobody left it.
+
+    Where another version of the night went live after it, this one was made again after that, and is held once more.
+    """
     publish = of_this_run(found).get("publish")
     if publish is None or publish.status != "refused" or verdict is None or not verdict.passed:
         return False
-    made = bool(verdict.held_by) and log.newest_of(store, verdict.version) is not None
-    return made and log.withdrawn(store, verdict.version) is None
+    last = log.newest_on(store, date.fromisoformat(publish.run_date)) if verdict.held_by else None
+    if live is None or last is None or last.version != verdict.version:
+        return False
+    return not is_left(store, last, live)
 
 
 def is_older(record: Record, ahead: Record) -> bool:

@@ -34,7 +34,7 @@ def collect(store: Store, settings: Settings, run_date: date) -> Morning:
     """Return what there is to tell of the night; never raises for what is missing or broken."""
     found = summary.collect(store, settings, run_date, users=0)
     fresh: dict[str, Record] = found.tried(
-        "records", lambda: of_this_run(records.read_night(store, run_date)), {}
+        "records", lambda: of_this_run(records.readable(store, run_date)[0]), {}
     )
     told: dict[str, Any] = found.tried(
         "facts", lambda: recorded(fresh, people=settings.report.people > 0), {}

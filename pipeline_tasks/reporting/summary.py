@@ -9,17 +9,20 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 from pipeline_tasks.contracts import PUBLISHED_TABLES
+from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.records import Record
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, versions
 from pipeline_tasks.reporting import people
-from pipeline_tasks.reporting.ending import CHAIN, ending, of_this_run
+from pipeline_tasks.reporting.ending import CHAIN, ending, of_this_run, read_judged
 from pipeline_tasks.reporting.night import open_night
 from pipeline_tasks.reporting.people import Person
 from pipeline_tasks.settings import Settings
 
 Found = TypeVar("Found")
+# of a night whose records no store gives
+NO_RECORDS: tuple[dict[str, Record], list[str]] = ({}, [])
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,11 @@ def collect(store: Store, settings: Settings, run_date: date, *, users: int = 2)
     """Return the night's summary, with at most `users` people's lists; never raises for what is missing or broken."""
     summary = Summary(str(run_date))
     tried = summary.tried
-    found: dict[str, Record] = tried("records", lambda: records.read_night(store, run_date), {})
+    found, damaged = tried("records", lambda: records.readable(store, run_date), NO_RECORDS)
+    summary.notes += [f"a record could not be read: {each}" for each in damaged]
     fresh = of_this_run(found)
-    tried("the ending", lambda: _add_ending(summary, store, run_date, found, settings.publish.mode), None)
-    tried("the version", lambda: _add_version(summary, store, run_date), None)
+    tried("the ending", lambda: _add_ending(summary, store, run_date, settings.publish.mode), None)
+    tried("the version", lambda: _add_version(summary, store, run_date, found), None)
     tried("who serves", lambda: _add_serving(summary, fresh), None)
     summary.quarantine = tried("quarantine", lambda: quarantined(fresh), [])
     summary.warnings += tried("warnings", lambda: _warnings(fresh), [])
@@ -119,10 +123,17 @@ def collect(store: Store, settings: Settings, run_date: date, *, users: int = 2)
     return summary
 
 
-def _add_ending(
-    summary: Summary, store: Store, run_date: date, found: dict[str, Record], publish: str
-) -> None:
-    end = ending(store, run_date, found, publish)
+def _add_ending(summary: Summary, store: Store, run_date: date, publish: str) -> None:
+    """Add how the night ended, or which record or verdict is damaged that decides it."""
+    try:
+        end = ending(store, run_date, records.read_night(store, run_date, CHAIN), publish)
+    except Refused as error:
+        live = log.newest(store)
+        summary.verdict, summary.live = (
+            f"how it ended cannot be told: {error}",
+            live.version if live else None,
+        )
+        return
     summary.state, summary.verdict, summary.at = end.state, end.line, end.at
     summary.live, summary.version = end.serves, end.version
     if end.entry:
@@ -130,9 +141,9 @@ def _add_ending(
         summary.entry = {name: entry[name] for name in ("sequence", "action", "who", "why")}
 
 
-def _add_version(summary: Summary, store: Store, run_date: date) -> None:
+def _add_version(summary: Summary, store: Store, run_date: date, found: dict[str, Record]) -> None:
     """Add what the check wrote, if the night got that far, else what is live."""
-    verdict, live = versions.read_verdict(store, run_date), log.newest(store)
+    verdict, live = read_judged(store, run_date, found), log.newest(store)
     if verdict and summary.version:
         summary.failures = [failure["reason"] for failure in verdict.failures]
         summary.warnings += verdict.warnings

@@ -1,4 +1,4 @@
-"""The night's records and the commit log in; done only where it, or a newer night, is live, or it was asked not to be."""
+"""The night's records and the commit log in; done only where it has gone live, or a newer night is, or it was asked not to."""
 
 import os
 from datetime import date
@@ -20,7 +20,7 @@ def run(settings: Settings, run_date: date) -> Report:
     record says so itself is publish, of a night that was held and has been released since.
     """
     store = open_store(settings.lake_uri)
-    found = read_night(store, run_date)
+    found = read_night(store, run_date, CHAIN)
     end = ending(store, run_date, found, settings.publish.mode)
     if not end.ok:
         hint = f"consumers still read {end.serves}" if end.serves else "nothing is published yet"

@@ -65,3 +65,8 @@ def test_a_damaged_record_is_named(lake: Store, data: bytes) -> None:
         Refused, match=r"runs/2026-01-02/train.json is damaged: .*run train for 2026-01-02 again"
     ):
         records.read_night(lake, NIGHT)
+    records.write(lake, replace(RECORD, stage="check"))
+    assert list(records.read_night(lake, NIGHT, ("check",))) == ["check"]
+    found, (damaged,) = records.readable(lake, NIGHT)
+    assert list(found) == ["check"]
+    assert "runs/2026-01-02/train.json is damaged" in damaged

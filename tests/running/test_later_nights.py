@@ -71,6 +71,15 @@ def test_a_damaged_record_is_replaced_and_later_nights_are_marked_since_nobody_k
     assert lake.exists(layout.stale(later))
 
 
+def test_a_damaged_record_of_what_only_tells_marks_no_later_night(make_settings, lake) -> None:
+    settings, later = make_settings(), date(2026, 7, 1)
+    for night in (later, D):
+        lake.write(layout.record(night, "report"), b"{")
+        assert running.run_stage(settings, "report", night) == 0
+    assert records.read(lake, D, "report").report.outputs == {}
+    assert not lake.exists(layout.stale(later))
+
+
 def test_each_record_of_a_night_comes_after_all_before_it_whatever_the_clock_says(
     make_settings, lake, stage
 ) -> None:

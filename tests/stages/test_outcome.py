@@ -1,4 +1,4 @@
-"""The outcome is done only where the night, or a newer one, is live, or it was asked not to publish."""
+"""The outcome is done only where the night has gone live, or a newer one is live, or it was asked not to publish."""
 
 from collections.abc import Callable
 from datetime import timedelta
