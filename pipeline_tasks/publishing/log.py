@@ -12,8 +12,8 @@ from datetime import date
 from typing import Literal
 from uuid import uuid4
 
-from pipeline_tasks.errors import NightjarError, NothingToDo, Refused
-from pipeline_tasks.lake import layout
+from pipeline_tasks.errors import NothingToDo, Refused
+from pipeline_tasks.lake import layout, shapes
 from pipeline_tasks.lake.store import Missing, Store, StoreError, create_once
 
 ATTEMPTS = 20
@@ -233,11 +233,21 @@ def _current(store: Store) -> bytes | None:
 
 
 def _read(store: Store, key: str) -> Entry:
+    """Return an entry; raises Refused for what is none, since entries are created whole."""
     try:
-        return Entry(**json.loads(store.read(key)))
-    except (ValueError, TypeError) as error:
-        raise NightjarError(
+        return _entry(store.read(key), key)
+    except ValueError as error:
+        raise Refused(
             f"{store.uri}/{key} is no entry of the log: {error}",
             f"put it back from a copy of the lake ({layout.CURRENT} is one of the newest entry); without one remove it, "
             "and the entries beside it hold",
         ) from error
+
+
+def _entry(data: bytes, key: str) -> Entry:
+    entry = shapes.parsed(Entry, data)
+    if layout.log_entry(entry.sequence) != key:
+        raise ValueError(f"it says that it is entry {entry.sequence}")
+    if not layout.date_of(entry.run_date) or not entry.version.startswith(f"{entry.run_date}-"):
+        raise ValueError(f"its night is {entry.run_date!r}, and its version {entry.version!r}")
+    return entry

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
 from tests.commands.conftest import Run
@@ -92,3 +94,23 @@ def test_verify_reads_a_version_whatever_else_of_its_night_is_damaged(
     assert code == 2
     assert f"{live}: as it was published" in said
     assert "0000000001.json is no entry of the log" in said
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_every_command_refuses_an_entry_whose_night_was_altered(
+    lake: Store, tmp_path: Path, run: Run, number: int
+) -> None:
+    for days in range(3):
+        go_live(lake, tmp_path, days)
+    key = layout.log_entry(number)
+    lake.write(key, lake.read(key).replace(b'"run_date": "2026-01-1', b'"run_date": "2026-01-7'))
+    for words in (
+        ("verify", "--all"),
+        ("versions",),
+        ("release", "--show"),
+        ("rollback", "--why", "bad lists"),
+        ("rollback", "--why", "bad lists", "--to", f"{NIGHT}-0123456789ab"),
+    ):
+        code, said = run(*words)
+        assert (code, f"{key} is no entry of the log: its night is" in said) == (2, True), said
+        assert "put it back from a copy of the lake" in said

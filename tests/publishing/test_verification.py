@@ -31,7 +31,7 @@ HARMS: dict[str, tuple[Callable[[Store, str], None], str]] = {
     "an entry is none": (lambda lake, _: lake.write(layout.log_entry(1), b"{}"), "is no entry of the log"),
     "an entry was copied": (
         lambda lake, _: lake.write(layout.log_entry(1), lake.read(layout.log_entry(2))),
-        "0000000001.json says that it is entry 2",
+        "0000000001.json is no entry of the log: it says that it is entry 2",
     ),
     "the live manifest was altered": (
         lambda lake, live: lake.write(f"{layout.version(live)}/manifest.json", b"{}"),

@@ -105,7 +105,7 @@ def test_a_verdict_comes_back_and_is_replaced(either_lake: Store) -> None:
     staged = {"staged/top_n": "0" * 64}
     for passed in (True, False):
         failures: list[dict[str, Any]] = [] if passed else [{"table": "top_n", "count": 3}]
-        verdict = Verdict("2026-01-10-abc", "f" * 64, passed, staged, failures, ["few users"])
+        verdict = Verdict("2026-01-10-abc", "f" * 64, passed, staged, failures, warnings=["few users"])
         versions.write_verdict(either_lake, NIGHT, verdict)
         assert versions.read_verdict(either_lake, NIGHT) == verdict
 
