@@ -51,7 +51,7 @@ def needed(store: Store, live: Entry) -> set[str]:
 
 @dataclass(frozen=True)
 class Look:
-    """What is wrong with a version: how it differs from what was published, or else what lies in its folder beside it."""
+    """What is wrong with a version: how it differs from what was published, with what to do, or else strangers in its folder."""
 
     lost: str | None
     strangers: list[str]
@@ -68,11 +68,13 @@ def look(store: Store, version: str) -> Look:
     not name are a fault, since engines that are given the folder read them.
     """
     folder = layout.version(version)
-    try:
+    entry = None
+    with suppress(NightjarError):  # the log's faults tell of it, and it is none of the version's
         entry = log.newest_of(store, version)
+    try:
         tables = versions.verify(store, version, entry.manifest_sha256 if entry else "")["tables"]
     except NightjarError as error:
-        return Look(error.reason, [])
+        return Look(str(error), [])
     named = {f"{folder}/{table}/{file['name']}" for table, told in tables.items() for file in told["files"]}
     beside = set(store.keys(f"{folder}/")) - named - {f"{folder}/{versions.MANIFEST}"}
     return Look(None, [f"{store.uri}/{key} is not of this version: remove it" for key in sorted(beside)])
@@ -82,4 +84,4 @@ def _faults_of_manifest(store: Store, entry: Entry) -> Iterator[str]:
     try:
         versions.read_manifest(store, entry.version, entry.manifest_sha256)
     except NightjarError as error:
-        yield error.reason
+        yield str(error)

@@ -146,7 +146,7 @@ def _again(store: Store, version: str, then: str = "") -> str:
     night, rest = layout.date_of(version[:10]), version[10:]
     if night is None or not rest:
         return ANOTHER
-    return floors.again(store, night, "check", ANOTHER, then)
+    return floors.again(store, night, "check", f"put it back from a copy of the lake; {ANOTHER}", then)
 
 
 def local_files(store: Store, version: str, manifest: dict[str, Any], table: str, folder: Path) -> list[Path]:

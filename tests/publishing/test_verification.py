@@ -11,6 +11,7 @@ from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, verification
 from pipeline_tasks.reader import open_version
 from tests.failing_store import FailingStore
+from tests.lists import NIGHT
 from tests.publishing.going_live import go_live
 
 
@@ -85,7 +86,10 @@ def test_a_file_that_differs_is_named(lake: Store, tmp_path: Path, published: bo
     key = f"{layout.version(name)}/popular/popular.parquet"
     lake.write(key, lake.read(key)[:-1] + b"!")
     (fault,) = verification.look(lake, name).faults
-    assert fault.endswith("popular.parquet has been altered since it was checked")
+    folder = f"{lake.uri}/{layout.version(name)}"
+    assert fault.endswith(
+        f"popular.parquet has been altered since it was checked (run check for {NIGHT} again, once {folder} is removed)"
+    )
     manifest = f"{layout.version(name)}/manifest.json"
     lake.write(manifest, lake.read(manifest) + b" ")
     (fault,) = verification.look(lake, name).faults
