@@ -11,7 +11,7 @@ from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, records, staleness
 from pipeline_tasks.lake.store import Missing, Store
 from pipeline_tasks.publishing import log, versions
-from pipeline_tasks.publishing.comparison import Difference
+from pipeline_tasks.publishing.difference import Difference
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.versions import MANIFEST, Verdict
 from pipeline_tasks.settings import VERSION_PATTERN

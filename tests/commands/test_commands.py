@@ -14,7 +14,7 @@ from pipeline_tasks.lake import layout, staleness
 from pipeline_tasks.lake.records import STAGES, Report
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import catalogue, log
-from pipeline_tasks.publishing.comparison import Difference
+from pipeline_tasks.publishing.difference import Difference
 from tests.commands.conftest import Run
 from tests.lists import MODEL, NIGHT
 from tests.publishing.going_live import go_live
