@@ -17,6 +17,7 @@ WHY_NOT = {
     "was live": "it was live before: rollback --to it",
     "rolled back": "it was rolled back: rollback --to it, if that was wrong",
     "incomplete": "it is not whole",
+    "damaged": "its manifest has been altered, see `verify`",
 }
 
 
