@@ -19,11 +19,10 @@ from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import floors, layout, shapes, tables
 from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import AlreadyExists, Missing, Store
-from pipeline_tasks.lake.tables import sha256_of
+from pipeline_tasks.lake.tables import sha256_at, sha256_of
 from pipeline_tasks.publishing.difference import Difference
 
 MANIFEST = "manifest.json"
-CHUNK_BYTES = 8 << 20
 ANOTHER = "`python -m pipeline_tasks versions` lists what there is"
 # a Parquet file ends with its footer, four bytes that say how long that is, and "PAR1"
 FOOTER_END_BYTES = 8
@@ -132,7 +131,7 @@ def verify(store: Store, version: str, sha256: str = "") -> dict[str, Any]:
     for table, described in manifest["tables"].items():
         for file in described["files"]:
             key = f"{layout.version(version)}/{table}/{file['name']}"
-            found = _sha256(store, key)
+            found = sha256_at(store, key)
             if found != file["sha256"]:
                 state = "is missing" if found is None else "has been altered since it was checked"
                 raise Refused(
@@ -161,17 +160,6 @@ def local_files(store: Store, version: str, manifest: dict[str, Any], table: str
     for key in keys:
         store.download(key, folder / Path(key).name)
     return [folder / Path(key).name for key in keys]
-
-
-def _sha256(store: Store, key: str) -> str | None:
-    digest = hashlib.sha256()
-    try:
-        with store.open(key) as handle:
-            while chunk := handle.read(CHUNK_BYTES):
-                digest.update(chunk)
-    except Missing:
-        return None
-    return digest.hexdigest()
 
 
 class BrokenRule(TypedDict):

@@ -242,6 +242,33 @@ def test_without_staged_lists_the_stage_before_is_named(
         check(make_settings(**SETTINGS))
 
 
+@pytest.mark.parametrize("left", [None, 0, 50, 300])
+@pytest.mark.parametrize(
+    ("table", "stage"),
+    [
+        ("staged/top_n", "recommend"),
+        ("staged/popular", "recommend"),
+        ("training/items", "dataset"),
+        ("training/users", "dataset"),
+        ("training/sequences", "dataset"),
+    ],
+)
+def test_a_damaged_file_is_named_with_the_stage_that_makes_it(
+    lake: Store, settings_of: Callable[..., Any], table: str, stage: str, left: int | None
+) -> None:
+    settings = settings_of(lake)
+    key = next(key for key in lake.keys(f"{layout.night(table, NIGHT)}/") if key.endswith(".parquet"))
+    data = lake.read(key)
+    lake.delete([key])
+    if left is not None:
+        lake.write(key, data[:left])
+    with pytest.raises(Refused) as refused:
+        check(settings)
+    state = "is missing" if left is None else f"has been altered since {stage} wrote it"
+    assert refused.value.reason == f"{lake.uri}/{key} {state}"
+    assert refused.value.hint.startswith(f"run {stage} for its night again")
+
+
 def test_a_crash_at_any_write_leaves_what_is_live_and_a_rerun_heals(
     lake: Store,
     settings_of: Callable[..., Any],
