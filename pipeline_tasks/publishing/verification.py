@@ -25,7 +25,10 @@ def faults_of_log(store: Store) -> Iterator[str]:
         )
     expected = [layout.log_entry(number) for number in range(1, len(keys) + 1)]
     for key in sorted(set(expected) - set(keys)):
-        yield f"{store.uri}/{key} is missing: the log has entries after it"
+        yield (
+            f"{store.uri}/{key} is missing, and the log has entries after it: put it back from a copy of the lake; "
+            "without one they hold, and what it said, as a rollback, is forgotten"
+        )
     try:
         history = log.entries(store, keys)
     except NightjarError as error:
@@ -34,7 +37,10 @@ def faults_of_log(store: Store) -> Iterator[str]:
     for entry in {entry.version: entry for entry in history}.values():
         if entry == history[-1] or versions.is_whole(store, entry.version):
             yield from _faults_of_manifest(store, entry)
-    if history and log.is_unfinished(store):
+    lost = log.lost(store)
+    if lost:
+        yield str(log.of_lost(store, lost))
+    elif history and log.is_unfinished(store):
         yield (
             f"{store.uri}/{layout.CURRENT} is not the newest entry: readers that do not list see an older one "
             "until the next publish, release or rollback copies it"

@@ -28,7 +28,20 @@ def test_what_is_whole_has_no_faults(either_lake: Store, tmp_path: Path) -> None
 
 
 HARMS: dict[str, tuple[Callable[[Store, str], None], str]] = {
-    "an entry has gone": (lambda lake, _: lake.delete([layout.log_entry(1)]), "0000000001.json is missing"),
+    "an entry has gone": (
+        lambda lake, _: lake.delete([layout.log_entry(1)]),
+        "0000000001.json is missing, and the log has entries after it: put it back from a copy of the lake",
+    ),
+    "the newest entry has gone": (
+        lambda lake, _: lake.delete([layout.log_entry(2)]),
+        "entry 2 of the log is lost, and ",
+    ),
+    "the copy's number was altered": (
+        lambda lake, _: lake.write(
+            layout.CURRENT, lake.read(layout.CURRENT).replace(b'"sequence": 2', b'"sequence": 7')
+        ),
+        "is not the newest entry",
+    ),
     "an entry is none": (lambda lake, _: lake.write(layout.log_entry(1), b"{}"), "is no entry of the log"),
     "an entry was copied": (
         lambda lake, _: lake.write(layout.log_entry(1), lake.read(layout.log_entry(2))),
