@@ -50,7 +50,7 @@ def run(loaded: Settings, options: argparse.Namespace) -> int:
 
 def _what_to_do(serves: str, broken: set[str]) -> str:
     if serves in broken:
-        return "rollback to a version that is whole, or run its night again"
+        return "rollback to a version that is whole, or mend the live one as is said"
     if broken:
-        return "do not go back to it; its night can be run again"
+        return "do not go back to it as it is"
     return "no version that was looked at differs from what was published"

@@ -6,8 +6,9 @@ named by their content: writing the same bytes again changes nothing.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from io import BytesIO
@@ -17,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline_tasks.errors import Refused
+from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import Missing, Store
@@ -25,6 +26,7 @@ from pipeline_tasks.lake.store import Missing, Store
 COMMIT = "_commit.json"
 # of many small objects, whose requests are all waiting; and of files, each of which takes several connections
 COMMITS_AT_ONCE, FILES_AT_ONCE = 16, 4
+CHUNK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,18 @@ def sha256_of(path: Path) -> str:
     """Return the hex SHA-256 of a local file."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_at(store: Store, key: str) -> str | None:
+    """Return the hex SHA-256 of an object; None where there is none."""
+    digest = hashlib.sha256()
+    try:
+        with store.open(key) as handle:
+            while chunk := handle.read(CHUNK_BYTES):
+                digest.update(chunk)
+    except Missing:
+        return None
+    return digest.hexdigest()
 
 
 def write_files(
@@ -127,6 +141,33 @@ def require_commit(store: Store, partition: str, stage: str) -> Commit:
     return commit
 
 
+@contextmanager
+def held_against_commits(store: Store, partitions: Mapping[str, str]) -> Iterator[None]:
+    """Let what is done with these partitions, each with the stage that makes it, fail as Refused where one is damaged.
+
+    Files are read for it only after a failure: what is wrong with them shows in any way that a reader of Parquet has.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, NightjarError) and not isinstance(error, Missing):
+            raise
+        for partition, stage in partitions.items():
+            _refuse_altered(store, partition, stage, error)
+        raise
+
+
+def _refuse_altered(store: Store, partition: str, stage: str, cause: Exception) -> None:
+    for name, digest in require_commit(store, partition, stage).files.items():
+        found = sha256_at(store, f"{partition}/{name}")
+        if found != digest:
+            state = "is missing" if found is None else f"has been altered since {stage} wrote it"
+            raise Refused(
+                f"{store.uri}/{partition}/{name} {state}",
+                f"run {stage} for its night again; where that can no longer be run, put the file back from a copy",
+            ) from cause
+
+
 def read_commits(store: Store, partitions: Sequence[str], stage: str) -> list[Commit]:
     """Return the partitions' commits, read several at once; raises Refused as `require_commit`."""
     with ThreadPoolExecutor(COMMITS_AT_ONCE) as pool:
@@ -134,13 +175,13 @@ def read_commits(store: Store, partitions: Sequence[str], stage: str) -> list[Co
 
 
 def read_table(store: Store, partition: str, stage: str, columns: list[str] | None = None) -> pa.Table:
-    """Return a partition's rows in file order; raises Refused where `stage` has not written it.
+    """Return a partition's rows in file order; raises Refused where `stage` has not written it, or not as it is.
 
     The files of a local lake are mapped into memory, not copied to it.
     """
     commit = require_commit(store, partition, stage)
-    parts = [_read_file(store, f"{partition}/{name}", columns) for name in commit.files]
-    return pa.concat_tables(parts)
+    with held_against_commits(store, {partition: stage}):
+        return pa.concat_tables(_read_file(store, f"{partition}/{name}", columns) for name in commit.files)
 
 
 def _read_file(store: Store, key: str, columns: list[str] | None) -> pa.Table:

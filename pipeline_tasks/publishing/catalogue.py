@@ -1,6 +1,5 @@
 """Every version of the lake with what became of it: folders, verdicts and the commit log in, a list out."""
 
-import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -9,20 +8,22 @@ from typing import Any, Literal
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, records, staleness
-from pipeline_tasks.lake.store import Missing, Store
+from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, versions
-from pipeline_tasks.publishing.comparison import Difference
+from pipeline_tasks.publishing.difference import Difference
 from pipeline_tasks.publishing.log import Entry
-from pipeline_tasks.publishing.versions import MANIFEST, Verdict
+from pipeline_tasks.publishing.versions import Verdict
 from pipeline_tasks.settings import VERSION_PATTERN
 
-State = Literal["live", "was live", "rolled back", "ready", "held", "refused", "replaced", "incomplete"]
+State = Literal[
+    "live", "was live", "rolled back", "ready", "held", "refused", "replaced", "incomplete", "damaged"
+]
 FOLDER = "recommendations/versions/"
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A version: `manifest` is empty where it is not whole, `metrics` those of its model on the night's holdout.
+    """A version: `manifest` is empty where it is not whole or was altered, `metrics` those of its model on the night's holdout.
 
     `kept` is the mean share of a list that stayed, against the version that was live when it was checked. `stale` says
     what it was made from has changed since, where that is known.
@@ -79,9 +80,10 @@ def require(store: Store, name: str) -> str:
 def _listed(store: Store, name: str, history: list[Entry], gone: Collection[str]) -> Listed:
     run_date = date.fromisoformat(name[:10])
     try:
-        manifest = json.loads(store.read(f"{layout.version(name)}/{MANIFEST}"))
-    except (Missing, ValueError):
-        return Listed(name, str(run_date), "incomplete", {}, {})
+        manifest = versions.read_manifest(store, name)
+    except Refused:
+        lacking: State = "damaged" if versions.is_whole(store, name) else "incomplete"
+        return Listed(name, str(run_date), lacking, {}, {})
     verdict = versions.read_verdict(store, run_date)
     state = _state(name, verdict, history, gone)
     return Listed(

@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_tasks.publishing.comparison import Difference
+from pipeline_tasks.publishing.difference import Difference
 
 Severity = Literal["stop", "warn"]
 # a bin of the score's distribution holds a tenth of the live version's scores; an empty share counts as this

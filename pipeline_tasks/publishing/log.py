@@ -12,8 +12,8 @@ from datetime import date
 from typing import Literal
 from uuid import uuid4
 
-from pipeline_tasks.errors import NightjarError, NothingToDo, Refused
-from pipeline_tasks.lake import layout
+from pipeline_tasks.errors import NothingToDo, Refused
+from pipeline_tasks.lake import layout, shapes
 from pipeline_tasks.lake.store import Missing, Store, StoreError, create_once
 
 ATTEMPTS = 20
@@ -139,8 +139,9 @@ def append(store: Store, change: Change, allowed: Rule) -> Entry:
     """Append `change` and return its entry; `allowed(live)` raises where it may not follow what is live.
 
     `allowed` is asked again whenever somebody else was first. Raises StoreError when the store fails, or
-    when the race was lost too often.
+    when the race was lost too often, and Refused where the newest entry is lost.
     """
+    _refuse_lost(store)
     for _ in range(ATTEMPTS):
         live = newest(store)
         allowed(live)
@@ -213,12 +214,46 @@ def is_unfinished(store: Store) -> bool:
 
 
 def finish(store: Store) -> Entry | None:
-    """Copy the newest entry where whoever made it died before that; return it then, else None."""
+    """Copy the newest entry where whoever made it died before that; return it then, else None.
+
+    Raises Refused where current.json is the only copy of an entry.
+    """
+    _refuse_lost(store)
     live = newest(store)
     if live is None or _current(store) == live.to_json():
         return None
     refresh_current(store)
     return live
+
+
+def lost(store: Store) -> Entry | None:
+    """Return the entry that the log has lost and current.json is a copy of, or None; an empty log begins anew.
+
+    An entry is made before it is copied: one that is listed after its copy was read was never missing.
+    """
+    try:
+        copied = shapes.parsed(Entry, _current(store) or b"")
+    except ValueError:
+        return None
+    listed = keys(store)
+    if not listed or layout.log_entry(copied.sequence) in listed:
+        return None
+    # a copy of which only the number was altered
+    return None if _read(store, listed[-1]).nonce == copied.nonce else copied
+
+
+def of_lost(store: Store, entry: Entry) -> Refused:
+    """Return what to say of an entry that is `lost`."""
+    return Refused(
+        f"entry {entry.sequence} of the log is lost, and {store.uri}/{layout.CURRENT} is its only copy",
+        f"copy that to {store.uri}/{layout.log_entry(entry.sequence)}; where the entry is not to be, remove the copy",
+    )
+
+
+def _refuse_lost(store: Store) -> None:
+    entry = lost(store)
+    if entry:
+        raise of_lost(store, entry)
 
 
 def refresh_current(store: Store) -> None:
@@ -238,11 +273,21 @@ def _current(store: Store) -> bytes | None:
 
 
 def _read(store: Store, key: str) -> Entry:
+    """Return an entry; raises Refused for what is none, since entries are created whole."""
     try:
-        return Entry(**json.loads(store.read(key)))
-    except (ValueError, TypeError) as error:
-        raise NightjarError(
+        return _entry(store.read(key), key)
+    except ValueError as error:
+        raise Refused(
             f"{store.uri}/{key} is no entry of the log: {error}",
             f"put it back from a copy of the lake ({layout.CURRENT} is one of the newest entry); without one remove it, "
             "and the entries beside it hold",
         ) from error
+
+
+def _entry(data: bytes, key: str) -> Entry:
+    entry = shapes.parsed(Entry, data)
+    if layout.log_entry(entry.sequence) != key:
+        raise ValueError(f"it says that it is entry {entry.sequence}")
+    if not layout.date_of(entry.run_date) or not entry.version.startswith(f"{entry.run_date}-"):
+        raise ValueError(f"its night is {entry.run_date!r}, and its version {entry.version!r}")
+    return entry

@@ -25,19 +25,22 @@ def faults_of_log(store: Store) -> Iterator[str]:
         )
     expected = [layout.log_entry(number) for number in range(1, len(keys) + 1)]
     for key in sorted(set(expected) - set(keys)):
-        yield f"{store.uri}/{key} is missing: the log has entries after it"
+        yield (
+            f"{store.uri}/{key} is missing, and the log has entries after it: put it back from a copy of the lake; "
+            "without one they hold, and what it said, as a rollback, is forgotten"
+        )
     try:
         history = log.entries(store, keys)
     except NightjarError as error:
         yield str(error)
         return
-    for key, entry in zip(keys, history, strict=True):
-        if layout.log_entry(entry.sequence) != key:
-            yield f"{store.uri}/{key} says that it is entry {entry.sequence}"
     for entry in {entry.version: entry for entry in history}.values():
         if entry == history[-1] or versions.is_whole(store, entry.version):
             yield from _faults_of_manifest(store, entry)
-    if history and log.is_unfinished(store):
+    lost = log.lost(store)
+    if lost:
+        yield str(log.of_lost(store, lost))
+    elif history and log.is_unfinished(store):
         yield (
             f"{store.uri}/{layout.CURRENT} is not the newest entry: readers that do not list see an older one "
             "until the next publish, release or rollback copies it"
@@ -54,7 +57,7 @@ def needed(store: Store, live: Entry) -> set[str]:
 
 @dataclass(frozen=True)
 class Look:
-    """What is wrong with a version: how it differs from what was published, or else what lies in its folder beside it."""
+    """What is wrong with a version: how it differs from what was published, with what to do, or else strangers in its folder."""
 
     lost: str | None
     strangers: list[str]
@@ -71,11 +74,13 @@ def look(store: Store, version: str) -> Look:
     not name are a fault, since engines that are given the folder read them.
     """
     folder = layout.version(version)
-    try:
+    entry = None
+    with suppress(NightjarError):  # the log's faults tell of it, and it is none of the version's
         entry = log.newest_of(store, version)
+    try:
         tables = versions.verify(store, version, entry.manifest_sha256 if entry else "")["tables"]
     except NightjarError as error:
-        return Look(error.reason, [])
+        return Look(str(error), [])
     named = {f"{folder}/{table}/{file['name']}" for table, told in tables.items() for file in told["files"]}
     beside = set(store.keys(f"{folder}/")) - named - {f"{folder}/{versions.MANIFEST}"}
     return Look(None, [f"{store.uri}/{key} is not of this version: remove it" for key in sorted(beside)])
@@ -85,4 +90,4 @@ def _faults_of_manifest(store: Store, entry: Entry) -> Iterator[str]:
     try:
         versions.read_manifest(store, entry.version, entry.manifest_sha256)
     except NightjarError as error:
-        yield error.reason
+        yield str(error)

@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import pyarrow.parquet as pq
 
 from pipeline_tasks.errors import Refused
-from pipeline_tasks.lake import floors, layout, tables
+from pipeline_tasks.lake import floors, layout, shapes, tables
 from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import AlreadyExists, Missing, Store
-from pipeline_tasks.lake.tables import sha256_of
+from pipeline_tasks.lake.tables import sha256_at, sha256_of
+from pipeline_tasks.publishing.difference import Difference
 
 MANIFEST = "manifest.json"
-CHUNK_BYTES = 8 << 20
 ANOTHER = "`python -m pipeline_tasks versions` lists what there is"
 # a Parquet file ends with its footer, four bytes that say how long that is, and "PAR1"
 FOOTER_END_BYTES = 8
@@ -131,7 +131,7 @@ def verify(store: Store, version: str, sha256: str = "") -> dict[str, Any]:
     for table, described in manifest["tables"].items():
         for file in described["files"]:
             key = f"{layout.version(version)}/{table}/{file['name']}"
-            found = _sha256(store, key)
+            found = sha256_at(store, key)
             if found != file["sha256"]:
                 state = "is missing" if found is None else "has been altered since it was checked"
                 raise Refused(
@@ -146,7 +146,7 @@ def _again(store: Store, version: str, then: str = "") -> str:
     night, rest = layout.date_of(version[:10]), version[10:]
     if night is None or not rest:
         return ANOTHER
-    return floors.again(store, night, "check", ANOTHER, then)
+    return floors.again(store, night, "check", f"put it back from a copy of the lake; {ANOTHER}", then)
 
 
 def local_files(store: Store, version: str, manifest: dict[str, Any], table: str, folder: Path) -> list[Path]:
@@ -162,15 +162,21 @@ def local_files(store: Store, version: str, manifest: dict[str, Any], table: str
     return [folder / Path(key).name for key in keys]
 
 
-def _sha256(store: Store, key: str) -> str | None:
-    digest = hashlib.sha256()
-    try:
-        with store.open(key) as handle:
-            while chunk := handle.read(CHUNK_BYTES):
-                digest.update(chunk)
-    except Missing:
-        return None
-    return digest.hexdigest()
+class BrokenRule(TypedDict):
+    """What is read of a verdict's failure."""
+
+    reason: str
+
+
+class Judged(TypedDict):
+    """What is read of a verdict's finding."""
+
+    severity: Literal["stop", "warn"]
+    sentence: str
+    holds: bool
+
+
+PARTS = {"failures": list[BrokenRule], "health": list[Judged]}
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,7 @@ class Verdict:
     `staged` maps each staged table to the digest it was made from, so that a verdict on older lists is
     known as such; `failures` are the broken rules of its contract, worst first; `health` are all findings
     against what was live; `warnings` do not keep it from going live. `difference` is what changed since the version
-    that was live, `against` (a Difference of publishing.comparison; both None without one, and in verdicts of old).
+    that was live, `against` (a Difference as JSON; both None without one, and in verdicts of old).
     """
 
     version: str
@@ -210,16 +216,26 @@ def read_verdict(store: Store, run_date: date) -> Verdict | None:
     """Return the night's verdict, or None where it was never checked; raises Refused for a damaged one."""
     key = layout.verdict(run_date)
     try:
-        return Verdict(**json.loads(store.read(key)))
+        return _verdict(store.read(key))
     except Missing:
         return None
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise Refused(
             f"{store.uri}/{key} is damaged: {error}",
             floors.again(
                 store, run_date, "check", "remove the verdict, and its version is as one never checked"
             ),
         ) from error
+
+
+def _verdict(data: bytes) -> Verdict:
+    found = shapes.parsed(Verdict, data)
+    for name, kind in PARTS.items():
+        if not shapes.fits(getattr(found, name), kind):
+            raise ValueError(f"its {name} lack what is read of them")
+    if found.difference is not None:
+        shapes.shaped(Difference, found.difference)
+    return found
 
 
 def require_passed(store: Store, run_date: date) -> Verdict:

@@ -7,7 +7,7 @@ from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import catalogue, log, versions
 from pipeline_tasks.publishing.catalogue import Listed
-from pipeline_tasks.publishing.comparison import Difference
+from pipeline_tasks.publishing.difference import Difference
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.versions import Verdict
 
@@ -17,6 +17,7 @@ WHY_NOT = {
     "was live": "it was live before: rollback --to it",
     "rolled back": "it was rolled back: rollback --to it, if that was wrong",
     "incomplete": "it is not whole",
+    "damaged": "its manifest has been altered, see `verify`",
 }
 
 

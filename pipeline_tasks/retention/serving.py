@@ -42,9 +42,10 @@ class Serving:
     def of_models(self) -> Iterator[Need]:
         """Yield the models of what serves or may, and the decisions that later nights look up, with their models."""
         for name, why in self._versions:
-            key = f"{layout.version(name)}/{versions.MANIFEST}"
-            if not why.startswith(COMPARED) and self.reads.holdings.store.exists(key):
-                yield from self._named(layout.model(self._read(key)["model"]["version"]), f"{name}: {why}")
+            store = self.reads.holdings.store
+            if not why.startswith(COMPARED) and versions.is_whole(store, name):
+                model = versions.read_manifest(store, name)["model"]["version"]
+                yield from self._named(layout.model(model), f"{name}: {why}")
         for night, model, why in self._decisions():
             yield from self._named(layout.champion(night), why)
             yield from self._named(layout.model(model), why)

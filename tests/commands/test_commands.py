@@ -14,7 +14,7 @@ from pipeline_tasks.lake import layout, staleness
 from pipeline_tasks.lake.records import STAGES, Report
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import catalogue, log
-from pipeline_tasks.publishing.comparison import Difference
+from pipeline_tasks.publishing.difference import Difference
 from tests.commands.conftest import Run
 from tests.lists import MODEL, NIGHT
 from tests.publishing.going_live import go_live
@@ -59,6 +59,27 @@ def test_versions_tell_what_became_of_each(lake: Store, tmp_path: Path, run: Run
     assert [line.count("62.5%") for line in said.splitlines()] == [0, 1, 0, 0, 0, 0, 0]
     told = json.loads(run("versions", "--json")[1])
     assert [each["name"] for each in told] == list(states)
+
+
+@pytest.mark.parametrize("altered", [b"{", b"[]", b"{}", b'{"tables": [], "users": "7"}'])
+def test_a_version_whose_manifest_was_altered_is_listed_as_damaged_and_stops_no_other(
+    lake: Store, tmp_path: Path, run: Run, altered: bytes
+) -> None:
+    first, second = (go_live(lake, tmp_path, days) for days in range(2))
+    damaged, held = (
+        write_checked(lake, tmp_path / str(days), NIGHT + timedelta(days=days), health=[HEALTH]).version
+        for days in (2, 3)
+    )
+    for name in (first, damaged):
+        lake.write(f"{layout.version(name)}/manifest.json", altered)
+    code, said = run("versions")
+    assert code == 0, said
+    states = {line.split()[0]: line[24:37].strip() for line in said.splitlines()[1:]}
+    assert states == {held: "held", damaged: "damaged", second: "live", first: "damaged"}
+    code, said = run("release", "--version", damaged)
+    assert code == 2
+    assert f"{damaged} cannot be released: its manifest has been altered, see `verify`" in said
+    assert json.loads(run("release", "--show")[1])["version"] == held
 
 
 def test_versions_tell_the_model_and_what_it_measured_in_the_role_that_it_serves_in(

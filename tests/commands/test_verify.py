@@ -1,8 +1,11 @@
 """What `verify` says of a version's files and of the log, and what it advises."""
 
+from datetime import timedelta
 from pathlib import Path
 
-from pipeline_tasks.lake import layout
+import pytest
+
+from pipeline_tasks.lake import floors, layout
 from pipeline_tasks.lake.store import Store
 from tests.commands.conftest import Run
 from tests.lists import NIGHT
@@ -92,3 +95,41 @@ def test_verify_reads_a_version_whatever_else_of_its_night_is_damaged(
     assert code == 2
     assert f"{live}: as it was published" in said
     assert "0000000001.json is no entry of the log" in said
+    code, said = run("verify", "--all")
+    assert code == 2
+    assert f"{first}: as it was published\n" in said
+    assert "do not go back" not in said
+
+
+def test_nobody_is_told_to_run_a_night_again_that_is_before_the_floor(
+    lake: Store, tmp_path: Path, run: Run
+) -> None:
+    first, _ = (go_live(lake, tmp_path, days) for days in range(2))
+    lake.write(f"{layout.version(first)}/top_n/part-00001.parquet", b"!")
+    code, said = run("verify", "--all")
+    assert (code, f"(run check for {NIGHT} again, once " in said) == (2, True), said
+    floors.raise_to(lake, NIGHT + timedelta(days=1))
+    code, said = run("verify", "--all")
+    assert code == 2
+    assert f"(night {NIGHT} can no longer be run again: put it back from a copy of the lake" in said
+    assert f"run check for {NIGHT}" not in said
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_every_command_refuses_an_entry_whose_night_was_altered(
+    lake: Store, tmp_path: Path, run: Run, number: int
+) -> None:
+    for days in range(3):
+        go_live(lake, tmp_path, days)
+    key = layout.log_entry(number)
+    lake.write(key, lake.read(key).replace(b'"run_date": "2026-01-1', b'"run_date": "2026-01-7'))
+    for words in (
+        ("verify", "--all"),
+        ("versions",),
+        ("release", "--show"),
+        ("rollback", "--why", "bad lists"),
+        ("rollback", "--why", "bad lists", "--to", f"{NIGHT}-0123456789ab"),
+    ):
+        code, said = run(*words)
+        assert (code, f"{key} is no entry of the log: its night is" in said) == (2, True), said
+        assert "put it back from a copy of the lake" in said

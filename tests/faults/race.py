@@ -107,7 +107,7 @@ def _round(store: Any, publisher: int, number: int) -> Tried:
             raise NothingToDo("somebody else was first")
 
     who = f"publisher {publisher} of process {os.getpid()}"
-    change = Change(f"round {number}", "2026-01-10", "f" * 64, "publish", who, "a race")
+    change = Change(f"2026-01-10-{number}", "2026-01-10", "f" * 64, "publish", who, "a race")
     try:
         return Tried(number, publisher, log.append(store, change, allowed).nonce)
     except NothingToDo:

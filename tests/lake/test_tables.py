@@ -159,8 +159,32 @@ def test_a_chain_of_nothing_is_empty(either_lake: Store) -> None:
 def test_a_file_that_its_commit_names_and_that_is_gone_is_missed(either_lake: Store) -> None:
     commit = tables.write_table(either_lake, PART, OLD)
     either_lake.delete([f"{PART}/{name}" for name in commit.files])
-    with pytest.raises(Missing, match=f"{PART}/part-00000"):
+    with pytest.raises(Refused, match=f"{PART}/part-00000.* is missing .*run preprocess for its night again"):
         tables.read_table(either_lake, PART, "preprocess")
+
+
+@pytest.mark.parametrize("left", [0, 50, 200])
+def test_a_file_that_was_truncated_is_named_with_the_stage_that_makes_it(
+    either_lake: Store, left: int
+) -> None:
+    (name,) = tables.write_table(either_lake, PART, OLD).files
+    either_lake.write(f"{PART}/{name}", either_lake.read(f"{PART}/{name}")[:left])
+    with pytest.raises(
+        Refused,
+        match=f"{PART}/{name} has been altered since preprocess wrote it .run preprocess for its night again",
+    ):
+        tables.read_table(either_lake, PART, "preprocess")
+
+
+def test_what_fails_for_another_reason_than_its_files_fails_as_it_did(either_lake: Store) -> None:
+    tables.write_table(either_lake, PART, OLD)
+    for error in (KeyError("x"), StoreError("full"), Missing("another")):
+        with (
+            pytest.raises(type(error)) as raised,
+            tables.held_against_commits(either_lake, {PART: "preprocess"}),
+        ):
+            raise error
+        assert raised.value is error
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b"\xff"])

@@ -8,8 +8,9 @@ import pytest
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import catalogue, log, waiting
+from pipeline_tasks.publishing import catalogue, changes, log, verification, waiting
 from pipeline_tasks.reader import open_current
+from tests.failing_store import FailingStore
 from tests.lists import NIGHT
 from tests.publishing.going_live import LISTS, back, go_live, released
 from tests.stages import staged_night
@@ -180,3 +181,40 @@ def test_a_version_of_an_older_night_or_of_altered_files_is_not_released(lake: S
     go_live(lake, tmp_path / "newer", 1)
     with pytest.raises(NothingToDo, match="the newer night 2026-01-11 is live"):
         released(lake, NIGHT, verdict)
+
+
+def test_nothing_changes_while_current_json_is_the_only_copy_of_the_newest_entry(
+    either_lake: Store, tmp_path: Path, three: list[str]
+) -> None:
+    lake, newest = either_lake, layout.log_entry(3)
+    entry = lake.read(newest)
+    lake.delete([newest])
+    for change in (
+        lambda: go_live(lake, tmp_path, 3),
+        lambda: back(lake),
+        lambda: changes.untold(lake, "publish", three[1], "a test"),
+    ):
+        with pytest.raises(
+            Refused, match=rf"entry 3 .* is lost, .*current\.json is its only copy .copy that to .*{newest}"
+        ):
+            change()
+        assert lake.read(layout.CURRENT) == entry
+        assert log.keys(lake)[-1] == layout.log_entry(2)
+    lake.write(newest, lake.read(layout.CURRENT))
+    assert list(verification.faults_of_log(lake)) == []
+    assert open_current(lake.uri).name == three[2]
+    lake.delete([newest, layout.CURRENT])
+    assert back(lake) == three[0]
+
+
+def test_a_copy_that_is_newer_than_a_listing_is_of_no_lost_entry(lake: Store, tmp_path: Path) -> None:
+    """Somebody else's entry is made and copied between another's looks at the log and at current.json."""
+    go_live(lake, tmp_path, 0)
+
+    class Overtaken(FailingStore):
+        def read(self, key: str) -> bytes:
+            if key == layout.CURRENT and len(log.keys(self.inner)) == 1:
+                go_live(self.inner, tmp_path, 1)
+            return self.inner.read(key)
+
+    assert log.lost(Overtaken(lake, at=99)) is None

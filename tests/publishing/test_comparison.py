@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline_tasks.publishing.comparison import Difference, compare
+from pipeline_tasks.publishing.comparison import compare
+from pipeline_tasks.publishing.difference import Difference
 from pipeline_tasks.publishing.list_arrays import Codes
 from pipeline_tasks.publishing.listed import read_files
 from pipeline_tasks.publishing.refill import LISTS

@@ -1,5 +1,6 @@
 """The commit log: one winner an entry, nothing lost, nothing going back, whatever the store does."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_tasks.errors import NightjarError, NothingToDo
+from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import AlreadyExists, Store, StoreError, open_store
 from pipeline_tasks.publishing import log
@@ -18,18 +19,24 @@ NIGHT = date(2026, 1, 10)
 
 
 def change(version: str, night: date = NIGHT) -> Change:
-    return Change(version, str(night), "f" * 64, "publish", "a test", f"night {night}")
+    return Change(f"{night}-{version}", str(night), "f" * 64, "publish", "a test", f"night {night}")
 
 
 def publish(store: Store, version: str, night: date = NIGHT) -> Entry:
-    return log.append(store, change(version, night), log.not_backwards(store, version, night))
+    wanted = change(version, night)
+    return log.append(store, wanted, log.not_backwards(store, wanted.version, night))
 
 
 def live(store: Store) -> tuple[int, str]:
     found = log.newest(store)
     assert found is not None
     assert store.read(layout.CURRENT) == found.to_json()
-    return found.sequence, found.version
+    return found.sequence, named(found)
+
+
+def named(entry: Entry) -> str:
+    """Return the end of the version's name, after its night."""
+    return entry.version.removeprefix(f"{entry.run_date}-")
 
 
 def test_nothing_is_live_in_an_empty_lake(either_lake: Store) -> None:
@@ -42,7 +49,7 @@ def test_entries_follow_each_other_and_keep_their_content(either_lake: Store) ->
     for number in range(12):
         publish(either_lake, f"v{number}", NIGHT + timedelta(days=number))
     entries = log.history(either_lake)
-    assert [(entry.sequence, entry.version) for entry in entries] == [(n + 1, f"v{n}") for n in range(12)]
+    assert [(entry.sequence, named(entry)) for entry in entries] == [(n + 1, f"v{n}") for n in range(12)]
     assert live(either_lake) == (12, "v11")
     assert either_lake.keys(layout.LOG)[-1] == "recommendations/log/0000000012.json"
 
@@ -50,7 +57,7 @@ def test_entries_follow_each_other_and_keep_their_content(either_lake: Store) ->
 def test_the_live_version_again_adds_nothing(either_lake: Store) -> None:
     publish(either_lake, "v1")
     before = content(either_lake)
-    with pytest.raises(NothingToDo, match="unchanged: version v1 is live since entry 1"):
+    with pytest.raises(NothingToDo, match="unchanged: version 2026-01-10-v1 is live since entry 1"):
         publish(either_lake, "v1")
     assert content(either_lake) == before
 
@@ -142,7 +149,7 @@ def test_a_retry_that_cannot_read_back_what_it_found_is_nobodys_loss_and_the_nex
         publish(store, "v1")
     finished = log.finish(either_lake)
     assert finished is not None
-    assert finished.version == "v1"
+    assert named(finished) == "v1"
     assert live(either_lake) == (1, "v1")
 
 
@@ -156,7 +163,7 @@ def test_a_lost_reply_to_somebody_elses_entry_is_lost(lake: Store) -> None:
             self.inner.create(key, data)
 
     publish(Overtaken(lake, at=99), "v1")
-    assert [entry.version for entry in log.history(lake)] == ["other", "v1"]
+    assert [named(entry) for entry in log.history(lake)] == ["other", "v1"]
 
 
 def test_a_conflict_that_made_no_entry_is_tried_again(either_lake: Store) -> None:
@@ -188,7 +195,7 @@ def test_a_crash_at_any_write_leaves_the_old_version_or_the_new_one(either_lake:
             publish(FailingStore(either_lake, at, when, Killed()), f"v{at}")
         found = log.newest(either_lake)
         assert found is not None
-        assert found.version == ("old" if (at, when) == (1, "before") else f"v{at}")
+        assert named(found) == ("old" if (at, when) == (1, "before") else f"v{at}")
     log.refresh_current(either_lake)
     assert live(either_lake)[1] == "v2"
 
@@ -206,7 +213,31 @@ def test_a_copy_that_was_left_behind_is_known_and_repaired(either_lake: Store) -
 def test_what_is_no_entry_is_said(lake: Store) -> None:
     lake.write(layout.log_entry(1), b'{"not": "an entry"}')
     with pytest.raises(
-        NightjarError,
+        Refused,
         match=r"0000000001\.json is no entry of the log.*put it back .*current\.json.* remove it",
     ):
         log.newest(lake)
+
+
+@pytest.mark.parametrize(
+    ("altered", "said"),
+    [
+        ({"run_date": "2026-01-1q"}, "its night is '2026-01-1q', and its version '2026-01-10-v1'"),
+        ({"run_date": "2026-01-11"}, "its night is '2026-01-11', and its version '2026-01-10-v1'"),
+        ({"sequence": 12}, "it says that it is entry 12"),
+        ({"sequence": "1"}, "its sequence is '1'"),
+        ({"run_date": None}, "its run_date is None"),
+        ({"action": "publisi"}, "its action is 'publisi'"),
+        ({"manifest_sha256": 7}, "its manifest_sha256 is 7"),
+    ],
+)
+def test_an_entry_of_which_a_value_was_altered_is_none_and_nothing_follows_it(
+    lake: Store, altered: dict[str, Any], said: str
+) -> None:
+    publish(lake, "v1")
+    content = json.loads(lake.read(layout.log_entry(1)))
+    lake.write(layout.log_entry(1), json.dumps({**content, **altered}).encode())
+    with pytest.raises(Refused) as refused:
+        publish(lake, "v2", NIGHT + timedelta(days=1))
+    assert f"0000000001.json is no entry of the log: {said}" in str(refused.value)
+    assert log.keys(lake) == [layout.log_entry(1)]

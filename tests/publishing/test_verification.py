@@ -11,6 +11,7 @@ from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import log, verification
 from pipeline_tasks.reader import open_version
 from tests.failing_store import FailingStore
+from tests.lists import NIGHT
 from tests.publishing.going_live import go_live
 
 
@@ -27,11 +28,24 @@ def test_what_is_whole_has_no_faults(either_lake: Store, tmp_path: Path) -> None
 
 
 HARMS: dict[str, tuple[Callable[[Store, str], None], str]] = {
-    "an entry has gone": (lambda lake, _: lake.delete([layout.log_entry(1)]), "0000000001.json is missing"),
+    "an entry has gone": (
+        lambda lake, _: lake.delete([layout.log_entry(1)]),
+        "0000000001.json is missing, and the log has entries after it: put it back from a copy of the lake",
+    ),
+    "the newest entry has gone": (
+        lambda lake, _: lake.delete([layout.log_entry(2)]),
+        "entry 2 of the log is lost, and ",
+    ),
+    "the copy's number was altered": (
+        lambda lake, _: lake.write(
+            layout.CURRENT, lake.read(layout.CURRENT).replace(b'"sequence": 2', b'"sequence": 7')
+        ),
+        "is not the newest entry",
+    ),
     "an entry is none": (lambda lake, _: lake.write(layout.log_entry(1), b"{}"), "is no entry of the log"),
     "an entry was copied": (
         lambda lake, _: lake.write(layout.log_entry(1), lake.read(layout.log_entry(2))),
-        "0000000001.json says that it is entry 2",
+        "0000000001.json is no entry of the log: it says that it is entry 2",
     ),
     "the live manifest was altered": (
         lambda lake, live: lake.write(f"{layout.version(live)}/manifest.json", b"{}"),
@@ -85,7 +99,10 @@ def test_a_file_that_differs_is_named(lake: Store, tmp_path: Path, published: bo
     key = f"{layout.version(name)}/popular/popular.parquet"
     lake.write(key, lake.read(key)[:-1] + b"!")
     (fault,) = verification.look(lake, name).faults
-    assert fault.endswith("popular.parquet has been altered since it was checked")
+    folder = f"{lake.uri}/{layout.version(name)}"
+    assert fault.endswith(
+        f"popular.parquet has been altered since it was checked (run check for {NIGHT} again, once {folder} is removed)"
+    )
     manifest = f"{layout.version(name)}/manifest.json"
     lake.write(manifest, lake.read(manifest) + b" ")
     (fault,) = verification.look(lake, name).faults

@@ -11,7 +11,7 @@ from pipeline_tasks.errors import NightjarError, Refused
 from pipeline_tasks.lake import floors, layout
 from pipeline_tasks.lake.lease import Held, hold
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import catalogue, verification
+from pipeline_tasks.publishing import catalogue, log, verification
 from pipeline_tasks.reader import open_current, open_version
 from pipeline_tasks.retention.applying import apply
 from pipeline_tasks.retention.planning import Plan, plan
@@ -81,6 +81,17 @@ def test_a_damaged_decision_stops_it_before_anything_is_removed(
     assert content(lake) == before
 
 
+def test_an_altered_manifest_of_what_serves_is_named(lake: Store, versions: list[str], settings: Any) -> None:
+    live = log.newest(lake)
+    assert live is not None
+    key = f"{layout.version(live.version)}/manifest.json"
+    lake.write(key, b"{}")
+    before = content(lake)
+    with pytest.raises(Refused, match=f"{key} has been altered"):
+        apply(lake, settings)
+    assert content(lake) == before
+
+
 @pytest.mark.parametrize(
     "key",
     [
@@ -92,7 +103,7 @@ def test_a_damaged_decision_stops_it_before_anything_is_removed(
 )
 def test_whatever_is_damaged_it_is_refused(lake: Store, versions: list[str], settings: Any, key: str) -> None:
     lake.write(key, b"{")
-    with pytest.raises(Refused, match=r"is damaged"):
+    with pytest.raises(Refused, match=r"is damaged|is no entry of the log"):
         plan(lake, settings)
 
 

@@ -1,5 +1,6 @@
 """The check reads availability anew, writes the final files once, and lets nothing broken pass."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,7 +13,7 @@ import pytest
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store, StoreError
-from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.publishing import log, verification, versions
 from tests.failing_store import FailingStore, Killed, content
 from tests.lists import NIGHT, top_n_rows
 from tests.stages.published_night import write_records
@@ -88,6 +89,30 @@ def test_checking_again_makes_the_same_version_and_changes_nothing(
     assert again.facts["version"] == first.facts["version"]
     assert content(lake, "recommendations/") == before
     assert "again" in again.summary
+
+
+def test_what_verify_says_of_an_altered_file_of_the_live_version_mends_it(
+    lake: Store, settings_of: Callable[..., Any]
+) -> None:
+    settings = settings_of(lake, GONE)
+    version, run_date = check(settings).facts["version"], str(NIGHT)
+    change = log.Change(version, run_date, version_sha256(lake, version), "publish", "a test", "a night")
+    log.append(lake, change, lambda live: None)
+    before, (file, *_) = content(lake), lake.keys(f"{layout.version(version)}/top_n/")
+    lake.write(file, b"!")
+    (fault,) = verification.look(lake, version).faults
+    folder = f"{lake.uri}/{layout.version(version)}"
+    assert fault == (
+        f"{lake.uri}/{file} has been altered since it was checked (run check for {NIGHT} again, once {folder} is removed)"
+    )
+    lake.delete(lake.keys(f"{layout.version(version)}/"))
+    check(settings)
+    assert verification.look(lake, version).faults == []
+    assert content(lake) == before
+
+
+def version_sha256(store: Store, version: str) -> str:
+    return hashlib.sha256(store.read(f"{layout.version(version)}/{versions.MANIFEST}")).hexdigest()
 
 
 def test_an_item_whose_availability_cannot_be_read_is_sold_out_and_told(
@@ -217,6 +242,33 @@ def test_without_staged_lists_the_stage_before_is_named(
 ) -> None:
     with pytest.raises(Refused, match=r"no table .*staged/top_n.*run recommend"):
         check(make_settings(**SETTINGS))
+
+
+@pytest.mark.parametrize("left", [None, 0, 50, 300])
+@pytest.mark.parametrize(
+    ("table", "stage"),
+    [
+        ("staged/top_n", "recommend"),
+        ("staged/popular", "recommend"),
+        ("training/items", "dataset"),
+        ("training/users", "dataset"),
+        ("training/sequences", "dataset"),
+    ],
+)
+def test_a_damaged_file_is_named_with_the_stage_that_makes_it(
+    lake: Store, settings_of: Callable[..., Any], table: str, stage: str, left: int | None
+) -> None:
+    settings = settings_of(lake)
+    key = next(key for key in lake.keys(f"{layout.night(table, NIGHT)}/") if key.endswith(".parquet"))
+    data = lake.read(key)
+    lake.delete([key])
+    if left is not None:
+        lake.write(key, data[:left])
+    with pytest.raises(Refused) as refused:
+        check(settings)
+    state = "is missing" if left is None else f"has been altered since {stage} wrote it"
+    assert refused.value.reason == f"{lake.uri}/{key} {state}"
+    assert refused.value.hint.startswith(f"run {stage} for its night again")
 
 
 def test_a_crash_at_any_write_leaves_what_is_live_and_a_rerun_heals(

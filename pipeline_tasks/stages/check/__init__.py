@@ -26,6 +26,7 @@ from pipeline_tasks.stages.check.final import STAGED, Final, finish
 from pipeline_tasks.stages.check.ruled import asked_attributes, read_ruled
 from pipeline_tasks.stages.check.work import Work
 
+TRAINING = ("items", "users", "sequences")
 # rules that spare places keep where much sells out
 SHORT = ("list_is_full", "user_has_a_list")
 
@@ -36,7 +37,7 @@ def run(settings: Settings, run_date: date) -> Report:
     What only its health holds back is done here: `publish` says so.
     """
     store = open_store(settings.lake_uri)
-    with scratch_folder(settings) as scratch:
+    with scratch_folder(settings) as scratch, tables.held_against_commits(store, _read(run_date)):
         work = Work(settings, run_date, store, scratch)
         staged = {
             table: tables.require_commit(store, layout.night(f"{STAGED}/{table}", run_date), "recommend")
@@ -67,6 +68,13 @@ def run(settings: Settings, run_date: date) -> Report:
             f"it stays unpublished; {mend}all broken rules are in {store.uri}/{layout.verdict(run_date)}",
         )
     return _report(run_date, manifest, staged, final, verdict, len(counted.violations), new, counted.rules)
+
+
+def _read(run_date: date) -> dict[str, str]:
+    """Return the partitions that are read, each with the stage that makes it."""
+    staged = {layout.night(f"{STAGED}/{table}", run_date): "recommend" for table in PUBLISHED_TABLES}
+    training = {layout.night(f"training/{table}", run_date): "dataset" for table in TRAINING}
+    return {**staged, **training}
 
 
 def _facts(

@@ -11,7 +11,8 @@ from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.store import Missing
 from pipeline_tasks.publishing import health, log, versions
-from pipeline_tasks.publishing.comparison import Difference, compare
+from pipeline_tasks.publishing.comparison import compare
+from pipeline_tasks.publishing.difference import Difference
 from pipeline_tasks.publishing.health import Finding
 from pipeline_tasks.publishing.list_arrays import Codes, ListArrays
 from pipeline_tasks.publishing.listed import define_facts, read_files
