@@ -5,7 +5,7 @@ from datetime import date
 
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.publishing import following, log, versions
 from pipeline_tasks.publishing.log import Action, Change, Entry
 from pipeline_tasks.publishing.versions import Verdict
 from pipeline_tasks.publishing.who import is_one_run
@@ -72,7 +72,7 @@ def roll_back(
             )
 
     change = Change(target.version, target.run_date, target.manifest_sha256, "rollback", who, why)
-    return log.append(store, change, log.both(require, allowed))
+    return log.append(store, change, following.both(require, allowed))
 
 
 def _named(store: Store, live: Entry, to: str) -> Entry:
@@ -123,7 +123,7 @@ def release(
     done = already_made(store, "release", verdict.version, who)
     if done:
         return done
-    allowed = log.not_backwards(store, verdict.version, run_date)
+    allowed = following.not_backwards(store, verdict.version, run_date)
     allowed(log.newest(store))
     versions.verify(store, verdict.version, verdict.manifest_sha256)
     first()
@@ -131,4 +131,4 @@ def release(
     change = Change(
         verdict.version, str(run_date), verdict.manifest_sha256, "release", who, f"{why}{despite}"
     )
-    return log.append(store, change, log.both(require, allowed))
+    return log.append(store, change, following.both(require, allowed))

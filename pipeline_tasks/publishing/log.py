@@ -12,7 +12,7 @@ from datetime import date
 from typing import Literal
 from uuid import uuid4
 
-from pipeline_tasks.errors import NothingToDo, Refused
+from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, shapes
 from pipeline_tasks.lake.store import Missing, Store, StoreError, create_once
 
@@ -168,43 +168,6 @@ def _copy(store: Store, entry: Entry) -> None:
             f"{error.reason}",
             "the next publish, release or rollback copies it; see `versions` before one is said again",
         ) from error
-
-
-def both(require: Callable[[], None], allowed: Rule) -> Rule:
-    """Return the rule of who may append only while `require` does not raise: who holds a lease, as a rule."""
-
-    def still(live: Entry | None) -> None:
-        allowed(live)
-        require()
-
-    return still
-
-
-def not_again(store: Store, version: str, run_date: date) -> Rule:
-    """Return the rule of who forces a version: it may be an older night's, but not what is live already."""
-
-    def allowed(live: Entry | None) -> None:
-        if live and live.version == version:
-            raise NothingToDo(f"unchanged: version {version} is live since entry {live.sequence}")
-
-    return allowed
-
-
-def not_backwards(store: Store, version: str, run_date: date) -> Rule:
-    """Return the rule of a nightly publication: not what is live, nor a night before it, nor what was rolled back."""
-
-    def allowed(live: Entry | None) -> None:
-        not_again(store, version, run_date)(live)
-        if live and date.fromisoformat(live.run_date) > run_date:
-            raise NothingToDo(f"the newer night {live.run_date} is live, and a night never goes back")
-        taken = withdrawn(store, version) if live else None
-        if taken:
-            raise Refused(
-                f"version {version} was rolled back by {taken.who} in entry {taken.sequence}: {taken.why}",
-                "mend the cause and run the night again, or say publish.mode = force, and publish.why",
-            )
-
-    return allowed
 
 
 def is_unfinished(store: Store) -> bool:

@@ -5,7 +5,7 @@ from datetime import date
 
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import catalogue, log, versions
+from pipeline_tasks.publishing import catalogue, following, log, versions
 from pipeline_tasks.publishing.catalogue import Listed
 from pipeline_tasks.publishing.difference import Difference
 from pipeline_tasks.publishing.log import Entry
@@ -39,7 +39,7 @@ def find(store: Store, version: str | None) -> Listed:
     named = catalogue.find(store, version)
     if named.state in WHY_NOT:
         raise Refused(f"version {version} cannot be released: {WHY_NOT[named.state]}", "see `versions`")
-    log.not_backwards(store, version, date.fromisoformat(named.run_date))(live)
+    following.not_backwards(store, version, date.fromisoformat(named.run_date))(live)
     return named
 
 

@@ -9,7 +9,7 @@ from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.online import put_online
-from pipeline_tasks.publishing import changes, log, versions
+from pipeline_tasks.publishing import changes, following, log, versions
 from pipeline_tasks.publishing.alone import alone_with_versions
 from pipeline_tasks.publishing.log import Change, Entry
 from pipeline_tasks.publishing.versions import Verdict
@@ -37,7 +37,7 @@ def _publish(settings: Settings, store: Store, run_date: date, require: Callable
     made = changes.untold(store, "publish", verdict.version, who())
     if made:  # by an attempt that died before the scheduler could tell anybody
         return _report(made, verdict, versions.verify(store, verdict.version, verdict.manifest_sha256))
-    rule = log.not_again if mode == "force" else log.not_backwards
+    rule = following.not_again if mode == "force" else following.not_backwards
     allowed = rule(store, verdict.version, run_date)
     allowed(log.newest(store))
     _let(settings, verdict)
@@ -51,17 +51,17 @@ def _publish(settings: Settings, store: Store, run_date: date, require: Callable
         who=who(),
         why=_why(settings, run_date, verdict),
     )
-    return _report(log.append(store, change, log.both(require, allowed)), verdict, manifest, online)
+    return _report(log.append(store, change, following.both(require, allowed)), verdict, manifest, online)
 
 
 def _as_asked(store: Store, run_date: date, mode: str, version: str) -> NothingToDo:
     """Return what to say of a version that is not to go live by itself, and how it can be released where it can."""
     live = log.newest(store)
-    log.not_again(store, version, run_date)(live)
+    following.not_again(store, version, run_date)(live)
     if mode == "off":
         return NothingToDo(f"version {version} passed its check and stays unpublished: publish is off")
     try:
-        log.not_backwards(store, version, run_date)(live)
+        following.not_backwards(store, version, run_date)(live)
     except NightjarError as error:
         return NothingToDo(f"version {version} is held, as asked, and cannot be released: {error.reason}")
     return NothingToDo(f"version {version} is held, as asked", RELEASE.format(version))

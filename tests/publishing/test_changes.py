@@ -8,7 +8,7 @@ import pytest
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import catalogue, changes, log, verification, waiting
+from pipeline_tasks.publishing import catalogue, changes, following, log, verification, waiting
 from pipeline_tasks.reader import open_current
 from tests.failing_store import FailingStore
 from tests.lists import NIGHT
@@ -94,7 +94,7 @@ def test_going_back_by_several_versions_goes_back_from_all_of_them(lake: Store, 
     with pytest.raises(Refused, match="no version was live before"):
         back(lake)
     with pytest.raises(Refused, match="was rolled back by ann in entry 5"):
-        log.not_backwards(lake, others[1], NIGHT + timedelta(days=2))(log.newest(lake))
+        following.not_backwards(lake, others[1], NIGHT + timedelta(days=2))(log.newest(lake))
 
 
 def test_taking_a_part_of_it_back_leaves_the_rest_gone_and_nothing_else(lake: Store, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import AlreadyExists, Store, StoreError, open_store
-from pipeline_tasks.publishing import log
+from pipeline_tasks.publishing import following, log
 from pipeline_tasks.publishing.log import Change, Entry
 from tests.failing_store import FailingStore, Killed, content
 
@@ -24,7 +24,7 @@ def change(version: str, night: date = NIGHT) -> Change:
 
 def publish(store: Store, version: str, night: date = NIGHT) -> Entry:
     wanted = change(version, night)
-    return log.append(store, wanted, log.not_backwards(store, wanted.version, night))
+    return log.append(store, wanted, following.not_backwards(store, wanted.version, night))
 
 
 def live(store: Store) -> tuple[int, str]:
