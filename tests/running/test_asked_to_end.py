@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,35 +21,40 @@ from tests.conftest import CHECKOUT
 from tests.running.conftest import D
 
 SECONDS = 60
+AT_WORK_SECONDS = 1.5
 Begin = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Begin]:
-    """Return a function that starts a stage of night D, whose source never ends, with more words of environment."""
-    data = tmp_path / "data"
-    data.mkdir()
-    os.mkfifo(data / "events.csv")  # whoever opens it waits for a writer
+    """Return a function that starts a stage of night D, whose source's store never answers."""
     (tmp_path / "nightjar.toml").write_text(
-        'source = "pipe"\n[sources.pipe.interactions]\nuri = "events.csv"\nformat = "csv"\n'
+        'source = "deaf"\n[sources.deaf.interactions]\nuri = "s3://shop/events.csv"\nformat = "csv"\n'
         'columns = { user_id = "user", item_id = "item", event_time = "time" }\n'
     )
-    places = {
-        "CONFIG": str(tmp_path / "nightjar.toml"),
-        "DATA": str(data),
-        "LAKE": (tmp_path / "lake").as_uri(),
-        "STATE": str(tmp_path / "state"),
+    store = socket.create_server(("127.0.0.1", 0))
+    environment = {
+        "NIGHTJAR_CONFIG": str(tmp_path / "nightjar.toml"),
+        "NIGHTJAR_DATA": str(tmp_path),
+        "NIGHTJAR_LAKE": (tmp_path / "lake").as_uri(),
+        "NIGHTJAR_STATE": str(tmp_path / "state"),
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store.getsockname()[1]}",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
     }
     started: list[subprocess.Popen[str]] = []
 
-    def start(stage: str, **more: str) -> subprocess.Popen[str]:
+    def start(stage: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline_tasks", stage, "--run-date", str(D)],
             cwd=CHECKOUT,
-            env={**os.environ, **{f"NIGHTJAR_{name}": value for name, value in places.items()}, **more},
+            env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # nohup, by which tests may have been started, ignores it
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
         started.append(process)
         return process
@@ -57,6 +63,7 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
     for process in started:
         process.kill()
         process.communicate()
+    store.close()
 
 
 def lease(lake: LocalStore) -> dict[str, Any]:
@@ -77,6 +84,8 @@ def test_a_stage_that_is_asked_to_end_gives_its_lease_back(
 ) -> None:
     process = begin("ingest")
     assert not lease(lake)["released"]
+    time.sleep(AT_WORK_SECONDS)
+    assert process.poll() is None
     process.send_signal(number)
     assert process.wait(SECONDS) == 128 + number
     assert lease(lake)["released"]
