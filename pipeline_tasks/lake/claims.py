@@ -3,6 +3,8 @@
 import json
 from dataclasses import asdict, dataclass
 
+from pipeline_tasks.lake import shapes
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -39,7 +41,7 @@ def expires(found: bytes, otherwise: float) -> float:
 def claim_of(found: bytes) -> Claim | str:
     """Return the claim, or words for one that cannot be read."""
     try:
-        return Claim(**json.loads(found))
-    except (ValueError, TypeError):
+        return shapes.parsed(Claim, found)
+    except ValueError:
         # of another release of this program, or damaged: it expires like any other
         return "somebody whose claim cannot be read"

@@ -108,15 +108,15 @@ def read_night(store: Store, run_date: date, stages: Sequence[str] = STAGES) -> 
     return {stage: record for stage, record in found.items() if record}
 
 
-def readable(store: Store, run_date: date) -> tuple[dict[str, Record], list[str]]:
-    """Return the night's records as `read_night` does, without damaged ones, and what is wrong with these."""
+def readable(store: Store, run_date: date) -> tuple[dict[str, Record], dict[str, Refused]]:
+    """Return the night's records as `read_night` does, without damaged ones, and what is wrong with each of these."""
     found: dict[str, Record] = {}
-    damaged: list[str] = []
+    damaged: dict[str, Refused] = {}
     for stage in STAGES:
         try:
             found |= read_night(store, run_date, (stage,))
         except Refused as error:
-            damaged.append(str(error))
+            damaged[stage] = error
     return found, damaged
 
 

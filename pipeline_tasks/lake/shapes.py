@@ -1,4 +1,7 @@
-"""JSON of a stored object in, a dataclass out whose fields are of the types that it declares."""
+"""JSON of a stored object in, a dataclass out whose fields are of the types that it declares.
+
+The reader, which needs pyarrow and boto3 alone, has no pydantic.
+"""
 
 import json
 from types import UnionType

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline_tasks.errors import NightjarError, Refused
-from pipeline_tasks.lake import layout
+from pipeline_tasks.lake import layout, shapes
 from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import Missing, Store
 
@@ -122,10 +122,10 @@ def write_table(
 def read_commit(store: Store, partition: str) -> Commit | None:
     """Return the partition's commit, or None where there is no whole table; raises Refused for a damaged one."""
     try:
-        return Commit(**json.loads(store.read(f"{partition}/{COMMIT}")))
+        return shapes.parsed(Commit, store.read(f"{partition}/{COMMIT}"))
     except Missing:
         return None
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise Refused(
             f"{store.uri}/{partition}/{COMMIT} is damaged: {error}",
             "run the stage that makes this table for its night again; where that can no longer be run, put the object "

@@ -22,7 +22,7 @@ from pipeline_tasks.settings import Settings
 
 Found = TypeVar("Found")
 # of a night whose records no store gives
-NO_RECORDS: tuple[dict[str, Record], list[str]] = ({}, [])
+NO_RECORDS: tuple[dict[str, Record], dict[str, Refused]] = ({}, {})
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,10 @@ def collect(store: Store, settings: Settings, run_date: date, *, users: int = 2)
     summary = Summary(str(run_date))
     tried = summary.tried
     found, damaged = tried("records", lambda: records.readable(store, run_date), NO_RECORDS)
-    summary.notes += [f"a record could not be read: {each}" for each in damaged]
+    summary.notes += [f"a record could not be read: {each}" for each in damaged.values()]
     fresh = of_this_run(found)
-    tried("the ending", lambda: _add_ending(summary, store, run_date, settings.publish.mode), None)
+    publish = settings.publish.mode
+    tried("the ending", lambda: _add_ending(summary, store, run_date, found, damaged, publish), None)
     tried("the version", lambda: _add_version(summary, store, run_date, found), None)
     tried("who serves", lambda: _add_serving(summary, fresh), None)
     summary.quarantine = tried("quarantine", lambda: quarantined(fresh), [])
@@ -123,16 +124,24 @@ def collect(store: Store, settings: Settings, run_date: date, *, users: int = 2)
     return summary
 
 
-def _add_ending(summary: Summary, store: Store, run_date: date, publish: str) -> None:
+def _add_ending(
+    summary: Summary,
+    store: Store,
+    run_date: date,
+    found: dict[str, Record],
+    damaged: dict[str, Refused],
+    publish: str,
+) -> None:
     """Add how the night ended, or which record or verdict is damaged that decides it."""
     try:
-        end = ending(store, run_date, records.read_night(store, run_date, CHAIN), publish)
+        for stage in CHAIN:
+            if stage in damaged:
+                raise damaged[stage]
+        end = ending(store, run_date, found, publish)
     except Refused as error:
         live = log.newest(store)
-        summary.verdict, summary.live = (
-            f"how it ended cannot be told: {error}",
-            live.version if live else None,
-        )
+        summary.verdict = f"how it ended cannot be told: {error}"
+        summary.live = live.version if live else None
         return
     summary.state, summary.verdict, summary.at = end.state, end.line, end.at
     summary.live, summary.version = end.serves, end.version

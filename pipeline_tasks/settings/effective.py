@@ -38,15 +38,13 @@ VERSION_PATTERN = r"^\d{4}-\d{2}-\d{2}-[0-9a-f]{12}$"
 PLACES = {"lake", "data", "state", "publish", "airflow", "spark", "notify", "retention", "lease", "report"}
 TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes", "als_solver"}
 TABLES = ("interactions", "items", "users")
+# of paths as Hadoop reads them
+PATTERN = "[]{}*?\\"
 
 
 def config_path() -> Path:
     """The TOML file: NIGHTJAR_CONFIG, or nightjar.toml in the checkout."""
     return Path(os.environ.get("NIGHTJAR_CONFIG", "") or CHECKOUT / "nightjar.toml")
-
-
-# of paths as Hadoop reads them
-PATTERN = "[]{}*?\\"
 
 
 class Settings(BaseSettings):
