@@ -187,7 +187,7 @@ def test_what_fails_for_another_reason_than_its_files_fails_as_it_did(either_lak
         assert raised.value is error
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b"\xff"])
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b"\xff", b'{"rows": 1, "files": ["a"]}'])
 def test_a_damaged_commit_is_named(lake: Store, data: bytes) -> None:
     tables.write_table(lake, PART, OLD)
     lake.write(f"{PART}/_commit.json", data)
