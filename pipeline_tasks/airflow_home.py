@@ -34,8 +34,14 @@ def environment(database: Path | None = None) -> dict[str, str]:
         **os.environ,
         **({CONNECTION: f"sqlite:///{database}", SCHEMA: ""} if database else {}),
         "PATH": _before(Path(sys.executable).parent, "PATH"),
-        "PYTHONPATH": _before(CHECKOUT, "PYTHONPATH"),
+        "PYTHONPATH": os.pathsep.join((_before(CHECKOUT, "PYTHONPATH"), *_settings_of_ours())),
     }
+
+
+def _settings_of_ours() -> list[str]:
+    """Return the folder of our `airflow_local_settings`; a home's own go before them."""
+    own = HOME / "config" / "airflow_local_settings.py"
+    return [] if own.is_file() else [str(CHECKOUT / "pipeline_tasks" / "airflow_config")]
 
 
 def _before(folder: Path, variable: str) -> str:

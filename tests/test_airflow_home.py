@@ -1,5 +1,6 @@
 """Airflow's home is ready once its database has been migrated to the end, by the Airflow that is there."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -101,3 +102,11 @@ def test_a_database_that_is_asked_for_goes_before_the_callers(
         (home / "a.db", f"sqlite:///{home}/a.db"),
     ):
         assert airflow_home.environment(database)["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == connection
+
+
+def test_a_homes_own_settings_go_before_ours(home: Path) -> None:
+    ours = str(airflow_home.CHECKOUT / "pipeline_tasks" / "airflow_config")
+    assert ours in airflow_home.environment()["PYTHONPATH"].split(os.pathsep)
+    (home / "config").mkdir()
+    (home / "config" / "airflow_local_settings.py").touch()
+    assert ours not in airflow_home.environment()["PYTHONPATH"].split(os.pathsep)

@@ -21,8 +21,8 @@ from tests.conftest import CHECKOUT
 from tests.webhook import Webhook
 
 NIGHTLY, CONSUMER = "nightly_recommendations", "example_consumer"
-TRIES = 8
 HALF_A_DAY = 43_200
+SAID_LAST = 4_000  # characters
 
 
 class Standalone:
@@ -31,6 +31,7 @@ class Standalone:
     def __init__(self, root: Path, env: dict[str, str], address: str, webhook: Webhook) -> None:
         self.env, self.api, self.webhook = env, Api(address), webhook
         self.root, self.lake, self._config = root, LocalStore(root / "lake"), Path(env["NIGHTJAR_CONFIG"])
+        self.log = root / "standalone.log"
 
     def schedule_in(self, seconds: float) -> None:
         """Let the nightly DAG start at the next whole minute after so many seconds, and be live by the one after it."""
@@ -47,15 +48,20 @@ class Standalone:
         written.replace(self._config)
 
     def airflow(self, *words: str) -> None:
-        """Run a command as a person would, again while SQLite is somebody else's: such a command has made nothing."""
+        """Run a command as a person would."""
         command = [sys.executable, "-m", "pipeline_tasks", "airflow", *words]
-        for _ in range(TRIES):
-            done = subprocess.run(
-                command, env=self.env, cwd=CHECKOUT, capture_output=True, text=True, check=False
-            )
-            if "database is locked" not in done.stderr:
-                break
+        done = subprocess.run(
+            command, env=self.env, cwd=CHECKOUT, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
+
+    def wait_for(self, what: str, seconds: float, ready: Callable[[], Any]) -> Any:
+        """Wait as the function below; what takes too long is told with what Airflow said last: its parts may have ended."""
+        try:
+            return wait_for(what, seconds, ready)
+        except AssertionError as error:
+            error.add_note(self.log.read_text(errors="replace")[-SAID_LAST:])
+            raise
 
 
 def switch_on(api: "Api") -> None:

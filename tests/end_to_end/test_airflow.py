@@ -25,7 +25,6 @@ from tests.end_to_end.standalone import (
     Standalone,
     end_session,
     switch_on,
-    wait_for,
 )
 from tests.webhook import listening
 
@@ -46,7 +45,7 @@ def standalone(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    with listening() as webhook, (root / "standalone.log").open("wb") as log:
+    with listening() as webhook:
         env = {
             **environment(quick, shop, (root / "lake").as_uri(), root),
             "NIGHTJAR_CONFIG": str(root / "nightjar.toml"),
@@ -55,8 +54,6 @@ def standalone(
             "AIRFLOW__API__BASE_URL": address,
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
             "AIRFLOW__API__WORKERS": "1",
-            # of a busy machine, SQLite's 5 seconds of waiting for its turn are short
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{root}/airflow/airflow.db?timeout=60",
             "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
@@ -64,14 +61,15 @@ def standalone(
         }
         started = Standalone(root, env, address, webhook)
         started.schedule_in(HALF_A_DAY)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline_tasks", "airflow", "standalone"],
-            env=env,
-            cwd=CHECKOUT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with started.log.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pipeline_tasks", "airflow", "standalone"],
+                env=env,
+                cwd=CHECKOUT,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         try:
             switch_on(started.api)
             yield started
@@ -89,7 +87,7 @@ def late(standalone: Standalone) -> str:
     api = standalone.api
     api.workers(0)
     standalone.schedule_in(0)
-    (made,) = wait_for("the scheduled run", NIGHT_SECONDS, lambda: api.runs(NIGHTLY, "scheduled"))
+    (made,) = standalone.wait_for("the scheduled run", NIGHT_SECONDS, lambda: api.runs(NIGHTLY, "scheduled"))
     assert datetime.fromisoformat(made["run_after"]) == standalone.starts
     run: str = made["dag_run_id"]
     api.call("PATCH", f"/api/v2/dags/{NIGHTLY}/dagRuns/{quote(run)}", {"state": "failed"})
@@ -105,10 +103,10 @@ def test_a_backfill_makes_one_night_after_the_other(standalone: Standalone, late
     standalone.airflow("backfill", "create", "--dag-id", NIGHTLY, *mornings, "--max-active-runs", "1")
     first, second = [run["dag_run_id"] for run in api.runs(NIGHTLY, "backfill")]
     assert (first[:20], second[:20]) == ("backfill__2026-07-01", "backfill__2026-07-02")
-    wait_for("the first night", NIGHT_SECONDS, lambda: log(lake))
+    standalone.wait_for("the first night", NIGHT_SECONDS, lambda: log(lake))
     standalone.configure(publish="hold")
     for run in (first, second):
-        ended = wait_for("the night", NIGHT_SECONDS, lambda run=run: api.ended(NIGHTLY, run))
+        ended = standalone.wait_for("the night", NIGHT_SECONDS, lambda run=run: api.ended(NIGHTLY, run))
         assert ended == "success", run
     assert [(each["run_date"], each["who"]) for each in log(lake)] == [
         (str(LAST), f"airflow {NIGHTLY} {first}")
@@ -122,7 +120,7 @@ def test_a_backfill_makes_one_night_after_the_other(standalone: Standalone, late
 
 def test_a_scheduled_night_that_is_late_is_told_once(standalone: Standalone, late: str) -> None:
     night = standalone.starts.date() - timedelta(days=1)
-    told = wait_for("the missed deadline", 150, lambda: standalone.webhook.texts)
+    told = standalone.wait_for("the missed deadline", 150, lambda: standalone.webhook.texts)
     subject, so_far, _, airflow = told[0].splitlines()
     assert subject == f"Nightjar: night {night} is not live at {standalone.deadline:%H:%M} UTC"
     assert so_far == "so far: ingest has not run"
@@ -133,26 +131,29 @@ def test_a_scheduled_night_that_is_late_is_told_once(standalone: Standalone, lat
 def test_a_night_that_is_held_goes_live_by_a_button_and_wakes_the_consumer(standalone: Standalone) -> None:
     """Of the day after the shop's last: a version of an earlier night would be refused for what has sold out since."""
     api, lake = standalone.api, standalone.lake
-    woken = wait_for("who reads what a night publishes", 120, lambda: api.runs(CONSUMER, "asset_triggered"))
+    woken = standalone.wait_for(
+        "who reads what a night publishes", 120, lambda: api.runs(CONSUMER, "asset_triggered")
+    )
     assert len(woken) == 1
     run = api.trigger("release_recommendations", {"why": "looks good"})
     path = f"/api/v2/dags/release_recommendations/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
-    asked = wait_for("the question", 120, lambda: api.call("GET", path))
+    asked = standalone.wait_for("the question", 120, lambda: api.call("GET", path))
     assert f"Night {HELD}" in asked["body"]
     version = json.loads(lake.read(layout.verdict(HELD)))["version"]
     assert asked["subject"] == f"May {version} go live?"
     # nobody reads in less; an answer before the scheduler has heard that the question was put is lost to Airflow
     time.sleep(READING_SECONDS)
     api.call("PATCH", path, {"chosen_options": ["Approve"]})
-    ended = wait_for("the release", 120, lambda: api.ended("release_recommendations", run))
+    ended = standalone.wait_for("the release", 120, lambda: api.ended("release_recommendations", run))
     assert ended == "success"
     entry = json.loads(lake.read(layout.CURRENT))
     assert (entry["run_date"], entry["version"], entry["action"]) == (str(HELD), version, "release")
     assert entry["why"] == "looks good"
     assert entry["who"].startswith("airflow release_recommendations ")
 
-    again = wait_for("its readers", 120, lambda: api.runs(CONSUMER, "asset_triggered")[1:])[0]["dag_run_id"]
-    assert wait_for("the consumer", 120, lambda: api.ended(CONSUMER, again)) == "success"
+    (again,) = standalone.wait_for("its readers", 120, lambda: api.runs(CONSUMER, "asset_triggered")[1:])
+    ended = standalone.wait_for("the consumer", 120, lambda: api.ended(CONSUMER, again["dag_run_id"]))
+    assert ended == "success"
 
 
 def test_a_night_that_fails_is_told_once_with_its_reason(standalone: Standalone) -> None:
@@ -160,8 +161,8 @@ def test_a_night_that_fails_is_told_once_with_its_reason(standalone: Standalone)
     before, live = len(webhook.texts), log(standalone.lake)[-1]["version"]
     night = END - timedelta(days=3)
     run = api.trigger(NIGHTLY, {"run_date": str(night), "model": "item_knn", "publish": "auto", "why": ""})
-    assert wait_for("the night", 120, lambda: api.ended(NIGHTLY, run)) == "failed"
-    wait_for("the message", 120, lambda: webhook.texts[before:])
+    assert standalone.wait_for("the night", 120, lambda: api.ended(NIGHTLY, run)) == "failed"
+    standalone.wait_for("the message", 120, lambda: webhook.texts[before:])
     time.sleep(QUIET_SECONDS)
     (told,) = webhook.texts[before:]
     subject, reason, reads, report, airflow = told.splitlines()
