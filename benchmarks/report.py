@@ -25,9 +25,9 @@ sys.path.insert(0, str(CHECKOUT))
 from pipeline_tasks.lake import layout, records, tables  # noqa: E402
 from pipeline_tasks.lake.local import LocalStore  # noqa: E402
 from pipeline_tasks.lake.records import STAGES, Record, Report  # noqa: E402
-from pipeline_tasks.publishing import log, versions  # noqa: E402
+from pipeline_tasks.publishing import log, verdicts, versions  # noqa: E402
 from pipeline_tasks.publishing.log import Change  # noqa: E402
-from pipeline_tasks.publishing.versions import Verdict  # noqa: E402
+from pipeline_tasks.publishing.verdicts import Verdict  # noqa: E402
 
 NIGHT = date(2026, 6, 30)
 N, FILES, EVENTS, DAY_SHARE = 20, 8, 50, 0.3
@@ -110,7 +110,7 @@ def make(shop: Shop) -> None:
     change = Change(before, str(NIGHT - timedelta(days=1)), sha256, "publish", "a benchmark", "")
     log.append(shop.store, change, lambda live: None)
     version, sha256 = shop.lists(NIGHT)
-    versions.write_verdict(shop.store, NIGHT, Verdict(version, sha256, True, {}))
+    verdicts.write(shop.store, NIGHT, Verdict(version, sha256, True, {}))
     log.append(
         shop.store, Change(version, str(NIGHT), sha256, "publish", "a benchmark", ""), lambda live: None
     )

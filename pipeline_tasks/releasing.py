@@ -13,7 +13,7 @@ from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import floors, layout, tables
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.online import put_online
-from pipeline_tasks.publishing import availability, changes, versions, waiting
+from pipeline_tasks.publishing import availability, changes, verdicts, waiting
 from pipeline_tasks.publishing.alone import alone_with_versions
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.promises import Promised, pair_keys
@@ -40,7 +40,7 @@ def release(settings: Settings, version: str | None, why: str) -> Entry:
             return done
         found = waiting.find(store, version)
         run_date = date.fromisoformat(found.run_date)
-        verdict = versions.require_passed(store, run_date)
+        verdict = verdicts.require_passed(store, run_date)
         if verdict.version != found.name:
             raise Refused(f"night {run_date} was made again meanwhile: {verdict.version}", "look at that one")
         said = why or "released by hand"

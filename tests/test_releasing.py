@@ -12,7 +12,7 @@ import pytest
 from pipeline_tasks.commands import release as command
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import log, versions, waiting
+from pipeline_tasks.publishing import log, verdicts, waiting
 from pipeline_tasks.publishing.log import Change
 from pipeline_tasks.reader import Version, open_current, open_version
 from pipeline_tasks.releasing import release
@@ -101,7 +101,7 @@ def test_a_version_of_a_night_before_the_live_one_is_not_offered_for_approval(
     nights = [NIGHT + timedelta(days=days) for days in range(3)]
     names = [write_checked(lake, tmp_path / str(night), night).version for night in nights]
     assert waiting.asked(lake, None)["version"] == names[2]
-    sha256 = versions.require_passed(lake, nights[1]).manifest_sha256
+    sha256 = verdicts.require_passed(lake, nights[1]).manifest_sha256
     change = Change(names[1], str(nights[1]), sha256, "publish", "a test", "a night")
     log.append(lake, change, lambda live: None)
     assert waiting.asked(lake, None)["version"] == names[2]

@@ -1,24 +1,25 @@
 """Every version of the lake with what became of it: folders, verdicts and the commit log in, a list out."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, records, staleness
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.publishing import log, verdicts, versions
 from pipeline_tasks.publishing.difference import Difference
 from pipeline_tasks.publishing.log import Entry
-from pipeline_tasks.publishing.versions import Verdict
+from pipeline_tasks.publishing.verdicts import Verdict
 from pipeline_tasks.settings import VERSION_PATTERN
 
 State = Literal[
     "live", "was live", "rolled back", "ready", "held", "refused", "replaced", "incomplete", "damaged"
 ]
 FOLDER = "recommendations/versions/"
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Listed:
     """A version: `manifest` is empty where it is not whole or was altered, `metrics` those of its model on the night's holdout.
 
     `kept` is the mean share of a list that stayed, against the version that was live when it was checked. `stale` says
-    what it was made from has changed since, where that is known.
+    what it was made from has changed since, where that is known; `damaged` what of all this cannot be read.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Listed:
     metrics: dict[str, float]
     kept: float | None = None
     stale: str | None = None
+    damaged: tuple[str, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -79,22 +81,36 @@ def require(store: Store, name: str) -> str:
 
 def _listed(store: Store, name: str, history: list[Entry], gone: Collection[str]) -> Listed:
     run_date = date.fromisoformat(name[:10])
-    try:
-        manifest = versions.read_manifest(store, name)
-    except Refused:
-        lacking: State = "damaged" if versions.is_whole(store, name) else "incomplete"
-        return Listed(name, str(run_date), lacking, {}, {})
-    verdict = versions.read_verdict(store, run_date)
+    damaged: list[str] = []
+    manifest = _readable(lambda: versions.read_manifest(store, name), damaged)
+    if manifest is None and not versions.is_whole(store, name):
+        return Listed(name, str(run_date), "incomplete", {}, {})
+    if manifest is None:
+        return Listed(name, str(run_date), "damaged", {}, {}, damaged=tuple(damaged))
+    verdict = _readable(lambda: verdicts.read(store, run_date), damaged)
     state = _state(name, verdict, history, gone)
+    if damaged and state == "replaced":
+        state = "damaged"  # which of the night's versions it is of, a damaged verdict does not say
+    metrics = _readable(lambda: _metrics(store, run_date, manifest), damaged)
     return Listed(
         name,
         str(run_date),
         state,
         manifest,
-        _metrics(store, run_date, manifest),
+        metrics or {},
         _kept(name, verdict),
         _stale(store, run_date) if state != "replaced" else None,
+        tuple(damaged),
     )
+
+
+def _readable(read: Callable[[], Found], damaged: list[str]) -> Found | None:
+    """Return what is read, or None where it is damaged, which is added to what else is."""
+    try:
+        return read()
+    except Refused as error:
+        damaged.append(str(error))
+        return None
 
 
 def _stale(store: Store, run_date: date) -> str | None:
@@ -153,3 +169,5 @@ def lines(found: list[Listed]) -> Iterator[str]:
         )
         if each.stale:
             yield f"{'':<24}stale: {each.stale}"
+        for what in each.damaged:
+            yield f"{'':<24}{what}"

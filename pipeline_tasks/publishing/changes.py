@@ -7,7 +7,7 @@ from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import following, log, versions
 from pipeline_tasks.publishing.log import Action, Change, Entry
-from pipeline_tasks.publishing.versions import Verdict
+from pipeline_tasks.publishing.verdicts import Verdict
 from pipeline_tasks.publishing.who import is_one_run
 
 

@@ -5,11 +5,11 @@ from datetime import date
 
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import catalogue, following, log, versions
+from pipeline_tasks.publishing import catalogue, following, log, verdicts
 from pipeline_tasks.publishing.catalogue import Listed
 from pipeline_tasks.publishing.difference import Difference
 from pipeline_tasks.publishing.log import Entry
-from pipeline_tasks.publishing.versions import Verdict
+from pipeline_tasks.publishing.verdicts import Verdict
 
 WHY_NOT = {
     "refused": "it breaks its contract, which nobody can release",
@@ -17,7 +17,7 @@ WHY_NOT = {
     "was live": "it was live before: rollback --to it",
     "rolled back": "it was rolled back: rollback --to it, if that was wrong",
     "incomplete": "it is not whole",
-    "damaged": "its manifest has been altered, see `verify`",
+    "damaged": "its manifest, or its night's verdict, has been altered",
 }
 
 
@@ -46,7 +46,7 @@ def find(store: Store, version: str | None) -> Listed:
 def asked(store: Store, version: str | None) -> dict[str, str]:
     """Return the version that waits, and its verdict in Markdown for whoever is asked."""
     found = find(store, version)
-    verdict = versions.read_verdict(store, date.fromisoformat(found.run_date))
+    verdict = verdicts.read(store, date.fromisoformat(found.run_date))
     lines = [
         f"Night {found.run_date}, {found.manifest['users']:,} users, by {found.manifest['model']['name']}.",
         *(f"- **holds it back:** {sentence}" for sentence in (verdict.held_by if verdict else ())),

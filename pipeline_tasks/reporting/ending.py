@@ -6,9 +6,9 @@ from typing import Literal
 
 from pipeline_tasks.lake.records import STAGES, Record
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.publishing import log, verdicts
 from pipeline_tasks.publishing.log import Entry
-from pipeline_tasks.publishing.versions import Verdict
+from pipeline_tasks.publishing.verdicts import Verdict
 
 # what a night is made of; the report is a picture of it, and the outcome is this
 CHAIN = STAGES[: STAGES.index("publish") + 1]
@@ -88,7 +88,7 @@ def read_judged(store: Store, run_date: date, found: dict[str, Record]) -> Verdi
 
     Records stay longer. That of a check which was refused keeps nothing. Raises Refused for a damaged verdict.
     """
-    verdict = versions.read_verdict(store, run_date)
+    verdict = verdicts.read(store, run_date)
     facts = found["check"].report.facts if "check" in found else {}
     if verdict or "version" not in facts:
         return verdict

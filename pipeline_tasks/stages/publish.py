@@ -9,10 +9,10 @@ from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import Store, open_store
 from pipeline_tasks.online import put_online
-from pipeline_tasks.publishing import changes, following, log, versions
+from pipeline_tasks.publishing import changes, following, log, verdicts, versions
 from pipeline_tasks.publishing.alone import alone_with_versions
 from pipeline_tasks.publishing.log import Change, Entry
-from pipeline_tasks.publishing.versions import Verdict
+from pipeline_tasks.publishing.verdicts import Verdict
 from pipeline_tasks.publishing.who import who
 from pipeline_tasks.settings import Settings
 
@@ -31,7 +31,7 @@ def run(settings: Settings, run_date: date) -> Report:
 
 
 def _publish(settings: Settings, store: Store, run_date: date, require: Callable[[], None]) -> Report:
-    mode, verdict = settings.publish.mode, versions.require_passed(store, run_date)
+    mode, verdict = settings.publish.mode, verdicts.require_passed(store, run_date)
     if mode in ("off", "hold"):
         raise _as_asked(store, run_date, mode, verdict.version)
     made = changes.untold(store, "publish", verdict.version, who())

@@ -51,7 +51,7 @@ def test_versions_tell_what_became_of_each(lake: Store, tmp_path: Path, run: Run
     lake.delete([f"{layout.version(names[0])}/manifest.json"])
     code, said = run("versions")
     assert code == 0
-    states = {line.split()[0]: line[24:37].strip() for line in said.splitlines()[1:]}
+    states = states_in(said)
     assert states == {
         ready: "ready", broken: "refused", held: "held",
         names[2]: "rolled back", names[1]: "live", names[0]: "incomplete",
@@ -74,12 +74,42 @@ def test_a_version_whose_manifest_was_altered_is_listed_as_damaged_and_stops_no_
         lake.write(f"{layout.version(name)}/manifest.json", altered)
     code, said = run("versions")
     assert code == 0, said
-    states = {line.split()[0]: line[24:37].strip() for line in said.splitlines()[1:]}
-    assert states == {held: "held", damaged: "damaged", second: "live", first: "damaged"}
+    assert states_in(said) == {held: "held", damaged: "damaged", second: "live", first: "damaged"}
+    assert said.count("manifest.json has been altered") == 2
     code, said = run("release", "--version", damaged)
     assert code == 2
-    assert f"{damaged} cannot be released: its manifest has been altered, see `verify`" in said
+    assert f"{damaged} cannot be released: its manifest, or its night's verdict, has been altered" in said
     assert json.loads(run("release", "--show")[1])["version"] == held
+
+
+def test_a_version_whose_verdict_or_record_is_damaged_is_listed_with_what_that_is(
+    lake: Store, tmp_path: Path, run: Run
+) -> None:
+    first, second = (go_live(lake, tmp_path, days) for days in range(2))
+    nights = [NIGHT + timedelta(days=days) for days in range(4)]
+    damaged, held = (
+        write_checked(lake, tmp_path / str(night), night, health=[HEALTH]).version for night in nights[2:]
+    )
+    for night in nights[1:3]:
+        lake.write(layout.verdict(night), b"{")
+    lake.write(layout.record(nights[0], "evaluate"), b"{")
+    code, said = run("versions")
+    assert code == 0, said
+    assert states_in(said) == {held: "held", damaged: "damaged", second: "live", first: "was live"}
+    below = [line.strip() for line in said.splitlines() if line.startswith(" " * 24)]
+    assert [line.split(" is damaged: ")[0].rpartition("/")[2] for line in below] == [
+        f"run_date={nights[2]}.json", f"run_date={nights[1]}.json", "evaluate.json",
+    ]  # fmt: skip
+    assert json.loads(run("release", "--show")[1])["version"] == held
+    code, said = run("release", "--version", damaged)
+    assert code == 2
+    assert f"{damaged} cannot be released: its manifest, or its night's verdict, has been altered" in said
+
+
+def states_in(said: str) -> dict[str, str]:
+    """Return what `versions` calls each version; what it says of one is in lines below it."""
+    rows = (line for line in said.splitlines()[1:] if not line.startswith(" "))
+    return {line.split()[0]: line[24:37].strip() for line in rows}
 
 
 def test_versions_tell_the_model_and_what_it_measured_in_the_role_that_it_serves_in(

@@ -10,7 +10,7 @@ from pipeline_tasks import releasing, settings
 from pipeline_tasks.commands import rollback
 from pipeline_tasks.lake.lease import hold
 from pipeline_tasks.lake.store import Store, open_store
-from pipeline_tasks.publishing import catalogue, log, verification, versions
+from pipeline_tasks.publishing import catalogue, log, verdicts, verification, versions
 from pipeline_tasks.retention.applying import apply
 from pipeline_tasks.settings.retention import NIGHTS as NIGHTS_KEPT
 from pipeline_tasks.stages import publish
@@ -24,7 +24,7 @@ KEEP_ONE = dict.fromkeys(NIGHTS_KEPT, 1)
 
 def night_2_is_checked(store: Store, origin: Origin) -> Iterator[str]:
     """Yield what is wrong with what the check leaves."""
-    if versions.require_passed(store, NIGHTS[2]).version != origin.version(2):
+    if verdicts.require_passed(store, NIGHTS[2]).version != origin.version(2):
         yield "the verdict of night 2 is on another version"
 
 
@@ -74,7 +74,7 @@ def check(uri: str, origin: Origin) -> None:
     with hold(store, "nights", settings.load(lake=uri).lease, "check") as lease:
         versions.upload(store, origin.manifest, origin.files)
         lease.require()
-        versions.write_verdict(store, NIGHTS[2], origin.verdicts[NIGHTS[2]])
+        verdicts.write(store, NIGHTS[2], origin.verdicts[NIGHTS[2]])
 
 
 def publish_night(uri: str, night: int) -> object:

@@ -13,9 +13,10 @@ import pyarrow as pa
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.local import LocalStore
 from pipeline_tasks.lake.store import Store, open_store
-from pipeline_tasks.publishing import log, versions
+from pipeline_tasks.publishing import log, verdicts, versions
 from pipeline_tasks.publishing.log import Change
-from pipeline_tasks.publishing.versions import Manifest, Verdict
+from pipeline_tasks.publishing.verdicts import Verdict
+from pipeline_tasks.publishing.versions import Manifest
 from tests.failing_store import content
 from tests.lists import NIGHT, files_in
 from tests.stages.published_night import HEALTH, write_checked
@@ -68,20 +69,20 @@ def first_item(night: date) -> str:
 def origin(folder: Path) -> Origin:
     """Make the versions of all nights under `folder`."""
     store = LocalStore(folder / "lake")
-    verdicts = {}
+    found = {}
     for night in NIGHTS:
         lists = {user: [first_item(night), "i1"] for user in ("ann", "bob")}
-        verdicts[night] = write_checked(store, folder / str(night), night, lists)
-    _append(store, [verdicts[night] for night in NIGHTS[:2]])
+        found[night] = write_checked(store, folder / str(night), night, lists)
+    _append(store, [found[night] for night in NIGHTS[:2]])
     known = [{"item_id": item, "item_index": place} for place, item in enumerate((*LISTED, SOLD_OUT), 1)]
     tables.write_table(store, layout.night("training/items", NIGHTS[2]), pa.Table.from_pylist(known))
     files = files_in(folder / str(NIGHTS[2]))
-    verdict = verdicts[NIGHTS[2]]
+    verdict = found[NIGHTS[2]]
     manifest = store.read(f"{layout.version(verdict.version)}/{versions.MANIFEST}")
     objects = content(store)
-    versions.write_verdict(store, NIGHTS[2], replace(verdict, health=[HEALTH]))
+    verdicts.write(store, NIGHTS[2], replace(verdict, health=[HEALTH]))
     held = store.read(layout.verdict(NIGHTS[2]))
-    _append(store, [verdicts[night] for night in NIGHTS[2:]])
+    _append(store, [found[night] for night in NIGHTS[2:]])
     for before, night in zip([None, *NIGHTS], NIGHTS, strict=False):
         tables.write_table(
             store, layout.night("clean/interactions", night), pa.table({"n": [1]}), after=before
@@ -94,7 +95,7 @@ def origin(folder: Path) -> Origin:
     write_source(
         folder / "data", [{"item": SOLD_OUT, "updated_at": f"{NIGHTS[3]}T08:00:00Z", "available": False}]
     )
-    return Origin(folder / "data", objects, verdicts, Manifest(manifest, NIGHTS[2]), files, held, published)
+    return Origin(folder / "data", objects, found, Manifest(manifest, NIGHTS[2]), files, held, published)
 
 
 def _append(store: Store, verdicts: Iterable[Verdict]) -> None:

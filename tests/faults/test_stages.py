@@ -14,7 +14,7 @@ import pytest
 
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import log, verification, versions
+from pipeline_tasks.publishing import log, verdicts, verification
 from pipeline_tasks.publishing.log import Change
 from tests.conftest import CHECKOUT
 from tests.faults.lakes import NIGHTS, first_item
@@ -101,9 +101,9 @@ def test_a_night_whose_check_and_publication_are_killed_goes_live_whole(lake: St
     written = f"{layout.version(str(NIGHT))}-"
     with readers(lake) as poller:
         kill_when(start("check"), lambda: lake.keys(written))
-        assert versions.read_verdict(lake, NIGHT) is None
+        assert verdicts.read(lake, NIGHT) is None
         done(start("check"))
-        verdict = versions.require_passed(lake, NIGHT)
+        verdict = verdicts.require_passed(lake, NIGHT)
         kill_when(start("publish"), lambda: lake.exists(layout.log_entry(2)))
         assert "entry 2" in start("publish").communicate()[0]
     assert poller.seen.wrong == []

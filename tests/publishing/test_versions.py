@@ -2,19 +2,16 @@
 
 import json
 import re
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import floors, layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import versions
-from pipeline_tasks.publishing.difference import Difference
-from pipeline_tasks.publishing.versions import Manifest, Verdict
+from pipeline_tasks.publishing import verdicts, versions
+from pipeline_tasks.publishing.versions import Manifest
 from tests.failing_store import FailingStore, Killed, content
 from tests.lists import NIGHT, make_version, top_n_files, top_n_rows
 
@@ -102,70 +99,11 @@ def test_an_altered_or_absent_manifest_is_noticed(either_lake: Store, tmp_path: 
         versions.verify(either_lake, manifest.version, manifest.sha256)
 
 
-def test_a_verdict_comes_back_and_is_replaced(either_lake: Store) -> None:
-    assert versions.read_verdict(either_lake, NIGHT) is None
-    staged = {"staged/top_n": "0" * 64}
-    for passed in (True, False):
-        failures: list[dict[str, Any]] = [] if passed else [{"reason": "top_n", "count": 3}]
-        verdict = Verdict("2026-01-10-abc", "f" * 64, passed, staged, failures, warnings=["few users"])
-        versions.write_verdict(either_lake, NIGHT, verdict)
-        assert versions.read_verdict(either_lake, NIGHT) == verdict
-
-
-def test_a_verdict_of_old_has_no_difference_and_loads(either_lake: Store) -> None:
-    old = {"version": "2026-01-10-abc", "manifest_sha256": "f" * 64, "passed": True, "staged": {}}
-    either_lake.write(layout.verdict(NIGHT), json.dumps(old).encode())
-    found = versions.read_verdict(either_lake, NIGHT)
-    assert found is not None
-    assert (found.against, found.difference) == (None, None)
-
-
 def test_rows_and_order_are_part_of_the_name(tmp_path: Path) -> None:
     rows = top_n_rows(LISTS, 1)
     one = versions.describe(NIGHT, {"top_n": top_n_files(tmp_path / "a", rows, 1)}, {})
     two = versions.describe(NIGHT, {"top_n": top_n_files(tmp_path / "b", rows[::-1], 1)}, {})
     assert one.version != two.version
-
-
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b"\xff"])
-def test_a_damaged_verdict_is_named(lake: Store, data: bytes) -> None:
-    lake.write(layout.verdict(NIGHT), data)
-    with pytest.raises(
-        Refused, match=r"verdicts/run_date=2026-01-10.json is damaged: .*run check for 2026-01-10 again"
-    ):
-        versions.read_verdict(lake, NIGHT)
-
-
-FINDING = {"name": "users_lost", "severity": "stop", "found": 1.0, "sentence": "30% lost", "holds": False}
-DIFFERENCE = asdict(Difference(0, 0, 1, 0, 0, 0, 1.0, 0, 0, [("i1", 2)], []))
-
-
-@pytest.mark.parametrize(
-    "altered",
-    [
-        {"health": [{"sevesity": "stop", "sentence": "30% lost", "holds": False}]},
-        {"health": [{**FINDING, "severity": "stoq"}]},
-        {"health": [{**FINDING, "holds": "no"}]},
-        {"health": {}},
-        {"failures": [{"table": "top_n"}]},
-        {"difference": {("jept" if name == "kept" else name): DIFFERENCE[name] for name in DIFFERENCE}},
-        {"difference": {**DIFFERENCE, "kept": None}},
-        {"difference": {**DIFFERENCE, "gained": [["i1"]]}},
-        {"passed": "false"},
-        {"staged": {"staged/top_n": 7}},
-    ],
-)
-def test_a_verdict_of_which_a_part_was_altered_is_named(lake: Store, altered: dict[str, Any]) -> None:
-    verdict = Verdict("2026-01-10-abc", "f" * 64, True, {}, health=[FINDING], difference=DIFFERENCE)
-    versions.write_verdict(lake, NIGHT, verdict)
-    found = versions.read_verdict(lake, NIGHT)
-    assert found is not None
-    assert found.held_by == ["30% lost"]
-    (name,) = altered
-    lake.write(layout.verdict(NIGHT), json.dumps({**asdict(verdict), **altered}).encode())
-    with pytest.raises(Refused, match=f"is damaged: .*{name}|is damaged: .*(kept|gained|jept)") as refused:
-        versions.read_verdict(lake, NIGHT)
-    assert refused.value.hint == "run check for 2026-01-10 again"
 
 
 def test_nobody_is_told_to_run_a_night_again_that_can_no_longer_be(lake: Store, tmp_path: Path) -> None:
@@ -180,7 +118,7 @@ def test_nobody_is_told_to_run_a_night_again_that_can_no_longer_be(lake: Store, 
         for read in (
             lambda: versions.verify(lake, manifest.version),
             lambda: versions.read_manifest(lake, f"{NIGHT}-{'0' * 12}"),
-            lambda: versions.read_verdict(lake, NIGHT),
+            lambda: verdicts.read(lake, NIGHT),
         ):
             with pytest.raises(Refused) as refused:
                 read()

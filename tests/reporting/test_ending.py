@@ -12,7 +12,7 @@ from pipeline_tasks.lake import layout, records
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.notifying.message import write_message
 from pipeline_tasks.publishing import changes
-from pipeline_tasks.publishing.versions import Verdict
+from pipeline_tasks.publishing.verdicts import Verdict
 from pipeline_tasks.reporting import morning
 from pipeline_tasks.reporting.ending import CHAIN, Ending, ending
 from pipeline_tasks.reporting.summary import collect

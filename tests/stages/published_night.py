@@ -8,8 +8,8 @@ from typing import Any
 from pipeline_tasks.lake import layout, records, tables
 from pipeline_tasks.lake.records import STAGES, Record, Report
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import versions
-from pipeline_tasks.publishing.versions import Verdict
+from pipeline_tasks.publishing import verdicts
+from pipeline_tasks.publishing.verdicts import Verdict
 from tests.lists import NIGHT, make_version
 
 LISTS: dict[str, Iterable[str]] = {"ann": ["i1", "i2"], "bob": ["i2", "i1"]}
@@ -66,5 +66,5 @@ def write_checked(
         "staged": {"staged/top_n": commit.digest},
     }
     found = Verdict(**{**usual, **verdict})
-    versions.write_verdict(store, night, found)
+    verdicts.write(store, night, found)
     return found

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import versions
+from pipeline_tasks.publishing import verdicts, versions
 from pipeline_tasks.settings import night_end
 from tests.training_night import NIGHT, put, write_training_tables
 
@@ -109,7 +109,7 @@ def write_shop(folder: Path, *gone: str) -> None:
 
 
 def final(lake: Store, table: str, folder: Path) -> pd.DataFrame:
-    verdict = versions.read_verdict(lake, NIGHT)
+    verdict = verdicts.read(lake, NIGHT)
     assert verdict is not None
     manifest = versions.read_manifest(lake, verdict.version)
     files = versions.local_files(lake, verdict.version, manifest, table, folder)

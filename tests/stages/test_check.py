@@ -13,7 +13,7 @@ import pytest
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store, StoreError
-from pipeline_tasks.publishing import log, verification, versions
+from pipeline_tasks.publishing import log, verdicts, verification, versions
 from tests.failing_store import FailingStore, Killed, content
 from tests.lists import NIGHT, top_n_rows
 from tests.stages.published_night import write_records
@@ -53,7 +53,7 @@ def test_what_was_sold_out_since_is_replaced_by_spares(
     either_lake: Store, settings_of: Callable[..., Any], tmp_path: Path
 ) -> None:
     report = check(settings_of(either_lake, GONE))
-    verdict = versions.read_verdict(either_lake, NIGHT)
+    verdict = verdicts.read(either_lake, NIGHT)
     assert verdict is not None
     assert verdict.passed
     assert verdict.version == report.facts["version"]
@@ -156,7 +156,7 @@ def test_a_broken_list_is_refused_by_name_and_stays_unpublished(
         check(settings)
     assert "top_n: user_is_known fails 1 times, as user_id='who' size='1'" in refused.value.reason
     assert "2 more rules" in refused.value.reason
-    verdict = versions.read_verdict(lake, NIGHT)
+    verdict = verdicts.read(lake, NIGHT)
     assert verdict is not None
     assert not verdict.passed
     assert {failure["expectation"] for failure in verdict.failures} == {
@@ -187,7 +187,7 @@ def test_a_broken_list_names_nobody_where_people_are_not_shown(
     assert len(told) == 6
     assert all("user_is_known fails 1 times" in each for each in told)
     assert not [each for each in told if "Doe" in each or "ann'" in each]
-    verdict = versions.read_verdict(lake, NIGHT)
+    verdict = verdicts.read(lake, NIGHT)
     assert verdict is not None
     assert "Doe, Jane" in str([each["examples"] for each in verdict.failures])
     assert "Doe" not in str([each["reason"] for each in verdict.failures])

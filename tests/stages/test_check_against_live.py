@@ -12,7 +12,7 @@ import pytest
 
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import versions
+from pipeline_tasks.publishing import verdicts
 from tests.lists import NIGHT
 from tests.stages.staged_night import LISTS, check, go_live
 
@@ -29,7 +29,7 @@ def test_users_who_lose_their_list_hold_a_night_back_or_are_warned_of(
     assert report.facts["held_by"] == ([said] if stops else [])
     assert report.facts["warnings"] == ([] if stops else [said])
     assert ("held back: 25.0%" in report.summary) == bool(stops)
-    verdict = versions.read_verdict(lake, NIGHT)
+    verdict = verdicts.read(lake, NIGHT)
     assert verdict is not None
     assert verdict.passed
     assert verdict.held_by == report.facts["held_by"]
@@ -49,7 +49,7 @@ def test_what_changed_since_the_live_version_is_in_the_record_and_the_verdict(
     assert counts == {"new": 1, "gone": 1, "same": 1, "reordered": 0, "changed": 1, "replaced": 0}
     assert found["kept"] == pytest.approx((1 + 2 / 3) / 2)
     assert facts["against"] == name
-    verdict = versions.read_verdict(lake, NIGHT)
+    verdict = verdicts.read(lake, NIGHT)
     assert verdict is not None
     assert json.loads(json.dumps(found)) == verdict.difference
     shares = {each["name"]: each["found"] for each in facts["health"]}

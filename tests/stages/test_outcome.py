@@ -11,7 +11,7 @@ from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import records
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.publishing import changes
-from pipeline_tasks.publishing.versions import Verdict
+from pipeline_tasks.publishing.verdicts import Verdict
 from pipeline_tasks.reporting.ending import ending
 from pipeline_tasks.stages import outcome, publish
 from tests.lists import NIGHT

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import versions
+from pipeline_tasks.publishing import verdicts
 from pipeline_tasks.stages.check.ruled import share_unkept
 from tests.stages.rules_night import (
     ALL_RULES,
@@ -139,7 +139,7 @@ def test_pins_without_effect_are_warned_of(
         "rules.pins.2: there is no item 'nope'",
         "rules.pins.1: no list of popular is called 'country=XX' (there are 3: 'all', 'country=DE', 'country=FR')",
     ]
-    verdict = versions.read_verdict(lake, NIGHT)
+    verdict = verdicts.read(lake, NIGHT)
     assert verdict is not None
     assert verdict.passed
     assert set(told) <= set(verdict.warnings)

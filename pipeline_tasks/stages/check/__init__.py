@@ -15,9 +15,10 @@ from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.records import Report
 from pipeline_tasks.lake.store import open_store
 from pipeline_tasks.lake.tables import Commit
-from pipeline_tasks.publishing import availability, versions
+from pipeline_tasks.publishing import availability, verdicts, versions
 from pipeline_tasks.publishing.rules import broken
-from pipeline_tasks.publishing.versions import Manifest, Verdict
+from pipeline_tasks.publishing.verdicts import Verdict
+from pipeline_tasks.publishing.versions import Manifest
 from pipeline_tasks.quality.failures import Failure
 from pipeline_tasks.scratch import scratch_folder
 from pipeline_tasks.settings import Settings, night_end
@@ -58,7 +59,7 @@ def run(settings: Settings, run_date: date) -> Report:
         failures = broken(counted.violations)
         shown = settings.report.people > 0  # reasons go into reports and messages
         verdict = _verdict(manifest, staged, failures, counted, stock.warnings, examples=shown)
-        versions.write_verdict(store, run_date, verdict)
+        verdicts.write(store, run_date, verdict)
     if failures:
         filled = failures[0].expectation in SHORT
         mend = "run recommend again with more recommend.spares, then check; " if filled else ""
