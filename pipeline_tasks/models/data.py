@@ -80,6 +80,14 @@ class Histories:
             self.users[rows], _offsets(lengths), self.items[events], self.types[events], self.times[events]
         )
 
+    def of_everyone(self, users: int) -> "Histories":
+        """Return a row for each of the users 1..users in their order, empty for one without events; rows are by user."""
+        lengths = np.zeros(users, dtype=np.int64)
+        lengths[self.users - 1] = self.lengths
+        return Histories(
+            np.arange(1, users + 1, dtype=np.int32), _offsets(lengths), self.items, self.types, self.times
+        )
+
     def last(self, events: int) -> "Histories":
         """Return every user's newest events only, at most so many."""
         lengths = np.minimum(self.lengths, events)

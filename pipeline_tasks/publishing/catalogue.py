@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from pipeline_tasks.errors import Refused
 from pipeline_tasks.lake import layout, records, staleness
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import log, verdicts, versions
+from pipeline_tasks.publishing import log, verdicts, versions, withdrawals
 from pipeline_tasks.publishing.difference import Difference
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.verdicts import Verdict
@@ -58,7 +58,7 @@ def names(store: Store) -> list[str]:
 def listed(store: Store) -> Iterator[Listed]:
     """Yield every version, that of the newest night first."""
     history = log.history(store)
-    gone = log.gone_back_from(history)
+    gone = withdrawals.gone_back_from(history)
     for name in reversed(names(store)):
         yield _listed(store, name, history, gone)
 
@@ -67,7 +67,7 @@ def find(store: Store, name: str) -> Listed:
     """Return the version called `name`; raises Refused where there is none."""
     require(store, name)
     history = log.history(store)
-    return _listed(store, name, history, log.gone_back_from(history))
+    return _listed(store, name, history, withdrawals.gone_back_from(history))
 
 
 def require(store: Store, name: str) -> str:

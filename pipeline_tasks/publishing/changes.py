@@ -5,7 +5,7 @@ from datetime import date
 
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import following, log, versions
+from pipeline_tasks.publishing import following, log, versions, withdrawals
 from pipeline_tasks.publishing.log import Action, Change, Entry
 from pipeline_tasks.publishing.verdicts import Verdict
 from pipeline_tasks.publishing.who import is_one_run
@@ -100,7 +100,7 @@ def earlier(store: Store, live: Entry) -> Iterator[Entry]:
     A rollback is no place in that order: what it went to has its own.
     """
     history = log.history(store)
-    left = {live.version, *log.gone_back_from(history)}
+    left = {live.version, *withdrawals.gone_back_from(history)}
     for entry in reversed(history):
         if entry.action != "rollback" and entry.version not in left:
             yield entry

@@ -5,7 +5,7 @@ from datetime import date
 
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import log
+from pipeline_tasks.publishing import withdrawals
 from pipeline_tasks.publishing.log import Entry, Rule
 
 
@@ -36,7 +36,7 @@ def not_backwards(store: Store, version: str, run_date: date) -> Rule:
         not_again(store, version, run_date)(live)
         if live and date.fromisoformat(live.run_date) > run_date:
             raise NothingToDo(f"the newer night {live.run_date} is live, and a night never goes back")
-        taken = log.withdrawn(store, version) if live else None
+        taken = withdrawals.withdrawn(store, version) if live else None
         if taken:
             raise Refused(
                 f"version {version} was rolled back by {taken.who} in entry {taken.sequence}: {taken.why}",

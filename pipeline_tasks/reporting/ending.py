@@ -6,7 +6,7 @@ from typing import Literal
 
 from pipeline_tasks.lake.records import STAGES, Record
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import log, verdicts
+from pipeline_tasks.publishing import log, verdicts, withdrawals
 from pipeline_tasks.publishing.log import Entry
 from pipeline_tasks.publishing.verdicts import Verdict
 
@@ -73,12 +73,12 @@ def ending(store: Store, run_date: date, found: dict[str, Record], publish: str)
 def is_left(store: Store, last: Entry, live: Entry) -> bool:
     """Say whether somebody went back from what `last` made live, or forced an older night's version live over it."""
     older = date.fromisoformat(live.run_date) < date.fromisoformat(last.run_date)
-    return older or log.withdrawn(store, last.version) is not None
+    return older or withdrawals.withdrawn(store, last.version) is not None
 
 
 def _until(store: Store, last: Entry, live: Entry) -> str:
     """Say what became of a version that `last` made live."""
-    gone = log.withdrawn(store, last.version)
+    gone = withdrawals.withdrawn(store, last.version)
     until = f"was rolled back by {gone.who} in entry {gone.sequence}" if gone else "was live before"
     return f"{last.version} {until}, and {live.version} is live"
 

@@ -63,6 +63,14 @@ def test_rows_and_last_keep_order() -> None:
     assert lists(known.last(2)) == [[6, 7], [], [8], [9, 8]]
 
 
+def test_everyone_has_a_row_with_events_or_without() -> None:
+    some = histories(ROWS).where(np.array([True] * 7 + [False, True, True]))
+    everyone = some.of_everyone(6)
+    assert some.users.tolist() == [1, 4]
+    assert everyone.users.tolist() == [1, 2, 3, 4, 5, 6]
+    assert lists(everyone) == [ROWS[0], [], [], ROWS[3], [], []]
+
+
 def test_novel_is_the_first_event_of_a_user_with_an_item() -> None:
     assert histories([[1, 2, 1, 1, 3], [1, 1]]).novel().tolist() == [
         *(True, True, False, False, True),

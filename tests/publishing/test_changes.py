@@ -8,7 +8,7 @@ import pytest
 from pipeline_tasks.errors import NothingToDo, Refused
 from pipeline_tasks.lake import layout
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import catalogue, changes, following, log, verification, waiting
+from pipeline_tasks.publishing import catalogue, changes, following, log, verification, waiting, withdrawals
 from pipeline_tasks.reader import open_current
 from tests.failing_store import FailingStore
 from tests.lists import NIGHT
@@ -79,7 +79,7 @@ def test_a_rollback_that_was_taken_back_has_gone_back_from_nothing(
     assert back(either_lake, three[2]) == three[2]
     states = {each.name: each.state for each in catalogue.listed(either_lake)}
     assert states == {three[0]: "was live", three[1]: "was live", three[2]: "live"}
-    assert log.withdrawn(either_lake, three[mistaken]) is None
+    assert withdrawals.withdrawn(either_lake, three[mistaken]) is None
     assert back(either_lake) == three[1]
     assert back(either_lake) == three[0]
 
@@ -101,11 +101,11 @@ def test_taking_a_part_of_it_back_leaves_the_rest_gone_and_nothing_else(lake: St
     first, second, third, fourth = [go_live(lake, tmp_path, days) for days in range(4)]
     back(lake, first)
     assert back(lake, third) == third
-    assert set(log.gone_back_from(log.history(lake))) == {fourth}
+    assert set(withdrawals.gone_back_from(log.history(lake))) == {fourth}
     assert back(lake) == second
-    assert set(log.gone_back_from(log.history(lake))) == {third, fourth}
+    assert set(withdrawals.gone_back_from(log.history(lake))) == {third, fourth}
     assert back(lake, fourth) == fourth  # of what another rollback went back from nothing is taken back
-    assert set(log.gone_back_from(log.history(lake))) == {third}
+    assert set(withdrawals.gone_back_from(log.history(lake))) == {third}
     assert back(lake) == second
 
 
@@ -115,9 +115,9 @@ def test_of_a_version_whose_own_entry_is_lost_nothing_older_is_gone_back_from(
     first, lost, live = [go_live(lake, tmp_path, days) for days in range(3)]
     back(lake)
     lake.delete([layout.log_entry(2)])
-    assert set(log.gone_back_from(log.history(lake))) == {live}
+    assert set(withdrawals.gone_back_from(log.history(lake))) == {live}
     assert back(lake) == first
-    assert log.withdrawn(lake, lost) is None
+    assert withdrawals.withdrawn(lake, lost) is None
 
 
 def test_what_was_forced_over_a_newer_night_and_went_back_is_no_place_to_go_back_to(
@@ -127,7 +127,7 @@ def test_what_was_forced_over_a_newer_night_and_went_back_is_no_place_to_go_back
     assert back(either_lake) == newer
     with pytest.raises(Refused, match="no version was live before"):
         back(either_lake)
-    taken = log.withdrawn(either_lake, forced)
+    taken = withdrawals.withdrawn(either_lake, forced)
     assert taken is not None
     assert taken.sequence == 3
 

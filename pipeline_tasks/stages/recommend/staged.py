@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pipeline_tasks.lake import layout, tables
 from pipeline_tasks.lake.store import Store
 from pipeline_tasks.model_store import Saved
-from pipeline_tasks.models.data import Histories
 from pipeline_tasks.models.interface import Model
 from pipeline_tasks.progress import Progress
 from pipeline_tasks.publishing.refill import lists_writer
@@ -112,7 +111,7 @@ class Staged:
             [next((numbers[each] for each in data.segments[user] if each in numbers), 0) for user in order],
             dtype=np.int64,
         )
-        histories = _everyone(data.histories, len(data.user_ids)).rows(order)
+        histories = data.histories.of_everyone(len(data.user_ids)).rows(order)
         places, rules, further = wanted.n + wanted.spares, None, None
         barred = Barred.seen(histories) if wanted.exclude_seen else None
         if self.rules is not None:
@@ -243,13 +242,3 @@ class Staged:
             [each.items[0][some] for each, some in zip(lists, there, strict=True)],
             [each.scores[0][some] for each, some in zip(lists, there, strict=True)],
         )
-
-
-def _everyone(histories: Histories, users: int) -> Histories:
-    """Return a row for each of the users 1..n, empty for one without events."""
-    lengths = np.zeros(users, dtype=np.int64)
-    lengths[histories.users - 1] = histories.lengths
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return Histories(
-        np.arange(1, users + 1, dtype=np.int32), offsets, histories.items, histories.types, histories.times
-    )
