@@ -138,6 +138,8 @@ def _look_at_csv(uri: str, declared: Declared) -> _Seen | None:
         return None
     table = declared.table
     cells = next(csv.reader(io.StringIO(head, newline=""), delimiter=table.delimiter), [])
+    if not cells:
+        raise Refused(f"{uri}: its first line is empty", "begin the file with its header, or its first row")
     columns = tuple(cell.strip() for cell in cells) if table.header else _numbered(len(cells))
     if len(columns) == 1 and len(table.columns) > 1:
         _refuse_delimiter(uri, cells[0], declared)

@@ -22,6 +22,14 @@ from pipeline_tasks.settings import SourceTable
 
 GLOB = re.compile(r"[*?\[]")
 DOWNLOADS_AT_ONCE = 8
+# what files begin with that are no text, and what to do with them
+NO_TEXT = {
+    b"\x1f\x8b": "it is packed by gzip: let its name end in .gz",
+    b"BZh": "it is packed by bzip2: let its name end in .bz2",
+    b"\x28\xb5\x2f\xfd": "it is packed by zstd: unpack it, or pack it by gzip",
+    b"PK\x03\x04": "it is a zip archive: unpack it",
+    b"PAR1": "it is Parquet: set format in the source's declaration",
+}
 
 
 def absolute(uri: str, root: str) -> str:
@@ -74,9 +82,18 @@ def open_text(uri: str, errors: str = "strict", newline: str | None = "") -> Ite
         try:
             yield io.TextIOWrapper(stream, encoding="utf-8-sig", errors=errors, newline=newline)
         except UnicodeDecodeError as error:
-            raise Refused(f"{uri} is no UTF-8 text: {error}", "write it again, as UTF-8") from error
+            raise Refused(f"{uri} is no UTF-8 text: {error}", _instead(uri)) from error
         except (OSError, EOFError, zlib.error) as error:
             raise Refused(f"{uri} cannot be read: {error}", "it may be damaged: write it again") from error
+
+
+def _instead(uri: str) -> str:
+    """Return what to do with a file that is no text."""
+    with open_file(uri) as raw:
+        begin = raw.read(max(map(len, NO_TEXT)))
+    return next(
+        (said for mark, said in NO_TEXT.items() if begin.startswith(mark)), "write it again, as UTF-8"
+    )
 
 
 def local_path(uri: str) -> Path | None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline_tasks.contracts import Column, ColumnType, Contract
+from pipeline_tasks.errors import Refused
 from pipeline_tasks.sources.casting import ARROW_TYPES, to_type, without_blanks
 from pipeline_tasks.sources.columns import Declared, Layout
 from pipeline_tasks.sources.texts import in_utf8, whole_characters
@@ -55,12 +56,16 @@ class Typing:
 
 
 def typing_of(declared: Declared, layout: Layout) -> Typing:
-    """Return how rows of files that are written like `layout` are typed.
+    """Return how rows of files that are written like `layout` are typed; raises Refused for a name that is ours.
 
     Raw columns are called as in the source; in CSV, whose columns may have any name, c0, c1, … as they stand.
     """
     table, contract = declared.table, declared.contract
     names = table.columns
+    if table.format != "csv" and (ours := {LINE, WHOLE} & set(names.values())):
+        raise Refused(
+            f"{declared.where}.columns: no column may be called {ours.pop()!r}", "call it otherwise"
+        )
     if table.format == "csv":
         places = {f"c{n}": name for n, name in enumerate(layout.columns)}
         by_name = {name: place for place, name in places.items()}

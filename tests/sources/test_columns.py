@@ -1,5 +1,6 @@
 """What would make a table unreadable as a whole is refused before anything is read, in one line with a hint."""
 
+import bz2
 import gzip
 import json
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipeline_tasks.errors import Refused
 from pipeline_tasks.settings import SourceTable
 from pipeline_tasks.sources import Declared, Layout, layouts
 from pipeline_tasks.sources.columns import unwritten
+from pipeline_tasks.sources.typed import LINE, WHOLE, typing_of
 
 COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "time"}
 
@@ -87,9 +89,27 @@ def test_one_column_without_any_delimiter_lacks_the_others(tmp_path: Path) -> No
     assert "column 'item' (interactions.item_id) is not there" in refusal(tmp_path)
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes(b"PAR1\x15\x04\xff\xfe\x80")
-    assert "is no UTF-8 text" in refusal(tmp_path)
+@pytest.mark.parametrize(
+    ("data", "instead"),
+    [
+        (b"user,item\xff", "write it again, as UTF-8"),
+        (b"PAR1\x15\x04\xff\xfe\x80", "set format in the source's declaration"),
+        (gzip.compress(b"user,item,time", mtime=0), "let its name end in .gz"),
+        (bz2.compress(b"user,item,time"), "let its name end in .bz2"),
+    ],
+)
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path, data: bytes, instead: str) -> None:
+    (tmp_path / "a.csv").write_bytes(data)
+    said = refusal(tmp_path)
+    assert "is no UTF-8 text" in said
+    assert instead in said
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_csv_that_begins_with_an_empty_line_is_refused(tmp_path: Path, header: bool) -> None:
+    (tmp_path / "a.csv").write_text("\nuser,item,time\n")
+    columns = {} if header else {"columns": {"user_id": "0", "item_id": "1", "event_time": "2"}}
+    assert "a.csv: its first line is empty" in refusal(tmp_path, header=header, **columns)
 
 
 def test_json_lines_need_the_required_keys_somewhere(tmp_path: Path) -> None:
@@ -102,6 +122,17 @@ def test_json_lines_need_the_required_keys_somewhere(tmp_path: Path) -> None:
     assert "column 'item' (interactions.item_id) is not there; its columns are user, thing" in refusal(
         tmp_path, format="jsonl"
     )
+
+
+@pytest.mark.parametrize("name", [LINE, WHOLE])
+def test_a_key_that_is_called_as_what_a_row_may_have_beside_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"user": 1, name: 2, "time": 0}) + "\n")
+    uri = (tmp_path / "a.jsonl").as_uri()
+    table = SourceTable(uri=uri, format="jsonl", columns={**COLUMNS, "item_id": name})
+    declared = Declared(table, INTERACTIONS, "sources.tiny.interactions")
+    (layout,) = layouts(declared)
+    with pytest.raises(Refused, match=f"interactions.columns: no column may be called '{name}'"):
+        typing_of(declared, layout)
 
 
 def test_json_that_is_no_object_a_line_is_refused(tmp_path: Path) -> None:
