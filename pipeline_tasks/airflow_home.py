@@ -1,4 +1,4 @@
-"""The project's own Airflow: a home inside the checkout, its DAGs, loopback only, no usage statistics."""
+"""The project's own Airflow: a home inside the checkout, its DAGs, its UI on the loopback, no usage statistics."""
 
 import os
 import subprocess

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -62,6 +63,15 @@ class Standalone:
         except AssertionError as error:
             error.add_note(self.log.read_text(errors="replace")[-SAID_LAST:])
             raise
+
+
+def free_ports(count: int) -> list[int]:
+    """Return so many different ports of the loopback that nobody listens on."""
+    with contextlib.ExitStack() as probes:
+        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 def switch_on(api: "Api") -> None:

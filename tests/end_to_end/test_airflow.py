@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from tests.end_to_end.standalone import (
     NIGHTLY,
     Standalone,
     end_session,
+    free_ports,
     switch_on,
 )
 from tests.webhook import listening
@@ -41,9 +41,7 @@ def standalone(
 ) -> Iterator[Standalone]:
     """`airflow standalone` with the project's DAGs, switched on, on a free port; its lake is empty."""
     root = tmp_path_factory.mktemp("standalone")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port, workers_logs, triggerers_logs = free_ports(3)
     address = f"http://127.0.0.1:{port}"
     with listening() as webhook:
         env = {
@@ -58,6 +56,8 @@ def standalone(
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(workers_logs),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(triggerers_logs),
         }
         started = Standalone(root, env, address, webhook)
         started.schedule_in(HALF_A_DAY)
