@@ -29,6 +29,17 @@ def ours(url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
+@pytest.mark.parametrize(("part", "seconds"), [("scheduler", 60), ("api-server", 5)])
+def test_the_uis_server_waits_for_less(
+    url: str, monkeypatch: pytest.MonkeyPatch, part: str, seconds: int
+) -> None:
+    monkeypatch.setattr("sys.argv", ["airflow", part])
+    engine = airflow_local_settings.create_metadata_engine(url, engine_args={}, connect_args={})
+    with engine.connect() as connection:
+        assert connection.scalar(text("PRAGMA busy_timeout")) == 1000 * seconds
+    engine.dispose()
+
+
 def runs(url: str) -> list[str]:
     with create_engine(url).connect() as connection:
         return sorted(connection.scalars(text("SELECT run FROM runs")))

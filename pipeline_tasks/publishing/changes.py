@@ -27,14 +27,12 @@ def untold(store: Store, action: Action, version: str | None, who: str) -> Entry
 def already_made(store: Store, action: Action, version: str | None, who: str) -> Entry | None:
     """Return what `untold` does; an Airflow run makes a version live once.
 
-    Raises NothingToDo where something else went live after that run's change.
+    Raises NothingToDo where what somebody else did went live after that run's change.
     """
-    made = untold(store, action, version, who)
-    if made or not is_one_run(who):
+    made, live = untold(store, action, version, who), log.newest(store)
+    if made or live is None or live.who == who or not is_one_run(who):
         return made
-    live = None
     for entry in log.backwards(store):
-        live = live or entry
         if (entry.action, entry.who) == (action, who) and version in (None, entry.version):
             raise NothingToDo(
                 f"unchanged: this run made {entry.version} live in entry {entry.sequence}; "

@@ -23,6 +23,7 @@ def run(settings: Settings, run_date: date) -> Report:
     """Make the version of `run_date` live; NothingToDo where it is, or where the run is not to publish.
 
     An Airflow run whose own entry is live is done however often it is tried: only then does the scheduler tell consumers.
+    One that forces has nothing to do where somebody else has made a version live after it.
     Raises Refused for a version that broke its contract, is no longer what was checked, or is held back by its health,
     which publish.mode = force overrides.
     """
@@ -34,7 +35,9 @@ def _publish(settings: Settings, store: Store, run_date: date, require: Callable
     mode, verdict = settings.publish.mode, verdicts.require_passed(store, run_date)
     if mode in ("off", "hold"):
         raise _as_asked(store, run_date, mode, verdict.version)
-    made = changes.untold(store, "publish", verdict.version, who())
+    # a run that forces does so once: tried again, it would undo what somebody has done since
+    made_by = changes.already_made if mode == "force" else changes.untold
+    made = made_by(store, "publish", verdict.version, who())
     if made:  # by an attempt that died before the scheduler could tell anybody
         return _report(made, verdict, versions.verify(store, verdict.version, verdict.manifest_sha256))
     rule = following.not_again if mode == "force" else following.not_backwards

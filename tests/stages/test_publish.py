@@ -209,6 +209,42 @@ def test_a_forced_night_goes_live_with_who_why_and_in_spite_of_what(
     assert entry.why == "forced: the shop was split, although 30% lost"
 
 
+def test_a_run_that_forced_its_night_does_not_undo_what_somebody_did_after_it(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its task may be cleared at any time, to tell consumers once more."""
+    forced = make_settings(publish={"mode": "force", "why": "the shop was split"})
+    be_run(monkeypatch, "manual__1")
+    first = write_checked(lake, tmp_path / "first").version
+    told = publish.run(forced, NIGHT)
+    assert publish.run(forced, NIGHT) == told
+    release = write_checked(lake, tmp_path / "next", NEXT)
+    changes.release(lake, NEXT, release, "ann", "looked at it")
+    undone = f"unchanged: this run made {first} live in entry 1; {release.version} went live after it"
+    with pytest.raises(NothingToDo, match=undone):
+        publish.run(forced, NIGHT)
+    changes.roll_back(lake, first, "ann", "it was better")
+    changes.roll_back(lake, release.version, "ann", "it was not")
+    with pytest.raises(NothingToDo, match=undone):
+        publish.run(forced, NIGHT)
+    be_run(monkeypatch, "manual__2")
+    publish.run(forced, NIGHT)
+    assert [entry.version for entry in log.history(lake)][-2:] == [release.version, first]
+
+
+def test_a_run_that_forces_its_night_goes_on_to_other_versions_and_back(
+    lake: Store, make_settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced = make_settings(publish={"mode": "force", "why": "the shop was split"})
+    be_run(monkeypatch, "manual__1")
+    names = []
+    for lists in ({"ann": ["i1", "i2"]}, {"ann": ["i2", "i1"]}, {"ann": ["i1", "i2"]}):
+        names.append(write_checked(lake, tmp_path / str(len(names)), NIGHT, lists).version)
+        publish.run(forced, NIGHT)
+    assert names[0] == names[2] != names[1]
+    assert [entry.version for entry in log.history(lake)] == names
+
+
 def test_a_rerun_of_a_night_that_was_released_is_unchanged(
     lake: Store, make_settings: Callable[..., Any], tmp_path: Path
 ) -> None:
