@@ -14,6 +14,7 @@ with its reason; `reports/<run_date>/index.html` sums the night up.
 * By hand: *Trigger* with another `run_date` or `model`, or `publish` = off to look before anyone else does.
 * A range: `python -m pipeline_tasks airflow backfill create --dag-id nightly_recommendations --max-active-runs 1` with
   `--from-date` and `--to-date`, which are mornings: the run of night D is that of D + 1. Of these nobody is told.
+* A run in which nothing goes on: look at *Import Errors*; with a mistake in `nightjar.toml` Airflow starts no further task.
 * Told by `notify`, once a night: it failed, with the reason above, or it is not live by `airflow.deadline`. A night
   that is told late and then goes live is fine; told late and still running, look at the task that runs.
 """

@@ -6,12 +6,15 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from pipeline_tasks import processes
 from pipeline_tasks.errors import NightjarError
 from pipeline_tasks.settings import CHECKOUT
 
 HOME = Path(os.environ.get("AIRFLOW_HOME") or CHECKOUT / ".airflow").expanduser().absolute()
 CONNECTION, SCHEMA = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_SCHEMA"
 
+# in which a task may have its container or pod removed: Docker gives that 10 to end
+GRACE_SECONDS = 20.0
 # of Airflow's commands, those that need no metadata database, or make it
 WITHOUT_DATABASE = ("db", "version", "--help", "-h")
 
@@ -78,10 +81,25 @@ def prepare(database: Path, log: Path) -> None:
 def run_airflow(arguments: list[str]) -> int:
     """Run an Airflow command (`standalone`, `dags list`, …) in the project's home; return its exit code.
 
-    In the checkout's own home the database is made first; one elsewhere is its owner's to migrate. Raises NightjarError as
-    `prepare`.
+    In the checkout's own home the database is made first; one elsewhere is its owner's to migrate. Whoever ends this process
+    ends all that `standalone` has started. Raises NightjarError as `prepare`.
     """
     elsewhere = "AIRFLOW_HOME" in os.environ or any(name.startswith(CONNECTION) for name in os.environ)
     if arguments and arguments[0] not in WITHOUT_DATABASE and not elsewhere:
         prepare(HOME / "airflow.db", HOME / "logs" / "migration.log")
+    if arguments[:1] == ["standalone"]:
+        with processes.started(lambda: _start_alone(arguments), _end_session) as process:
+            return process.wait()
     return subprocess.run(command(*arguments), env=environment(), check=False).returncode
+
+
+def _start_alone(arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Start Airflow in a session of its own, which tells what it has started."""
+    return subprocess.Popen(command(*arguments), env=environment(), start_new_session=True)
+
+
+def _end_session(process: subprocess.Popen[bytes]) -> None:
+    """End all processes of Airflow at once: asked alone, its scheduler would wait for the stages that are at work."""
+    processes.end(processes.of_session(process.pid), GRACE_SECONDS)
+    process.kill()  # where there is no /proc
+    process.wait()

@@ -5,18 +5,22 @@ So may a signal that asks the process to end, where `leave` handles it.
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 # Spark and torchrun put handlers of their own in the place of SIGINT's; this signal is nobody else's
 SIGNAL = signal.SIGUSR1
 # what asks a process to end: Airflow, a container's engine, a closed terminal
 ASKING = (signal.SIGTERM, signal.SIGHUP)
+# what ends one that a person runs in a terminal
+ENDING = (signal.SIGINT, *ASKING, signal.SIGQUIT)
 # a signal that was sent is handled as soon as the main thread runs Python again
 HEARD_SECONDS = 5.0
 
 T = TypeVar("T")
+Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 
 def leave(number: int, frame: FrameType | None = None) -> NoReturn:
@@ -25,6 +29,20 @@ def leave(number: int, frame: FrameType | None = None) -> NoReturn:
     Raises KeyboardInterrupt for Ctrl-C, else SystemExit (128 and the signal's number).
     """
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+
+@contextmanager
+def hearing(heard: Handler) -> Iterator[None]:
+    """Let `heard` handle signals that end this process meanwhile; those that are ignored, as nohup does, stay so."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        if before[number] != signal.SIG_IGN:
+            signal.signal(number, heard)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Interrupted(BaseException):

@@ -5,16 +5,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from pipeline_tasks import airflow_home, processes, settings
 from pipeline_tasks.errors import NightjarError, Refused
-from pipeline_tasks.interruption import leave
+from pipeline_tasks.interruption import hearing, leave
 from pipeline_tasks.lake import records
 from pipeline_tasks.lake.records import Record
 from pipeline_tasks.lake.store import Store, open_store
@@ -26,8 +22,6 @@ DAG = "nightly_recommendations"
 DATABASE = airflow_home.HOME / "nightly.db"
 POLL_SECONDS = 0.3
 EXIT_CODES = {"done": 0, "refused": 2}
-# what ends this process
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 # in which a stage may end by itself, and a task have its container or pod removed: Docker gives that 10 to end
 GRACE_SECONDS, ELSEWHERE_SECONDS = 3.0, 20.0
 
@@ -57,10 +51,13 @@ def run_nightly(
         "why": reason,
     }
     store = open_store(loaded.lake_uri)
-    with _hearing(leave):
+    elsewhere = loaded.train.launcher != "process"
+    with hearing(leave):
         airflow_home.prepare(DATABASE, log)
         turn = records.next_turn(store, night)
-        with _started(chosen, log, elsewhere=loaded.train.launcher != "process") as process:
+        with processes.started(
+            lambda: _start(chosen, log), lambda process: _end(process, elsewhere)
+        ) as process:
             outcome = _watch(process, store, night, turn)
     if outcome is None:
         print(f"\nAirflow ended before the night did; the end of {_shown(log)}:\n{_tail(log)}")
@@ -68,37 +65,6 @@ def run_nightly(
     asked = loaded.model_copy(update={"publish": PublishSettings(mode=chosen["publish"], why=chosen["why"])})
     print("\n" + text.render(summary.collect(store, asked, night)))
     return EXIT_CODES.get(outcome.status, 1)
-
-
-@contextmanager
-def _hearing(heard: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
-    """Let `heard` handle signals that end this process meanwhile; those that are ignored, as nohup does, stay so."""
-    before = {number: signal.getsignal(number) for number in ENDING}
-    for number in ENDING:
-        if before[number] != signal.SIG_IGN:
-            signal.signal(number, heard)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _started(chosen: dict[str, str], log: Path, *, elsewhere: bool) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the run; yield its process, which ends with the context, and all that it started. `elsewhere` is as in `_end`."""
-    process: subprocess.Popen[bytes] | None = None
-    came: list[int] = []
-    try:
-        # raised while it starts, nobody would know of it
-        with _hearing(lambda number, frame: came.append(number)):
-            process = _start(chosen, log)
-        if came:
-            leave(came[0])
-        yield process
-    finally:
-        if process and process.poll() is None:
-            _end(process, elsewhere)
 
 
 def _start(chosen: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
@@ -139,13 +105,13 @@ def _watch(process: subprocess.Popen[bytes], store: Store, night: date, turn: in
 
 
 def _end(process: subprocess.Popen[bytes], elsewhere: bool) -> None:
-    """End Airflow and all that it has started, and hear no signal meanwhile.
+    """End Airflow and all that it has started, where it has not ended yet.
 
     Asked to end, Airflow ends its task and goes on with the next. It is asked only where some tasks run `elsewhere`, in a
     container or a pod, which nobody else removes.
     """
-    for number in ENDING:
-        signal.signal(number, signal.SIG_IGN)
+    if process.poll() is not None:
+        return
     if elsewhere:
         at_work, until = processes.descendants(process.pid), time.monotonic() + ELSEWHERE_SECONDS
         process.terminate()

@@ -1,13 +1,19 @@
 """Airflow's home is ready once its database has been migrated to the end, by the Airflow that is there."""
 
+import contextlib
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline_tasks import airflow_home
 from pipeline_tasks.__main__ import main
+from tests.conftest import CHECKOUT
 
 # an Airflow that keeps what it is asked, makes its database first, and ends as it is told
 AIRFLOW = """
@@ -20,6 +26,26 @@ if database.startswith("sqlite:///"):
     pathlib.Path(database.removeprefix("sqlite:///")).touch()
 print("migrating")
 sys.exit(int(code))
+"""
+
+
+# a standalone one: a part of it, a task in a session of its own, and one whose parent has ended
+STANDALONE = """
+echo $$ >> pids
+sleep 600 & echo $! >> pids
+setsid sleep 600 & echo $! >> pids
+sh -c "sleep 600 & echo \\$! >> pids"
+wait
+"""
+ALONE = """
+import signal
+import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background
+from pipeline_tasks import airflow_home
+from pipeline_tasks.__main__ import main
+airflow_home.prepare = lambda database, log: None
+airflow_home.command = lambda *words: ["sh", "-c", {script!r}]
+sys.exit(main(["airflow", "standalone"]))
 """
 
 
@@ -69,6 +95,30 @@ def test_another_airflow_migrates_anew(home: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(airflow_home, "version", lambda name: "99.0")
     airflow_home.prepare(home / "a.db", home / "log")
     assert asked(home) == ["db migrate"] * 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_ends_a_standalone_airflow_ends_all_that_it_has_started(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    pids = tmp_path / "pids"
+    code = ALONE.format(script=f"cd {tmp_path}; {STANDALONE.strip()}")
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=CHECKOUT, stderr=subprocess.DEVNULL)
+    begun: list[psutil.Process] = []
+    try:
+        until = time.monotonic() + 60
+        while not (pids.is_file() and len(pids.read_text().split()) == 4) and time.monotonic() < until:
+            time.sleep(0.05)
+        begun = [psutil.Process(int(pid)) for pid in pids.read_text().split()]
+        assert len(begun) == 4
+        process.send_signal(number)
+        assert process.wait(60) == {signal.SIGTERM: 143, signal.SIGINT: 130}[number]
+        assert [each for each in begun if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
+    finally:
+        process.kill()
+        for each in begun:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
 
 
 def test_what_needs_no_database_makes_none(home: Path) -> None:

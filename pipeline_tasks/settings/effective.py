@@ -33,7 +33,7 @@ from pipeline_tasks.settings.stages import (
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 PREFIX = "NIGHTJAR_"
-VERSION_PATTERN = r"^\d{4}-\d{2}-\d{2}-[0-9a-f]{12}$"
+VERSION_PATTERN = "^[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9a-f]{12}$"
 # keys that say where and how a night runs, not what comes out
 PLACES = {"lake", "data", "state", "publish", "airflow", "spark", "notify", "retention", "lease", "report"}
 TRAIN_PLACES = {"launcher", "device", "docker", "kubernetes", "als_solver"}

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from pipeline_tasks.errors import Refused
 
-DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
+DATE_PATTERN = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 
 def parse_run_date(text: str) -> date:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -14,8 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-
-import psutil
 
 from pipeline_tasks.lake.local import LocalStore
 from tests.conftest import CHECKOUT
@@ -79,25 +76,6 @@ def switch_on(api: "Api") -> None:
     for dag in (CONSUMER, "release_recommendations", NIGHTLY):
         wait_for(f"the DAG {dag}", 120, lambda dag=dag: api.call("GET", f"/api/v2/dags/{dag}"))
         api.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
-
-
-def end_session(leader: "subprocess.Popen[bytes]") -> None:
-    """End a process and all that it started: standalone leaves its children behind when it is killed."""
-    members = [each for each in psutil.process_iter() if _session_of(each.pid) == leader.pid]
-    for each in members:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            each.terminate()
-    for each in psutil.wait_procs(members, timeout=20)[1]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            each.kill()
-    leader.wait(20)
-
-
-def _session_of(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return None
 
 
 class Api:

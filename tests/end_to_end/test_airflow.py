@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from pipeline_tasks.lake import layout
@@ -22,7 +23,6 @@ from tests.end_to_end.standalone import (
     HALF_A_DAY,
     NIGHTLY,
     Standalone,
-    end_session,
     free_ports,
     switch_on,
 )
@@ -68,13 +68,17 @@ def standalone(
                 cwd=CHECKOUT,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
         try:
             switch_on(started.api)
             yield started
         finally:
-            end_session(process)
+            begun = psutil.Process(process.pid).children(recursive=True)
+            process.terminate()
+            process.wait(60)
+            assert [
+                each for each in begun if each.is_running() and each.status() != psutil.STATUS_ZOMBIE
+            ] == []
 
 
 def log(lake: LocalStore) -> list[dict[str, Any]]:

@@ -132,7 +132,7 @@ def test_a_version_that_is_live_is_not_held_once_its_check_is_run_again(lake: St
     verdict = write_checked(lake, tmp_path / "night", health=[HEALTH])
     write_records(lake, publish=REFUSED)
     records.write(lake, record("check", hours=5))
-    line = "publish left no record after check ran: it was killed, or not reached"
+    line = "publish left no record after check ran: it could not begin, was killed, or was not reached: see its log"
     assert (ended(lake).state, ended(lake).line) == ("held", line)
     changes.release(lake, NIGHT, verdict, "ann", "looked at it")
     found = ended(lake)
