@@ -22,8 +22,13 @@ WHY_NOT = {
 
 
 def in_wait(store: Store, live: Entry | None) -> Iterator[Listed]:
-    """Yield the versions that wait to be released and may be: of no night before the `live` one, the newest first."""
+    """Yield the versions that wait to be released and may be: of no night before the `live` one, the newest first.
+
+    Raises Refused where a damaged object leaves open whether one does: it may be newer than the next, and is not to be removed.
+    """
     for each in catalogue.listed(store):
+        if each.manifest and each.damaged:
+            raise Refused(f"whether {each.name} waits to be released cannot be told: {each.damaged[0]}")
         if each.state in ("held", "ready") and (live is None or each.run_date >= live.run_date):
             yield each
 

@@ -13,7 +13,7 @@ from pipeline_tasks.commands import COMMANDS
 from pipeline_tasks.lake import layout, staleness
 from pipeline_tasks.lake.records import STAGES, Report
 from pipeline_tasks.lake.store import Store
-from pipeline_tasks.publishing import catalogue, log
+from pipeline_tasks.publishing import catalogue, changes, log
 from pipeline_tasks.publishing.difference import Difference
 from tests.commands.conftest import Run
 from tests.lists import MODEL, NIGHT
@@ -87,9 +87,8 @@ def test_a_version_whose_verdict_or_record_is_damaged_is_listed_with_what_that_i
 ) -> None:
     first, second = (go_live(lake, tmp_path, days) for days in range(2))
     nights = [NIGHT + timedelta(days=days) for days in range(4)]
-    damaged, held = (
-        write_checked(lake, tmp_path / str(night), night, health=[HEALTH]).version for night in nights[2:]
-    )
+    verdicts = [write_checked(lake, tmp_path / str(night), night, health=[HEALTH]) for night in nights[2:]]
+    damaged, held = (verdict.version for verdict in verdicts)
     for night in nights[1:3]:
         lake.write(layout.verdict(night), b"{")
     lake.write(layout.record(nights[0], "evaluate"), b"{")
@@ -104,6 +103,10 @@ def test_a_version_whose_verdict_or_record_is_damaged_is_listed_with_what_that_i
     code, said = run("release", "--version", damaged)
     assert code == 2
     assert f"{damaged} cannot be released: its manifest, or its night's verdict, has been altered" in said
+    changes.release(lake, nights[3], verdicts[1], "ann", "looks good")
+    code, said = run("release")  # not an older one in the place of what may wait
+    assert code == 2
+    assert f"whether {damaged} waits to be released cannot be told: " in said
 
 
 def states_in(said: str) -> dict[str, str]:
