@@ -14,7 +14,7 @@ HOME = Path(os.environ.get("AIRFLOW_HOME") or CHECKOUT / ".airflow").expanduser(
 CONNECTION, SCHEMA = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_SCHEMA"
 
 # in which a task may have its container or pod removed: Docker gives that 10 to end
-GRACE_SECONDS = 20.0
+ELSEWHERE_SECONDS = 20.0
 # of Airflow's commands, those that need no metadata database, or make it
 WITHOUT_DATABASE = ("db", "version", "--help", "-h")
 
@@ -100,6 +100,6 @@ def _start_alone(arguments: list[str]) -> subprocess.Popen[bytes]:
 
 def _end_session(process: subprocess.Popen[bytes]) -> None:
     """End all processes of Airflow at once: asked alone, its scheduler would wait for the stages that are at work."""
-    processes.end(processes.of_session(process.pid), GRACE_SECONDS)
+    processes.end(processes.of_session(process.pid), ELSEWHERE_SECONDS)
     process.kill()  # where there is no /proc
     process.wait()

@@ -22,8 +22,8 @@ DAG = "nightly_recommendations"
 DATABASE = airflow_home.HOME / "nightly.db"
 POLL_SECONDS = 0.3
 EXIT_CODES = {"done": 0, "refused": 2}
-# in which a stage may end by itself, and a task have its container or pod removed: Docker gives that 10 to end
-GRACE_SECONDS, ELSEWHERE_SECONDS = 3.0, 20.0
+# in which a stage may end by itself
+GRACE_SECONDS = 3.0
 
 
 def run_nightly(
@@ -113,7 +113,8 @@ def _end(process: subprocess.Popen[bytes], elsewhere: bool) -> None:
     if process.poll() is not None:
         return
     if elsewhere:
-        at_work, until = processes.descendants(process.pid), time.monotonic() + ELSEWHERE_SECONDS
+        at_work = processes.descendants(process.pid)
+        until = time.monotonic() + airflow_home.ELSEWHERE_SECONDS
         process.terminate()
         while process.poll() is None and time.monotonic() < until:
             if processes.descendants(process.pid) - at_work:

@@ -1,4 +1,4 @@
-"""Processes of this machine: an id in, its living descendants out, and an end to them."""
+"""Processes of this machine: begun with an end that is sure, found by an ancestor or a session, and ended."""
 
 import os
 import signal

@@ -1,6 +1,5 @@
 """Airflow's home is ready once its database has been migrated to the end, by the Airflow that is there."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -8,12 +7,12 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pipeline_tasks import airflow_home
 from pipeline_tasks.__main__ import main
 from tests.conftest import CHECKOUT
+from tests.living import living
 
 # an Airflow that keeps what it is asked, makes its database first, and ends as it is told
 AIRFLOW = """
@@ -104,21 +103,20 @@ def test_who_ends_a_standalone_airflow_ends_all_that_it_has_started(
     pids = tmp_path / "pids"
     code = ALONE.format(script=f"cd {tmp_path}; {STANDALONE.strip()}")
     process = subprocess.Popen([sys.executable, "-c", code], cwd=CHECKOUT, stderr=subprocess.DEVNULL)
-    begun: list[psutil.Process] = []
+    begun: list[int] = []
     try:
         until = time.monotonic() + 60
         while not (pids.is_file() and len(pids.read_text().split()) == 4) and time.monotonic() < until:
             time.sleep(0.05)
-        begun = [psutil.Process(int(pid)) for pid in pids.read_text().split()]
+        begun = [int(pid) for pid in pids.read_text().split()]
         assert len(begun) == 4
         process.send_signal(number)
         assert process.wait(60) == {signal.SIGTERM: 143, signal.SIGINT: 130}[number]
-        assert [each for each in begun if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
+        assert living(begun) == []
     finally:
         process.kill()
-        for each in begun:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
+        for each in living(begun):
+            os.kill(each, signal.SIGKILL)
 
 
 def test_what_needs_no_database_makes_none(home: Path) -> None:

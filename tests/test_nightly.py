@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.conftest import CHECKOUT
+from tests.living import living
 
 # As Airflow does, it runs each stage in a session of its own, ends it when it is asked to end, and goes on.
 AIRFLOW = """
@@ -91,9 +91,8 @@ def started(folder: Path) -> list[int]:
 
 
 def alive(folder: Path) -> list[int]:
-    """Return those that have not ended: one that nobody has waited for yet has."""
-    found = [psutil.Process(pid) for pid in started(folder) if psutil.pid_exists(pid)]
-    return [each.pid for each in found if each.status() != psutil.STATUS_ZOMBIE]
+    """Return those that have not ended."""
+    return living(started(folder))
 
 
 @pytest.mark.parametrize(

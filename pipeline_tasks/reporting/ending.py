@@ -108,10 +108,8 @@ def first_broken(found: dict[str, Record]) -> tuple[str, str] | None:
         if record is None:
             return stage, f"{stage} has not run"
         if ahead and is_older(record, ahead):
-            return (
-                stage,
-                f"{stage} left no record after {ahead.stage} ran: it could not begin, was killed, or was not reached: see its log",
-            )
+            silent = "it could not begin, was killed, or was not reached: see its log"
+            return stage, f"{stage} left no record after {ahead.stage} ran: {silent}"
         if record.status in ("failed", "refused"):
             return stage, f"{stage} {record.status}: {record.reason}"
         ahead = record

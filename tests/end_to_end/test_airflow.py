@@ -26,6 +26,7 @@ from tests.end_to_end.standalone import (
     free_ports,
     switch_on,
 )
+from tests.living import living
 from tests.webhook import listening
 
 HELD = LAST + timedelta(days=1)
@@ -73,12 +74,10 @@ def standalone(
             switch_on(started.api)
             yield started
         finally:
-            begun = psutil.Process(process.pid).children(recursive=True)
+            begun = [each.pid for each in psutil.Process(process.pid).children(recursive=True)]
             process.terminate()
             process.wait(60)
-            assert [
-                each for each in begun if each.is_running() and each.status() != psutil.STATUS_ZOMBIE
-            ] == []
+            assert living(begun) == []
 
 
 def log(lake: LocalStore) -> list[dict[str, Any]]:
